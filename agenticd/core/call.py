@@ -1,0 +1,539 @@
+"""The state of one call: a table of transitions, and what is ordered on each.
+
+Everything that changes a call's state is in this file. TRANSITIONS says what follows from what; a trigger that a state
+does not list is late, repeated or out of order, and is ignored. Two rules are not in the table:
+
+1. An order to end is never forgotten: once it is given, a transition to a state before ENDING goes to ENDING instead,
+   but for UNCONFIRMED, where there may be nothing to end and nobody to tell.
+2. A deadline is a trigger or a question to the carrier, as `_deadline_passed` says; every state that is not final has one.
+
+Pure: `handle(input, now)` never awaits and never raises for what a peer sent.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import replace
+
+from agenticd.core import inputs
+from agenticd.core.effects import (
+    Amend,
+    Append,
+    CloseMedia,
+    CloseModel,
+    Dial,
+    Effect,
+    HangUpLeg,
+    LookUpCall,
+    OpenModel,
+    Tell,
+)
+from agenticd.core.events import (
+    CallAnswered,
+    CallClosed,
+    CallDialing,
+    CallEnd,
+    CallEnded,
+    CallEnding,
+    CallQueued,
+    CallRecord,
+    CallRinging,
+    CallState,
+    EndedBy,
+    EndReason,
+    MediaConnected,
+    MediaLost,
+    ModelLost,
+    Payload,
+    Usage,
+    Warning,
+)
+
+DIAL_ANSWER = 20.0
+"""Seconds for the carrier to answer the order to dial; the adapter gives up earlier."""
+RING_GRACE = 30.0
+"""Seconds after the ring timeout when the carrier, which should have said something, is asked."""
+ASK_AGAIN = 15.0
+LOOK_UPS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
+"""Seconds after an unanswered order to dial when the call is looked for, then every 30 s."""
+UNCONFIRMED_GRACE = 90.0
+"""Seconds after the ring timeout when an unconfirmed call is given up."""
+MEDIA_PATIENCE = 15.0
+"""Seconds that an answered call may be without a media stream."""
+MEDIA_ASK = 3.0
+HANG_UP_AGAIN = (3.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds between orders to end the leg, until the carrier confirms."""
+CLOSE_WITHIN = 10.0
+
+
+class Trigger(enum.Enum):
+    """What moves a call, whichever input brought it."""
+
+    GRANTED = "dial granted"
+    EXPIRED = "queue timeout"
+    DIALED = "created"
+    REFUSED = "refused"
+    UNANSWERED = "no answer to the dial order"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ORDERED = "end ordered"
+    LINE_DOWN = "line down"
+    GAVE_UP = "never seen"
+
+
+_S, _T = CallState, Trigger
+
+TRANSITIONS: Mapping[CallState, Mapping[Trigger, CallState]] = {
+    _S.QUEUED: {
+        _T.GRANTED: _S.DIALING,
+        _T.EXPIRED: _S.ENDED,
+        _T.ORDERED: _S.ENDED,
+    },
+    _S.DIALING: {
+        _T.DIALED: _S.DIALING,
+        _T.REFUSED: _S.ENDED,
+        _T.UNANSWERED: _S.UNCONFIRMED,
+        _T.RINGING: _S.RINGING,
+        _T.ANSWERED: _S.IN_PROGRESS,
+        _T.ORDERED: _S.ENDING,
+        _T.LINE_DOWN: _S.ENDED,
+    },
+    _S.UNCONFIRMED: {
+        _T.DIALED: _S.DIALING,
+        _T.REFUSED: _S.ENDED,
+        _T.RINGING: _S.RINGING,
+        _T.ANSWERED: _S.IN_PROGRESS,
+        _T.ORDERED: _S.UNCONFIRMED,
+        _T.LINE_DOWN: _S.ENDED,
+        _T.GAVE_UP: _S.ENDED,
+    },
+    _S.RINGING: {
+        _T.ANSWERED: _S.IN_PROGRESS,
+        _T.ORDERED: _S.ENDING,
+        _T.LINE_DOWN: _S.ENDED,
+    },
+    _S.IN_PROGRESS: {
+        _T.ORDERED: _S.ENDING,
+        _T.LINE_DOWN: _S.ENDED,
+    },
+    _S.ENDING: {
+        _T.DIALED: _S.ENDING,
+        _T.REFUSED: _S.ENDED,
+        _T.UNANSWERED: _S.UNCONFIRMED,
+        _T.RINGING: _S.ENDING,
+        _T.ANSWERED: _S.ENDING,
+        _T.LINE_DOWN: _S.ENDED,
+    },
+    _S.ENDED: {},
+}
+
+# Twilio's words for a call's status. What is not here is ignored: its vocabulary may grow.
+_STATUS: Mapping[str, Trigger] = {
+    "queued": Trigger.DIALED,
+    "initiated": Trigger.DIALED,
+    "ringing": Trigger.RINGING,
+    "in-progress": Trigger.ANSWERED,
+    "completed": Trigger.LINE_DOWN,
+    "busy": Trigger.LINE_DOWN,
+    "failed": Trigger.LINE_DOWN,
+    "no-answer": Trigger.LINE_DOWN,
+    "canceled": Trigger.LINE_DOWN,
+}
+_ENDS: Mapping[str, tuple[EndReason, EndedBy]] = {
+    "completed": (EndReason.COMPLETED, EndedBy.CALLER),
+    "busy": (EndReason.BUSY, EndedBy.CARRIER),
+    "failed": (EndReason.FAILED, EndedBy.CARRIER),
+    "no-answer": (EndReason.NO_ANSWER, EndedBy.CARRIER),
+    "canceled": (EndReason.CANCELED, EndedBy.CARRIER),
+}
+_BEFORE_ENDING = frozenset({CallState.DIALING, CallState.RINGING, CallState.IN_PROGRESS})
+
+
+class CallMachine:
+    """The states of one call, from QUEUED (or RINGING, when a phone called) to closed."""
+
+    def __init__(self, record: CallRecord, answered_at: float | None = None) -> None:
+        self.state = record.state
+        self.closed = record.closed
+        self.attempt = record.attempt
+        self.carrier_call_id = record.carrier_call_id
+        self._record = record
+        self._ordered = record.ending
+        self._answered = record.answer_time is not None
+        self._answered_at = answered_at
+        self._ended_at: float | None = None
+        self._dialed_at: float | None = None
+        self._stream: str | None = None
+        self._without_media: float | None = None
+        """Since when an answered call has been without a media stream."""
+        self._model_wanted = False
+        self._told_down = False
+        self._asked_completed = False
+        self._questions = 0
+        self._due: float | None = None
+        self._limit: float | None = None
+        self._settled: inputs.TalkSettled | None = None
+
+    def deadline(self) -> float | None:
+        """When to feed DeadlinePassed. None only when the call is closed, or before its first input."""
+        if self._due is None or self._limit is None:
+            return self._due if self._limit is None else self._limit
+        return min(self._due, self._limit)
+
+    def handle(self, input: inputs.Input, now: float) -> list[Effect]:
+        """What follows from what happened."""
+        match input:
+            case inputs.DeadlinePassed():
+                return self._deadline_passed(now)
+            case inputs.StatusReported():
+                return self._status(input, now)
+            case inputs.VoiceRequested(carrier_call_id):
+                return self._voice_requested(carrier_call_id, now)
+            case inputs.MediaStarted(stream_id, attempt):
+                return self._media_started(stream_id, attempt, now)
+            case inputs.MediaClosed():
+                return self._media_closed(input, now)
+            case inputs.CallPlaced():
+                return self._placed(now)
+            case inputs.DialGranted():
+                return self._fire(Trigger.GRANTED, now)
+            case inputs.DialAnswered(carrier_call_id, status) | inputs.CallSeen(carrier_call_id, status):
+                return self._seen(carrier_call_id, status, now)
+            case inputs.DialRefused(code, message):
+                end = CallEnd(EndReason.REJECTED, EndedBy.CARRIER, carrier_code=code, message=message)
+                return self._fire(Trigger.REFUSED, now, self._ordered_or(end))
+            case inputs.DialUnanswered(what):
+                return [] if self.carrier_call_id else self._unanswered(what, now)
+            case inputs.CallNotSeen(sure):
+                return self._line_gone(now) if sure else []
+            case inputs.HangUpRequested(reason, by, message):
+                return self._order_end(reason, by, message, now)
+            case inputs.LegHungUp(status):
+                return self._leg_hung_up(status, now)
+            case inputs.ModelClosed(code, message):
+                return self._model_closed(code, message, now)
+            case inputs.TalkSettled():
+                self._settled = input
+                return self._close(now) if self.state is CallState.ENDED else []
+            case inputs.CallRecovered():
+                return self._recovered(now)
+            case _:
+                return []
+
+    # What happened, as triggers.
+
+    def _placed(self, now: float) -> list[Effect]:
+        record = self._record
+        self._due = now + record.options.queue_timeout
+        dial_before = record.create_time + record.options.queue_timeout
+        return [
+            Append(
+                CallQueued(
+                    record.direction, record.from_address, record.to_address, record.agent, dial_before
+                )
+            )
+        ]
+
+    def _status(self, input: inputs.StatusReported, now: float) -> list[Effect]:
+        trigger = _STATUS.get(input.status)
+        if trigger is None:
+            return []
+        effects = self._learn(input.carrier_call_id)
+        end = self._end_of(input.status, input.carrier_code, input.sip_code, input.message)
+        return effects + self._fire(trigger, now, end)
+
+    def _seen(self, carrier_call_id: str, status: str, now: float) -> list[Effect]:
+        return self._status(inputs.StatusReported(carrier_call_id, status, 0), now)
+
+    def _voice_requested(self, carrier_call_id: str, now: float) -> list[Effect]:
+        effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
+        if self.state is CallState.IN_PROGRESS:
+            self.attempt += 1
+            effects.append(Amend(attempt=self.attempt))
+        return effects
+
+    def _media_started(self, stream_id: str, attempt: int, now: float) -> list[Effect]:
+        effects = self._fire(Trigger.ANSWERED, now)
+        if self.state is not CallState.IN_PROGRESS:
+            return effects
+        self._stream, self._without_media, self._due = stream_id, None, None
+        return [*effects, Append(MediaConnected(stream_id, attempt))]
+
+    def _media_closed(self, input: inputs.MediaClosed, now: float) -> list[Effect]:
+        if input.stream_id != self._stream:
+            return []
+        self._stream = None
+        if self.state is not CallState.IN_PROGRESS:
+            return []
+        # Whether the call is over is not the socket's to say: the status follows, or the carrier is asked.
+        self._without_media, self._due = now, now + MEDIA_ASK
+        return [] if input.stopped else [Append(MediaLost(input.stream_id, input.message))]
+
+    def _unanswered(self, what: str, now: float) -> list[Effect]:
+        effects = self._fire(Trigger.UNANSWERED, now)
+        if not effects:
+            return []
+        text = (
+            f"Twilio did not answer the order to dial ({what}); the call is looked for and not dialled again"
+        )
+        return [Append(Warning("DIAL_UNANSWERED", text)), *effects]
+
+    def _order_end(self, reason: EndReason, by: EndedBy, message: str, now: float) -> list[Effect]:
+        if self._ordered is not None or self.state is CallState.ENDED:
+            return []
+        if by is EndedBy.API and not self._answered:
+            reason = EndReason.CANCELED
+        self._ordered = CallEnding(reason, by, message)
+        end = CallEnd(reason, by, message=message)
+        return [Append(self._ordered), *self._fire(Trigger.ORDERED, now, end)]
+
+    def _leg_hung_up(self, status: str | None, now: float) -> list[Effect]:
+        if status is not None:
+            trigger = _STATUS.get(status)
+            return self._fire(trigger, now, self._end_of(status)) if trigger is Trigger.LINE_DOWN else []
+        if self.state is CallState.ENDING and not self._asked_completed:
+            # Twilio: "canceled" does nothing to a call that was answered meanwhile, so its no is no proof.
+            self._answered = True
+            return self._hang_up(now)
+        return self._line_gone(now)
+
+    def _line_gone(self, now: float) -> list[Effect]:
+        end = CallEnd(EndReason.FAILED, EndedBy.CARRIER, message="the carrier no longer knows the call")
+        return self._fire(Trigger.LINE_DOWN, now, self._ordered_or(end))
+
+    def _model_closed(self, code: int, message: str, now: float) -> list[Effect]:
+        self._model_wanted = False
+        if self.state not in (CallState.RINGING, CallState.IN_PROGRESS) or self._ordered is not None:
+            return []
+        lost = Append(ModelLost(str(code), message))
+        return [lost, *self._order_end(EndReason.MODEL_LOST, EndedBy.DAEMON, message, now)]
+
+    def _recovered(self, now: float) -> list[Effect]:
+        """After a restart: queued calls go on waiting, an order to dial without an answer is looked for, and what
+        lived is ended, because nobody holds it any more."""
+        match self.state:
+            case CallState.QUEUED:
+                self._due = now + self._record.options.queue_timeout
+                return []
+            case CallState.DIALING | CallState.UNCONFIRMED if not self.carrier_call_id:
+                self._dialed_at = now
+                self.state = CallState.DIALING
+                return self._unanswered("the daemon was restarted", now)
+            case CallState.ENDED:
+                self._ended_at = now
+                self._due = now
+                return []
+            case CallState.ENDING:
+                return self._hang_up(now)
+            case _:
+                message = "the daemon was restarted during the call"
+                return self._order_end(EndReason.NODE_LOST, EndedBy.DAEMON, message, now)
+
+    # Time.
+
+    def _deadline_passed(self, now: float) -> list[Effect]:
+        if self._limit is not None and now >= self._limit:
+            self._limit = None
+            return self._order_end(
+                EndReason.MAX_DURATION, EndedBy.DAEMON, "the longest duration is reached", now
+            )
+        if self._due is None or now < self._due:
+            return []
+        match self.state:
+            case CallState.QUEUED:
+                end = CallEnd(EndReason.EXPIRED, EndedBy.DAEMON, message="it was not dialled in time")
+                return self._fire(Trigger.EXPIRED, now, end)
+            case CallState.DIALING if not self.carrier_call_id:
+                return self._unanswered("no answer in time", now)
+            case CallState.DIALING | CallState.RINGING:
+                self._due = now + ASK_AGAIN
+                return [LookUpCall()]
+            case CallState.UNCONFIRMED:
+                return self._look_again(now)
+            case CallState.IN_PROGRESS:
+                return self._media_overdue(now)
+            case CallState.ENDING if not self.carrier_call_id:
+                return self._unanswered("no answer in time", now)
+            case CallState.ENDING:
+                return self._hang_up(now)
+            case CallState.ENDED:
+                return self._close(now)
+
+    def _look_again(self, now: float) -> list[Effect]:
+        asked = self._dialed_at if self._dialed_at is not None else now
+        if now >= asked + self._record.options.ring_timeout + UNCONFIRMED_GRACE:
+            end = CallEnd(EndReason.DIAL_UNCONFIRMED, EndedBy.DAEMON, message="the call was never seen")
+            return self._fire(Trigger.GAVE_UP, now, end)
+        self._questions += 1
+        steps = LOOK_UPS[self._questions : self._questions + 1]
+        self._due = now + (steps[0] - LOOK_UPS[self._questions - 1] if steps else 30.0)
+        return [LookUpCall()]
+
+    def _media_overdue(self, now: float) -> list[Effect]:
+        since = self._without_media
+        if since is None:
+            self._due = None
+            return []
+        if now >= since + MEDIA_PATIENCE:
+            return self._order_end(EndReason.MEDIA_LOST, EndedBy.DAEMON, "no media stream came", now)
+        self._due = now + MEDIA_ASK
+        return [LookUpCall()]
+
+    # Transitions.
+
+    def _fire(self, trigger: Trigger, now: float, end: CallEnd | None = None) -> list[Effect]:
+        target = TRANSITIONS[self.state].get(trigger)
+        if target is None:
+            return []
+        if self._ordered is not None and target in _BEFORE_ENDING:
+            target = CallState.ENDING
+        previous, self.state = self.state, target
+        match target:
+            case CallState.DIALING:
+                return self._dialing(previous, now)
+            case CallState.UNCONFIRMED:
+                return self._unconfirmed(previous, now)
+            case CallState.RINGING:
+                return self._ringing(now)
+            case CallState.IN_PROGRESS:
+                return self._in_progress(now)
+            case CallState.ENDING:
+                return self._ending(previous, trigger, now)
+            case CallState.ENDED:
+                assert end is not None, trigger
+                return self._ended(end, now)
+            case CallState.QUEUED:
+                raise AssertionError("nothing leads back to the queue")
+
+    def _dialing(self, previous: CallState, now: float) -> list[Effect]:
+        if previous is CallState.QUEUED:
+            self._dialed_at, self._due = now, now + DIAL_ANSWER
+            return [Append(CallDialing()), Dial()]
+        self._due = now + self._record.options.ring_timeout + RING_GRACE
+        return [Amend(state=CallState.DIALING)] if previous is CallState.UNCONFIRMED else []
+
+    def _unconfirmed(self, previous: CallState, now: float) -> list[Effect]:
+        if previous is not CallState.UNCONFIRMED:
+            self._questions, self._due = 0, now + LOOK_UPS[0]
+        # After the event of an order to end, which reads as ENDING, the row must say what is true.
+        return [Amend(state=CallState.UNCONFIRMED)]
+
+    def _ringing(self, now: float) -> list[Effect]:
+        record = self._record
+        self._due = now + record.options.ring_timeout + RING_GRACE
+        ringing = CallRinging(
+            record.direction, record.from_address, record.to_address, record.agent, self.carrier_call_id
+        )
+        return [Append(ringing), *self._want_model()]
+
+    def _in_progress(self, now: float) -> list[Effect]:
+        self._answered, self._answered_at, self._without_media = True, now, now
+        self._due = now + MEDIA_ASK
+        self._limit = now + self._record.options.max_duration
+        return [Append(CallAnswered(self.carrier_call_id)), *self._want_model(), Tell(inputs.LineWentUp())]
+
+    def _ending(self, previous: CallState, trigger: Trigger, now: float) -> list[Effect]:
+        self._limit = None
+        if trigger is Trigger.ANSWERED:
+            self._answered = True
+        if previous is CallState.UNCONFIRMED:
+            return [Amend(state=CallState.ENDING), *self._hang_up(now)]
+        if previous is CallState.ENDING:
+            return self._hang_up(now) if trigger is not Trigger.RINGING else []
+        return [*self._tell_down(), *self._hang_up(now)]
+
+    def _ended(self, end: CallEnd, now: float) -> list[Effect]:
+        self._ended_at, self._limit, self._due = now, None, now + CLOSE_WITHIN
+        effects: list[Effect] = [Append(CallEnded(end)), CloseMedia(), *self._tell_down()]
+        return effects + (self._close(now) if self._settled is not None else [])
+
+    def _close(self, now: float) -> list[Effect]:
+        if self.closed:
+            return []
+        self.closed, self._due = True, None
+        settled = self._settled or inputs.TalkSettled(0, Usage())
+        begin, end = self._answered_at, self._ended_at
+        duration = max(0.0, end - begin) if begin is not None and end is not None else 0.0
+        return [CloseModel(), Append(CallClosed(duration, settled.turns, settled.usage))]
+
+    # Small help.
+
+    def _learn(self, carrier_call_id: str) -> list[Effect]:
+        if self.carrier_call_id or not carrier_call_id or self.state is CallState.ENDED:
+            return []
+        self.carrier_call_id = carrier_call_id
+        return [Amend(carrier_call_id=carrier_call_id)]
+
+    def _hang_up(self, now: float) -> list[Effect]:
+        """Order the leg's end, again and again until the carrier confirms; without its id only wait for it."""
+        if not self.carrier_call_id:
+            self._due = now + DIAL_ANSWER
+            return []
+        self._due = now + HANG_UP_AGAIN[min(self._questions, len(HANG_UP_AGAIN) - 1)]
+        self._questions += 1
+        self._asked_completed = self._answered
+        return [HangUpLeg(self._answered)]
+
+    def _want_model(self) -> list[Effect]:
+        if self._model_wanted:
+            return []
+        self._model_wanted = True
+        return [OpenModel()]
+
+    def _tell_down(self) -> list[Effect]:
+        if self._told_down:
+            return []
+        self._told_down = True
+        return [Tell(inputs.LineWentDown())]
+
+    def _end_of(
+        self, status: str, carrier_code: int = 0, sip_code: int = 0, message: str = ""
+    ) -> CallEnd | None:
+        if status not in _ENDS:
+            return None
+        reason, by = _ENDS[status]
+        end = CallEnd(reason, by, carrier_code, sip_code, message)
+        # Busy, no answer and failed are the carrier's to tell, even when the end was ordered in the same moment.
+        return self._ordered_or(end) if status in ("completed", "canceled") else end
+
+    def _ordered_or(self, end: CallEnd) -> CallEnd:
+        if self._ordered is None:
+            return end
+        return replace(
+            end, reason=self._ordered.reason, ended_by=self._ordered.by, message=self._ordered.message
+        )
+
+
+def apply(record: CallRecord, payload: Payload, time: float) -> CallRecord:
+    """The call as the event leaves it. `time` is the event's, seconds since 1970."""
+    record = replace(record, last_sequence=record.last_sequence + 1)
+    match payload:
+        case CallQueued():
+            return replace(record, state=CallState.QUEUED)
+        case CallDialing():
+            return replace(record, state=CallState.DIALING)
+        case CallRinging(carrier_call_id=carrier_call_id):
+            return replace(record, state=CallState.RINGING, carrier_call_id=carrier_call_id)
+        case CallAnswered(carrier_call_id):
+            return replace(
+                record, state=CallState.IN_PROGRESS, carrier_call_id=carrier_call_id, answer_time=time
+            )
+        case CallEnding():
+            return replace(record, state=CallState.ENDING, ending=payload)
+        case CallEnded(end):
+            return replace(record, state=CallState.ENDED, end=end, end_time=time)
+        case CallClosed():
+            return replace(record, closed=True)
+        case _:
+            return record
+
+
+def amend(record: CallRecord, change: Amend) -> CallRecord:
+    """The call after a change that is no event."""
+    return replace(
+        record,
+        state=record.state if change.state is None else change.state,
+        carrier_call_id=record.carrier_call_id if change.carrier_call_id is None else change.carrier_call_id,
+        attempt=record.attempt if change.attempt is None else change.attempt,
+    )

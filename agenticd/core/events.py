@@ -1,0 +1,385 @@
+"""What can happen in a call: the durable events, and the call as they leave it.
+
+Events are past tense and stay as they are for ever. `adapters/rpc` writes them in the contract's form; the names in
+KINDS are the names of its payload fields. `core/call.py` folds them into a CallRecord.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agenticd.core.ids import CallId
+
+
+class CallState(enum.Enum):
+    """Where a call stands. Values are the contract's names."""
+
+    QUEUED = "QUEUED"
+    DIALING = "DIALING"
+    UNCONFIRMED = "UNCONFIRMED"
+    RINGING = "RINGING"
+    IN_PROGRESS = "IN_PROGRESS"
+    ENDING = "ENDING"
+    ENDED = "ENDED"
+
+
+class Direction(enum.Enum):
+    """Who dialled: a phone (INBOUND) or the daemon (OUTBOUND)."""
+
+    INBOUND = "INBOUND"
+    OUTBOUND = "OUTBOUND"
+
+
+class EndReason(enum.Enum):
+    """Why a call ended. Values are the contract's names."""
+
+    COMPLETED = "COMPLETED"
+    BUSY = "BUSY"
+    NO_ANSWER = "NO_ANSWER"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+    MAX_DURATION = "MAX_DURATION"
+    SILENCE = "SILENCE"
+    MODEL_LOST = "MODEL_LOST"
+    MEDIA_LOST = "MEDIA_LOST"
+    DRAINED = "DRAINED"
+    NODE_LOST = "NODE_LOST"
+    DIAL_UNCONFIRMED = "DIAL_UNCONFIRMED"
+    POLICY = "POLICY"
+    BUDGET = "BUDGET"
+    TRANSFERRED = "TRANSFERRED"
+    VOICEMAIL = "VOICEMAIL"
+
+
+class EndedBy(enum.Enum):
+    """Who brought the end about."""
+
+    CALLER = "CALLER"
+    AGENT = "AGENT"
+    API = "API"
+    DAEMON = "DAEMON"
+    CARRIER = "CARRIER"
+
+
+class Speaker(enum.Enum):
+    """Who speaks: the person on the phone, whoever dialled, or the agent."""
+
+    CALLER = "CALLER"
+    AGENT = "AGENT"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """How a call ended. Codes are 0 when the carrier gave none."""
+
+    reason: EndReason
+    ended_by: EndedBy
+    carrier_code: int = 0
+    sip_code: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a model used, in tokens. Cached tokens are part of the input's."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    cached_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together, field by field."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.input_text_tokens + other.input_text_tokens,
+            self.input_audio_tokens + other.input_audio_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_text_tokens + other.output_text_tokens,
+            self.output_audio_tokens + other.output_audio_tokens,
+        )
+
+
+# The events. Times "at", "audio_start" … are seconds since answer, on the call's one time line.
+
+
+@dataclass(frozen=True, slots=True)
+class CallQueued:
+    """Accepted; `dial_before` is wall-clock seconds since 1970."""
+
+    direction: Direction
+    from_address: str
+    to_address: str
+    agent: str
+    dial_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallDialing:
+    """The carrier is about to be asked to dial."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging:
+    """The phone rings; the first event of an inbound call."""
+
+    direction: Direction
+    from_address: str
+    to_address: str
+    agent: str
+    carrier_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Somebody, or something, answered."""
+
+    carrier_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnding:
+    """The daemon has begun to end the call."""
+
+    reason: EndReason
+    by: EndedBy
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The line is down."""
+
+    end: CallEnd
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed:
+    """Everything about the call is known; `duration` in seconds from answer to end."""
+
+    duration: float
+    turns: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConnected:
+    """The phone's audio is connected."""
+
+    stream_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The phone's audio was lost while the call went on."""
+
+    stream_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConnected:
+    """The model is connected and configured."""
+
+    model: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLost:
+    """The model was lost while the call went on."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The caller began to speak."""
+
+    item_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The caller stopped speaking."""
+
+    item_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFinal:
+    """Somebody's whole utterance. `heard_text`: what of it the phone played."""
+
+    speaker: Speaker
+    leg_id: str
+    item_id: str
+    position: int
+    text: str
+    heard_text: str
+    interrupted: bool
+    audio_start: float
+    audio_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInterrupted:
+    """The caller interrupted the agent; seconds of the item that were heard, and that were sent but thrown away."""
+
+    item_id: str
+    heard: float
+    discarded: float
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The caller pressed a key."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMeasured:
+    """Seconds from the end of the caller's speech to the answer's first audio: total = detection + model."""
+
+    item_id: str
+    total: float
+    detection: float
+    model: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """What one answer of the model used."""
+
+    response_id: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the contract's word; Python's warnings are not used below app
+    """Something to look at that did not end the call."""
+
+    code: str
+    message: str
+
+
+Payload = (
+    CallQueued
+    | CallDialing
+    | CallRinging
+    | CallAnswered
+    | CallEnding
+    | CallEnded
+    | CallClosed
+    | MediaConnected
+    | MediaLost
+    | ModelConnected
+    | ModelLost
+    | SpeechStarted
+    | SpeechStopped
+    | TranscriptFinal
+    | AgentInterrupted
+    | DigitReceived
+    | TurnMeasured
+    | UsageReported
+    | Warning
+)
+
+
+def _kind(payload: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", payload.__name__).lower()
+
+
+KINDS: Mapping[type[Payload], str] = {payload: _kind(payload) for payload in Payload.__args__}
+"""Each payload's name in the contract: CallQueued -> "call_queued"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A payload with its place in its call; the log gives it its revision. `time` is seconds since 1970."""
+
+    call_id: CallId
+    call_sequence: int
+    time: float
+    payload: Payload
+
+    @property
+    def kind(self) -> str:
+        """The payload's name in the contract."""
+        return KINDS[type(self.payload)]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWords:
+    """Words while they are spoken: shown, never logged. `offset` counts code points of the utterance."""
+
+    call_id: CallId
+    item_id: str
+    speaker: Speaker
+    offset: int
+    text: str
+    after_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBrief:
+    """What the agent of one call is and says: the profile with the call's overrides, variables filled in."""
+
+    instructions: str
+    greeting: str
+    voice: str
+    model: str
+    language: str = ""
+    audio: Literal["pcmu", "pcm24"] = "pcmu"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """Limits of one call, in seconds."""
+
+    ring_timeout: float = 30.0
+    max_duration: float = 3600.0
+    queue_timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call as its events left it: a row of the store. Times are seconds since 1970, None while unknown.
+
+    `attempt` counts the media streams that TwiML offered to the carrier; `ending` is the order to end the call, once
+    there is one. `last_sequence` is the call_sequence of its last event.
+    """
+
+    call_id: CallId
+    direction: Direction
+    state: CallState
+    from_address: str
+    to_address: str
+    agent: str
+    brief: AgentBrief
+    options: CallOptions
+    node_id: str
+    create_time: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    answer_time: float | None = None
+    end_time: float | None = None
+    ending: CallEnding | None = None
+    end: CallEnd | None = None
+    closed: bool = False
+    carrier_call_id: str = ""
+    last_sequence: int = 0
+    attempt: int = 0

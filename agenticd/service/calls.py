@@ -1,0 +1,346 @@
+"""The calls of this daemon: what clients ask of them, and what the carrier's webhooks say of them.
+
+Every call that is not closed has a Session; everything else is read from the log's rows. Nothing is answered before it
+is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agenticd.core import inputs, token, twiml
+from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, StoreDown
+from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason, TranscriptFinal
+from agenticd.core.ids import RANDOM_BYTES, CallId, new_call_id
+from agenticd.core.mediastream import StreamStarted
+from agenticd.service.dialer import Dialer
+from agenticd.service.idempotency import Requests
+from agenticd.service.orders import REASON_LIMIT, AgentProfile, PlaceOrder, fingerprint, resolve
+from agenticd.service.ports import CallQuery, MediaLink, Peer, PeerHealth, RequestKey
+from agenticd.service.session import Session, World
+
+_logger = structlog.get_logger(__name__)
+
+STREAM_TOKEN_LIFE = 60
+RESUMES, RESUMES_WITHIN = 5, 30.0
+"""So many requests to resume are answered with a stream; one more within that time ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the calls need of the configuration."""
+
+    node_id: str
+    version: str
+    agents: Mapping[str, AgentProfile]
+    from_number: str
+    calls_per_second: float = 1.0
+    max_calls: int = 500
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of a PlaceOrder: the call, the revision of its call_queued, and whether it was there before."""
+
+    record: CallRecord
+    revision: int
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What the daemon is and does. `uptime` in seconds."""
+
+    version: str
+    features: tuple[str, ...]
+    node_id: str
+    uptime: float
+    live_calls: int
+    queued_calls: int
+    head_revision: int
+    first_revision: int
+    epoch: str
+    carrier: PeerHealth
+    model: PeerHealth
+
+
+class Calls:
+    """The use cases."""
+
+    def __init__(self, config: Config, world: World, carrier: Peer, model: Peer) -> None:
+        self._config = config
+        self._world = world
+        self._carrier, self._model = carrier, model
+        self._dialer = Dialer(world.clock, config.calls_per_second)
+        self._requests = Requests(world.log)
+        self._sessions: dict[CallId, Session] = {}
+        self._consumed: dict[CallId, int] = {}
+        self._resumes: dict[CallId, deque[float]] = {}
+        self._started = world.clock.monotonic()
+        self._draining = False
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # Its own life.
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Hold the sessions until `stop`; `started` is called when calls can be taken."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            started()
+            await self._stopping.wait()
+        self._group = None
+
+    async def recover(self) -> int:
+        """Take up every call that the store shows as not closed. Returns how many there were."""
+        records = await self._world.log.live()
+        clock = self._world.clock
+        for record in records:
+            answered_at = None
+            if record.answer_time is not None:
+                answered_at = clock.monotonic() - max(0.0, clock.wall() - record.answer_time)
+            session = Session(record, self._world, answered_at=answered_at)
+            self._hold(session)
+            session.feed(inputs.CallRecovered())
+            if session.call.state is CallState.QUEUED:
+                self._dialer.enqueue(session)
+        return len(records)
+
+    def drain(self) -> None:
+        """Take no new calls and dial nobody any more."""
+        self._draining = True
+        self._dialer.close()
+
+    async def end_all(self, within: float) -> int:
+        """Order the end of every call, and wait for it. Returns how many were still live after `within` seconds."""
+        self.drain()
+        for session in list(self._sessions.values()):
+            session.feed(inputs.HangUpRequested(EndReason.DRAINED, EndedBy.DAEMON, "the daemon was stopped"))
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+        except TimeoutError:
+            _logger.warning("calls were still live when the daemon stopped", calls=len(self._sessions))
+        return len(self._sessions)
+
+    def stop(self) -> None:
+        """Let `run` return. What is live stays as the log has it; the next start looks at it."""
+        for session in list(self._sessions.values()):
+            session.abandon()
+        self._stopping.set()
+
+    def _hold(self, session: Session) -> None:
+        if self._group is None:
+            raise AssertionError("calls are taken only while run() runs")
+        self._sessions[session.record.call_id] = session
+        self._idle.clear()
+        self._group.create_task(self._run(session), name=f"call {session.record.call_id}")
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        finally:
+            call_id = session.record.call_id
+            del self._sessions[call_id]
+            self._consumed.pop(call_id, None)
+            self._resumes.pop(call_id, None)
+            if not self._sessions:
+                self._idle.set()
+
+    def claimed(self, carrier_call_id: str) -> bool:
+        """Whether a carrier's call is one of our live calls."""
+        return any(session.call.carrier_call_id == carrier_call_id for session in self._sessions.values())
+
+    @property
+    def live(self) -> Mapping[CallId, Session]:
+        """The sessions, by call."""
+        return self._sessions
+
+    # What clients ask.
+
+    async def place(self, order: PlaceOrder, identity: str) -> Placed:
+        """Accept a call. Raises InvalidArgument, RequestIdReused, Exhausted, Draining, StoreDown."""
+        if not order.request_id:
+            return await self._place(order, None)
+        key = RequestKey(identity, order.request_id, fingerprint(order))
+        return await self._requests.once(key, lambda: self._place(order, key), self._replay)
+
+    async def _place(self, order: PlaceOrder, key: RequestKey | None) -> Placed:
+        if self._draining:
+            raise Draining
+        if len(self._sessions) >= self._config.max_calls:
+            raise Exhausted(self._config.max_calls, retry_after=5.0)
+        plan = resolve(order, self._config.agents, self._config.from_number)
+        clock = self._world.clock
+        wall = clock.wall()
+        record = CallRecord(
+            call_id=new_call_id(wall, clock.randomness(RANDOM_BYTES)),
+            direction=Direction.OUTBOUND,
+            state=CallState.QUEUED,
+            from_address=plan.from_address,
+            to_address=plan.to_address,
+            agent=plan.agent,
+            brief=plan.brief,
+            options=plan.options,
+            node_id=self._config.node_id,
+            create_time=wall,
+            metadata=plan.metadata,
+        )
+        session = Session(record, self._world, key)
+        self._hold(session)
+        session.feed(inputs.CallPlaced())
+        queued = session.record
+        # Its turn may come before call_queued is durable; the dialling itself waits for that.
+        self._dialer.enqueue(session)
+        await session.durable(1)
+        return Placed(queued, session.first_revision, replayed=False)
+
+    async def _replay(self, call_id: CallId, revision: int) -> Placed:
+        record, _ = await self._world.log.call(call_id)
+        if record is None:
+            raise NotFound(call_id)
+        return Placed(record, revision, replayed=True)
+
+    async def hang_up(self, call_id: CallId, message: str) -> tuple[CallRecord, int]:
+        """Order the call's end; on a call that has ended, show it. Raises NotFound, InvalidArgument, StoreDown."""
+        if len(message) > REASON_LIMIT:
+            raise InvalidArgument.at("reason", f"is longer than {REASON_LIMIT} characters")
+        session = self._sessions.get(call_id)
+        if session is not None:
+            session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API, message))
+            await session.durable()
+        return await self.get(call_id)
+
+    async def get(self, call_id: CallId) -> tuple[CallRecord, int]:
+        """The call, and the revision as of which it is. Raises NotFound, StoreDown."""
+        record, revision = await self._world.log.call(call_id)
+        if record is None:
+            raise NotFound(call_id)
+        return record, revision
+
+    async def list(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
+        """A page of calls, newest first. Raises StoreDown."""
+        return await self._world.log.calls(query)
+
+    async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
+        """The call's utterances in the order of the conversation. Raises NotFound, StoreDown."""
+        await self.get(call_id)
+        return await self._world.log.transcript(call_id)
+
+    def status(self) -> NodeStatus:
+        """What the daemon is and does, without asking anybody."""
+        log = self._world.log
+        return NodeStatus(
+            version=self._config.version,
+            features=self._config.features,
+            node_id=self._config.node_id,
+            uptime=self._world.clock.monotonic() - self._started,
+            live_calls=len(self._sessions),
+            queued_calls=len(self._dialer),
+            head_revision=log.window.head,
+            first_revision=log.first_revision,
+            epoch=log.epoch,
+            carrier=self._carrier.health,
+            model=self._model.health,
+        )
+
+    # What the carrier's webhooks say. Their signatures are checked before; none of these waits or raises.
+
+    def voice_requested(self, call_id: CallId, form: Mapping[str, str]) -> str:
+        """TwiML for an outbound call that was answered."""
+        session = self._of(call_id, form)
+        if session is None:
+            return twiml.hang_up()
+        session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
+        return self._stream(session)
+
+    def resume_requested(self, call_id: CallId, form: Mapping[str, str]) -> str:
+        """TwiML for a call whose media stream ended, or whose voice request failed: another stream, while it lives."""
+        session = self._of(call_id, form)
+        if session is None or session.call.state is not CallState.IN_PROGRESS:
+            return twiml.hang_up()
+        recent = self._resumes.setdefault(call_id, deque(maxlen=RESUMES))
+        now = self._world.clock.monotonic()
+        if len(recent) == RESUMES and now - recent[0] < RESUMES_WITHIN:
+            session.feed(
+                inputs.HangUpRequested(EndReason.MEDIA_LOST, EndedBy.DAEMON, "the media stream does not hold")
+            )
+            return twiml.hang_up()
+        recent.append(now)
+        session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
+        return self._stream(session)
+
+    def _stream(self, session: Session) -> str:
+        if session.call.state is not CallState.IN_PROGRESS:
+            return twiml.hang_up()
+        call_id, urls = session.record.call_id, self._world.urls
+        expires = int(self._world.clock.wall()) + STREAM_TOKEN_LIFE
+        parameters = {"token": token.mint(self._world.log.secret, call_id, session.call.attempt, expires)}
+        return twiml.connect_stream(
+            stream_url=urls.media(call_id),
+            action_url=urls.resume(call_id),
+            stream_status_url=urls.stream_status(call_id),
+            parameters=parameters,
+        )
+
+    def arrived(self, form: Mapping[str, str]) -> str:
+        """TwiML for a call that a phone made: no number of the configuration takes calls yet."""
+        return twiml.reject(busy=False)
+
+    def status_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
+        """A status callback of the call."""
+        session = self._of(call_id, form)
+        if session is not None:
+            session.feed(
+                inputs.StatusReported(
+                    carrier_call_id=form.get("CallSid", ""),
+                    status=form.get("CallStatus", ""),
+                    sequence=_number(form.get("SequenceNumber")),
+                    sip_code=_number(form.get("SipResponseCode")),
+                    carrier_code=_number(form.get("ErrorCode")),
+                    message=form.get("ErrorMessage", "")[:REASON_LIMIT],
+                )
+            )
+
+    def stream_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
+        """A status callback of the call's media stream: worth a line in the log when it is an error."""
+        if form.get("StreamEvent") == "stream-error":
+            _logger.warning("Twilio reports an error of the media stream", call_id=call_id)
+
+    def attach(
+        self, call_id: CallId, start: StreamStarted, link: MediaLink
+    ) -> Callable[[inputs.Input], None] | None:
+        """A media stream began: the session's door if its token is good, else None."""
+        session = self._sessions.get(call_id)
+        if session is None or start.call_sid != (session.call.carrier_call_id or start.call_sid):
+            return None
+        now = int(self._world.clock.wall())
+        attempt = token.check(self._world.log.secret, start.parameters.get("token", ""), call_id, now)
+        if attempt is None or attempt != session.call.attempt or attempt <= self._consumed.get(call_id, 0):
+            return None
+        self._consumed[call_id] = attempt
+        session.attach(link, start.stream_sid, attempt)
+        return session.feed
+
+    def _of(self, call_id: CallId, form: Mapping[str, str]) -> Session | None:
+        """The live call that a webhook speaks of; None when there is none, or the carrier's id is another call's."""
+        session = self._sessions.get(call_id)
+        if session is None:
+            return None
+        known, said = session.call.carrier_call_id, form.get("CallSid", "")
+        if known and said != known:
+            _logger.warning("a webhook names another call of the carrier's", call_id=call_id)
+            return None
+        return session
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -1,0 +1,275 @@
+"""The only doors between the use cases and the world: what the service needs, in its own words.
+
+Adapters implement these; tests implement them with a few lines each. Nothing here awaits on the media path: what a
+session calls while it is fed never blocks and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agenticd.core.events import AgentBrief, CallRecord, CallState, Direction, Event, TranscriptFinal
+from agenticd.core.ids import CallId
+from agenticd.core.inputs import Input
+from agenticd.core.log import Logged as Logged
+from agenticd.core.log import Page as Page
+from agenticd.core.log import Select as Select
+
+
+class Timer(Protocol):
+    """A pending call of Clock.call_at."""
+
+    def cancel(self) -> None:
+        """Forget it. Harmless when it has run."""
+
+
+class Clock(Protocol):
+    """Time and chance, the only source of both."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment; never goes back. What machines are given as `now`."""
+
+    def wall(self) -> float:
+        """Seconds since 1970, UTC."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back at the monotonic time `when`, from the event loop."""
+
+    def randomness(self, size: int) -> bytes:
+        """Unpredictable bytes."""
+
+
+# --- The log and the store ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A request id, its owner and the hash of the normalised request that it stood for."""
+
+    identity: str
+    request_id: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRequest:
+    """What the store remembers of a request id."""
+
+    fingerprint: bytes
+    call_id: CallId
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to make durable, whole or not at all: an event, the call's row as it then is, a request id.
+
+    Without an event only the row changes, and no revision is spent.
+    """
+
+    record: CallRecord
+    event: Event | None = None
+    request: RequestKey | None = None
+
+
+class OnDurable(Protocol):
+    """Called once on the event loop, in the order of the appends, and never before `append` returns: with the
+    entry's revision (0 without an event), or None when nothing of the entry was kept: the store failed, or its
+    request id is already taken."""
+
+    def __call__(self, revision: int | None, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Which calls to list: newest first, after the (create_time, call_id) of the last one seen."""
+
+    limit: int
+    states: frozenset[CallState] = frozenset()
+    direction: Direction | None = None
+    after: tuple[float, CallId] | None = None
+
+
+class Window(Protocol):
+    """The newest part of the log, in memory. All revisions here are durable."""
+
+    @property
+    def head(self) -> int:
+        """The newest durable revision; 0 in an empty log."""
+
+    @property
+    def start(self) -> int:
+        """Cursors from here on are served from memory."""
+
+    def read(self, after: int, select: Select, limit: int) -> Page:
+        """The next matching events after the cursor, at most `limit`. Needs after >= start."""
+
+
+class EventLog(Protocol):
+    """The append-only log with the calls' rows: one writer, durable before visible."""
+
+    @property
+    def epoch(self) -> str:
+        """Names this log; a restored one gets another name."""
+
+    @property
+    def first_revision(self) -> int:
+        """The oldest revision that is kept; 1 in a new log. Cursors from first_revision - 1 on are served."""
+
+    @property
+    def window(self) -> Window:
+        """The newest events, in memory."""
+
+    @property
+    def secret(self) -> bytes:
+        """32 random bytes made with the log; signs stream tokens, so that they outlive a restart."""
+
+    @property
+    def full(self) -> bool:
+        """The writer does not keep up: refuse new calls. What is appended is taken all the same."""
+
+    def append(self, entry: Entry, on_durable: OnDurable) -> None:
+        """Give the entry to the writer, in order. Never blocks, never raises."""
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after each move of the head."""
+
+    async def read(self, after: int, select: Select, limit: int) -> Page:
+        """As Window.read, from the database. Raises Compacted, StoreDown."""
+
+    async def call(self, call_id: CallId) -> tuple[CallRecord | None, int]:
+        """The call's row, and the revision as of which it is. Raises StoreDown."""
+
+    async def known(self, call_ids: frozenset[CallId]) -> frozenset[CallId]:
+        """Which of these calls exist. Raises StoreDown."""
+
+    async def closed(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int]:
+        """The revision of call_closed, for those of these calls that are closed. Raises StoreDown."""
+
+    async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
+        """A page of calls, and the revision as of which they are. Raises StoreDown."""
+
+    async def live(self) -> Sequence[CallRecord]:
+        """Every call that is not closed, oldest first: what recovery begins with. Raises StoreDown."""
+
+    async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
+        """The call's utterances by position, and the revision as of which they are. Raises StoreDown."""
+
+    async def request(self, identity: str, request_id: str) -> KnownRequest | None:
+        """What is remembered of a request id, not older than 24 h. Raises StoreDown."""
+
+
+class EventCodec(Protocol):
+    """Events in the contract's form. The store keeps what this writes and never looks inside."""
+
+    def encode(self, event: Event, revision: int) -> bytes:
+        """The event's bytes. Called once per event, in the writer's thread."""
+
+    def decode(self, data: bytes) -> tuple[Event, int]:
+        """The event and its revision."""
+
+
+# --- The carrier -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DialOrder:
+    """What Carrier.dial needs. `ring_timeout` in seconds; the URLs carry the call's id in their path."""
+
+    call_id: CallId
+    to_address: str
+    from_address: str
+    ring_timeout: float
+    voice_url: str
+    status_url: str
+    fallback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierCall:
+    """A call as the carrier shows it. `status` in Twilio's words; `created` in seconds since 1970."""
+
+    carrier_call_id: str
+    status: str
+    created: float
+    to_address: str
+    from_address: str
+
+
+class Carrier(Protocol):
+    """Twilio's REST side. All raise CarrierRefused and CarrierUnanswered, and nothing else."""
+
+    async def dial(self, order: DialOrder) -> CarrierCall:
+        """Create the call, once. Never tried again by the adapter, but for an answer that says it was not processed."""
+
+    async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
+        """Order the call's end (canceled before the answer, completed after). None: it had already ended, or is not
+        known there, which is the same to us."""
+
+    async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
+        """The call as it is. None: not known there."""
+
+    async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
+        """Calls from there to there that were created at `since` (seconds since 1970) or later."""
+
+
+# --- The two ends of the media path ------------------------------------------------------------------------------
+
+
+class MediaLink(Protocol):
+    """The media stream towards the phone. Calls after its end are ignored."""
+
+    def play(self, payload: str) -> None:
+        """Send mu-law, base64, a multiple of 160 bytes. Sent at once; the phone buffers it."""
+
+    def mark(self, name: str) -> None:
+        """Ask to be told when all that was sent before has been played."""
+
+    def clear(self) -> None:
+        """Throw away what the phone has not played."""
+
+    def close(self, code: int = 1000) -> None:
+        """End the stream."""
+
+
+class ModelLink(Protocol):
+    """One session of the model. Before it is open and after its end, what is sent is dropped."""
+
+    async def open(self) -> None:
+        """Connect. Cannot fail: a refusal is a ModelClosed, fed before this returns."""
+
+    def append(self, payload: str) -> None:
+        """Send the caller's audio, base64, in the session's input format."""
+
+    def send(self, message: bytes) -> None:
+        """Send any other message, as core/realtime.py encoded it."""
+
+    def close(self) -> None:
+        """End the session, also while it is being opened."""
+
+
+class Model(Protocol):
+    """Where sessions of the model come from."""
+
+    def session(self, call_id: CallId, brief: AgentBrief, feed: Callable[[Input], None]) -> ModelLink:
+        """A session that is not open yet. Everything that the peer sends goes to `feed`, decoded, until exactly one
+        ModelClosed, after which nothing more comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHealth:
+    """How a peer answered last: `ok` None when it was never used; `at` in seconds since 1970."""
+
+    ok: bool | None = None
+    at: float = 0.0
+    message: str = ""
+
+
+class Peer(Protocol):
+    """A peer that knows how it was used last."""
+
+    @property
+    def health(self) -> PeerHealth:
+        """The last use."""

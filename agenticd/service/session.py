@@ -1,0 +1,355 @@
+"""One live call: feeds what happens to the machines and performs what they order.
+
+`feed` is the one door. It is synchronous: machines, then effects, then the next input that those caused; so the history
+of a call is a sequence, and feeding the same inputs at the same times again gives the same events. Nothing on the way
+of an audio frame awaits, queues or logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from agenticd.core import effects, inputs
+from agenticd.core.call import CallMachine, amend, apply
+from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
+from agenticd.core.events import CallRecord, EndedBy, EndReason, Event, LiveWords
+from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
+from agenticd.core.turn import Turn
+from agenticd.service.ports import (
+    Carrier,
+    CarrierCall,
+    Clock,
+    DialOrder,
+    Entry,
+    EventLog,
+    MediaLink,
+    Model,
+    ModelLink,
+    RequestKey,
+    Timer,
+)
+from agenticd.service.urls import Urls
+
+_logger = structlog.get_logger(__name__)
+
+# What only the talk is concerned with: no look at the call's table for each frame.
+_FRAMES = frozenset({MediaReceived, MarkEchoed, DigitPressed})
+CLOCK_SKEW = 2.0
+"""Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
+
+
+class Show(Protocol):
+    """Where words go while they are spoken."""
+
+    def __call__(self, words: LiveWords, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a session reaches the world through."""
+
+    log: EventLog
+    clock: Clock
+    carrier: Carrier
+    model: Model
+    urls: Urls
+    show: Show
+    claimed: Callable[[str], bool]
+    """Whether a carrier's call id belongs to one of our calls already."""
+
+
+class Session:
+    """One live call."""
+
+    def __init__(
+        self,
+        record: CallRecord,
+        world: World,
+        request: RequestKey | None = None,
+        answered_at: float | None = None,
+    ) -> None:
+        self.record = record
+        """The call as its newest event leaves it, durable or not yet."""
+        self.call = CallMachine(record, answered_at)
+        self.turn = Turn(record.brief, record.call_id)
+        self.first_revision = 0
+        """The revision of the call's first event that this session appended."""
+        self._world = world
+        self._request = request
+        self._media: MediaLink | None = None
+        self._model: ModelLink | None = None
+        self._inbox: deque[inputs.Input] = deque()
+        self._feeding = False
+        self._timer: Timer | None = None
+        self._timer_at: float | None = None
+        self._appended = 0
+        self._durable = 0
+        self._durable_sequence = record.last_sequence
+        self._store_down = False
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._outside: deque[tuple[int, effects.Effect]] = deque()
+        self._busy: set[str] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._over = asyncio.Event()
+        self._failed = False
+        self._dialed: float | None = None
+        """When the carrier was asked to dial, in seconds since 1970."""
+
+    # The door.
+
+    def feed(self, input: inputs.Input) -> None:
+        """Something happened. Returns when everything that follows from it at once is done."""
+        self._inbox.append(input)
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        except Exception:  # the session's top: a defect ends this call and no other
+            self._fail()
+        finally:
+            self._feeding = False
+        if type(input) is not MediaReceived:
+            self._arm()
+            self._launch()
+            if self.call.closed and self._durable == self._appended:
+                self._over.set()
+
+    def attach(self, link: MediaLink, stream_id: str, attempt: int) -> None:
+        """A media stream proved that it is this call's. It takes the place of an older one."""
+        old, self._media = self._media, link
+        if old is not None:
+            old.close()
+        self.feed(inputs.MediaStarted(stream_id, attempt))
+
+    async def durable(self, entries: int | None = None) -> None:
+        """Wait until so many entries of this session, or all that there are so far, are durable. Raises StoreDown."""
+        if self._store_down:
+            raise StoreDown
+        wanted = self._appended if entries is None else entries
+        if self._durable < wanted:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((wanted, future))
+            await future
+
+    def abandon(self) -> None:
+        """Let go of the call as it is: its links are closed, nothing is recorded, `run` returns."""
+        self._outside.clear()
+        for link in (self._media, self._model):
+            if link is not None:
+                link.close()
+        self._over.set()
+
+    async def run(self) -> None:
+        """Do the outside effects, until the call is closed and that is durable."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._launch()
+            await self._over.wait()
+            self._group = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # One input.
+
+    def _step(self, input: inputs.Input) -> None:
+        now = self._world.clock.monotonic()
+        kind = type(input)
+        if kind not in _FRAMES:
+            for effect in self.call.handle(input, now):
+                self._perform(effect)
+        if kind in Turn.HANDLED:
+            for effect in self.turn.handle(input, now):
+                self._perform(effect)
+
+    def _perform(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.SendAudio(payload):
+                if self._model is not None:
+                    self._model.append(payload)
+            case effects.Play(payload):
+                if self._media is not None:
+                    self._media.play(payload)
+            case effects.Mark(name):
+                if self._media is not None:
+                    self._media.mark(name)
+            case effects.Clear():
+                if self._media is not None:
+                    self._media.clear()
+            case effects.SendToModel(message):
+                if self._model is not None:
+                    self._model.send(message)
+            case effects.Show(item_id, speaker, offset, text):
+                call_id = self.record.call_id
+                self._world.show(LiveWords(call_id, item_id, speaker, offset, text, self._durable_sequence))
+            case effects.Append(payload):
+                wall = self._world.clock.wall()
+                self.record = apply(self.record, payload, wall)
+                event = Event(self.record.call_id, self.record.last_sequence, wall, payload)
+                self._put(event)
+            case effects.Amend():
+                self.record = amend(self.record, effect)
+                self._put(None)
+            case effects.Tell(input):
+                self._inbox.append(input)
+            case effects.CloseMedia():
+                if self._media is not None:
+                    self._media.close()
+            case effects.CloseModel():
+                if self._model is not None:
+                    self._model.close()
+            case effects.Dial() | effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
+                self._outside.append((self._appended, effect))
+
+    def _fail(self) -> None:
+        _logger.exception("a defect while a call was handled", call_id=self.record.call_id)
+        self._inbox.clear()
+        if not self._failed:
+            self._failed = True
+            self._feeding = False
+            self.feed(inputs.HangUpRequested(EndReason.FAILED, EndedBy.DAEMON, "a defect of the daemon"))
+
+    # Time.
+
+    def _arm(self) -> None:
+        """One timer, for the earliest deadline; re-armed only when that moves forward."""
+        dues = [due for due in (self.call.deadline(), self.turn.deadline()) if due is not None]
+        if not dues or (self._timer_at is not None and self._timer_at <= min(dues)):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = min(dues)
+        self._timer = self._world.clock.call_at(self._timer_at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = self._timer_at = None
+        self.feed(inputs.DeadlinePassed())
+
+    # The log.
+
+    def _put(self, event: Event | None) -> None:
+        request, self._request = self._request, None
+        self._appended += 1
+        sequence = self.record.last_sequence
+
+        def on_durable(revision: int | None) -> None:
+            self._on_durable(revision, sequence)
+
+        self._world.log.append(Entry(self.record, event, request), on_durable)
+
+    def _on_durable(self, revision: int | None, sequence: int) -> None:
+        if revision is None:
+            self._lose_store()
+            return
+        self._durable += 1
+        self._durable_sequence = sequence
+        self.first_revision = self.first_revision or revision
+        for wanted, future in self._waiters:
+            if wanted <= self._durable and not future.done():
+                future.set_result(None)
+        self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._durable]
+        self._launch()
+        if self.call.closed and self._durable == self._appended:
+            self._over.set()
+
+    def _lose_store(self) -> None:
+        """Nothing more can be recorded, so nothing more may be done: the next start looks at what was."""
+        self._store_down = True
+        self._outside.clear()
+        for _, future in self._waiters:
+            if not future.done():
+                future.set_exception(StoreDown())
+        self._waiters.clear()
+        self._over.set()
+
+    # Outside effects: one at a time per peer, begun when what was recorded before them is durable.
+
+    def _launch(self) -> None:
+        if self._group is None:
+            return
+        waiting: deque[tuple[int, effects.Effect]] = deque()
+        while self._outside:
+            threshold, effect = self._outside.popleft()
+            peer = "model" if isinstance(effect, effects.OpenModel) else "carrier"
+            if threshold > self._durable or peer in self._busy:
+                waiting.append((threshold, effect))
+                continue
+            self._busy.add(peer)
+            self._group.create_task(self._outside_task(effect, peer), name=f"{peer} {self.record.call_id}")
+        self._outside = waiting
+
+    async def _outside_task(self, effect: effects.Effect, peer: str) -> None:
+        try:
+            result = await self._do(effect)
+        finally:
+            self._busy.discard(peer)
+        if result is not None:
+            self.feed(result)
+        else:
+            self._launch()
+
+    async def _do(self, effect: effects.Effect) -> inputs.Input | None:
+        match effect:
+            case effects.Dial():
+                return await self._dial()
+            case effects.HangUpLeg(answered):
+                return await self._hang_up(answered)
+            case effects.LookUpCall():
+                return await self._look_up()
+            case effects.OpenModel():
+                self._model = self._world.model.session(self.record.call_id, self.record.brief, self.feed)
+                await self._model.open()
+                return None
+            case _:
+                raise AssertionError(f"{type(effect).__name__} is not done outside")
+
+    async def _dial(self) -> inputs.Input:
+        record, urls = self.record, self._world.urls
+        self._dialed = self._world.clock.wall()
+        order = DialOrder(
+            call_id=record.call_id,
+            to_address=record.to_address,
+            from_address=record.from_address,
+            ring_timeout=record.options.ring_timeout,
+            voice_url=urls.voice(record.call_id),
+            status_url=urls.status(record.call_id),
+            fallback_url=urls.resume(record.call_id),
+        )
+        try:
+            seen = await self._world.carrier.dial(order)
+        except CarrierRefused as refusal:
+            return inputs.DialRefused(refusal.code, refusal.message)
+        except CarrierUnanswered as silence:
+            return inputs.DialUnanswered(silence.what)
+        return inputs.DialAnswered(seen.carrier_call_id, seen.status)
+
+    async def _hang_up(self, answered: bool) -> inputs.Input:
+        try:
+            seen = await self._world.carrier.hang_up(self.call.carrier_call_id, answered=answered)
+        except (CarrierRefused, CarrierUnanswered) as trouble:
+            return inputs.LegHangUpFailed(str(trouble))
+        return inputs.LegHungUp(None if seen is None else seen.status)
+
+    async def _look_up(self) -> inputs.Input:
+        carrier, record = self._world.carrier, self.record
+        try:
+            if self.call.carrier_call_id:
+                seen = await carrier.look_up(self.call.carrier_call_id)
+                return _seen(seen) if seen is not None else inputs.CallNotSeen(sure=True)
+            since = (self._dialed or record.create_time) - CLOCK_SKEW
+            found = await carrier.find(record.to_address, record.from_address, since)
+        except (CarrierRefused, CarrierUnanswered) as trouble:
+            return inputs.LookUpFailed(str(trouble))
+        candidates = [seen for seen in found if not self._world.claimed(seen.carrier_call_id)]
+        return _seen(candidates[0]) if len(candidates) == 1 else inputs.CallNotSeen(sure=False)
+
+
+def _seen(call: CarrierCall) -> inputs.CallSeen:
+    return inputs.CallSeen(call.carrier_call_id, call.status)

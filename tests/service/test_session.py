@@ -1,0 +1,246 @@
+"""The one door: order, durability before deeds, time, and the same inputs giving the same events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agenticd.core import inputs, realtime
+from agenticd.core.errors import CarrierUnanswered, StoreDown
+from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, Usage
+from agenticd.core.ids import new_call_id
+from agenticd.core.mediastream import MarkEchoed, MediaReceived
+from agenticd.service.ports import CarrierCall
+from agenticd.service.session import Session
+from tests.service.world import SID, HandMedia, Hands
+
+BRIEF = AgentBrief("Be brief.", "Hello.", "marin", "gpt-realtime-2.1")
+
+
+def record() -> CallRecord:
+    return CallRecord(
+        call_id=new_call_id(1.0, bytes(10)),
+        direction=Direction.OUTBOUND,
+        state=CallState.QUEUED,
+        from_address="+15550001111",
+        to_address="+15550002222",
+        agent="default",
+        brief=BRIEF,
+        options=CallOptions(),
+        node_id="n",
+        create_time=1.0,
+    )
+
+
+@asynccontextmanager
+async def live(hands: Hands) -> AsyncIterator[Session]:
+    """A session that runs, placed and not yet durable."""
+    session = Session(record(), hands.world)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(session.run())
+        await settle()
+        session.feed(inputs.CallPlaced())
+        yield session
+        session.abandon()
+
+
+async def settle() -> None:
+    """Let every task that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_nobody_is_dialled_before_call_dialing_is_durable() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        await settle()
+        assert hands.carrier.orders == []
+        hands.log.commit(1)
+        await settle()
+        assert hands.carrier.orders == []
+        hands.log.commit()
+        await settle()
+        assert [name for name, _ in hands.carrier.orders] == ["dial"]
+        assert hands.log.kinds == ["call_queued", "call_dialing"]
+
+
+async def test_the_dial_order_carries_our_id_in_every_url() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        order = hands.carrier.orders[0][1]
+        call_id = session.record.call_id
+        for url in (order.voice_url, order.status_url, order.fallback_url):  # type: ignore[attr-defined]
+            assert url.startswith("https://voice.example.com/twilio/")
+            assert url.endswith(call_id)
+
+
+async def test_hang_up_goes_out_when_the_order_is_durable() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+        await settle()
+        assert [name for name, _ in hands.carrier.orders] == ["dial"]
+        hands.log.commit()
+        await settle()
+        assert [name for name, _ in hands.carrier.orders] == ["dial", "hang_up"]
+
+
+async def test_a_store_that_breaks_stops_every_deed_and_tells_who_waits() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        waiting = asyncio.ensure_future(session.durable())
+        await settle()
+        hands.log.fail()
+        with pytest.raises(StoreDown):
+            await waiting
+        await settle()
+        assert hands.carrier.orders == []
+        with pytest.raises(StoreDown):
+            await session.durable()
+
+
+async def test_an_unanswered_dial_is_looked_for_by_number_and_time_and_never_repeated() -> None:
+    hands = Hands()
+    hands.carrier.dial_answer = CarrierUnanswered("timeout")
+    hands.carrier.found = [CarrierCall(SID, "ringing", 0.0, "", "")]
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        hands.log.commit()
+        hands.clock.advance(2.0)
+        await settle()
+        assert [name for name, _ in hands.carrier.orders] == ["dial", "find"]
+        assert session.call.state is CallState.RINGING
+
+
+async def test_a_call_of_ours_is_no_candidate_for_another() -> None:
+    hands = Hands()
+    hands.carrier.dial_answer = CarrierUnanswered("timeout")
+    hands.carrier.found = [CarrierCall(SID, "ringing", 0.0, "", "")]
+    hands.claimed.add(SID)
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        hands.log.commit()
+        hands.clock.advance(2.0)
+        await settle()
+        assert session.call.state is CallState.UNCONFIRMED
+
+
+def story(session: Session, media: HandMedia, hands: Hands) -> None:
+    """A call with a greeting, an interruption and an end."""
+    clock = hands.clock
+    session.feed(inputs.CallPlaced())
+    session.feed(inputs.DialGranted())
+    session.feed(inputs.DialAnswered(SID, "queued"))
+    session.feed(inputs.StatusReported(SID, "ringing", 1))
+    session.feed(inputs.VoiceRequested(SID))
+    session.attach(media, "MZ", 1)
+    session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
+    session.feed(MediaReceived("MZ", "////"))
+    session.feed(realtime.ResponseCreated("r"))
+    session.feed(realtime.ItemAdded("a", None, "message", "assistant"))
+    session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 50 * 4))
+    session.feed(realtime.OutputTranscriptDelta("a", "Hello there, how are you today?"))
+    clock.now += 0.4
+    session.feed(realtime.SpeechStarted("c", 300))
+    session.feed(MarkEchoed("MZ", "g0:a:180"))
+    session.feed(realtime.OutputItemDone("r", "a", "incomplete"))
+    session.feed(realtime.ResponseDone("r", "cancelled", "turn_detected", "", "", Usage(output_tokens=5)))
+    clock.now += 1.0
+    session.feed(inputs.StatusReported(SID, "completed", 3))
+    clock.advance(6.0)
+
+
+def test_the_same_inputs_at_the_same_times_give_the_same_events() -> None:
+    histories = []
+    for _ in range(2):
+        hands, media = Hands(), HandMedia()
+        session = Session(record(), hands.world)
+        story(session, media, hands)
+        hands.log.commit()
+        histories.append((hands.log.events, media.orders))
+    assert histories[0] == histories[1]
+    events, orders = histories[0]
+    assert [event.call_sequence for event in events] == list(range(1, len(events) + 1))
+    kinds = [event.kind for event in events]
+    assert kinds[-1] == "call_closed"
+    assert kinds.count("call_ended") == 1
+    assert "agent_interrupted" in kinds
+    assert ("clear", None) in orders
+
+
+def test_the_row_says_what_the_events_say() -> None:
+    hands = Hands()
+    session = Session(record(), hands.world)
+    story(session, HandMedia(), hands)
+    hands.log.commit()
+    for entry in hands.log.entries:
+        assert entry.record.last_sequence == max(
+            (e.call_sequence for e in hands.log.events[: hands.log.events.index(entry.event) + 1]) if entry.event else [0],
+        ) or entry.event is None
+    last = hands.log.entries[-1].record
+    assert (last.state, last.closed) == (CallState.ENDED, True)
+
+
+def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> None:
+    """Closing the model's link feeds ModelClosed from inside feed: the door stays one."""
+    hands = Hands()
+    session = Session(record(), hands.world)
+    session.feed(inputs.CallPlaced())
+    session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    hands.log.commit()
+    assert hands.log.kinds == ["call_queued", "call_ending", "call_ended", "call_closed"]
+
+
+def test_one_timer_rings_for_the_earliest_deadline() -> None:
+    hands = Hands()
+    session = Session(record(), hands.world)
+    session.feed(inputs.CallPlaced())
+    assert [a.when for a in hands.clock.alarms if not a.cancelled] == [160.0]
+    hands.clock.advance(60.0)
+    hands.log.commit()
+    assert session.record.end is not None
+    assert session.record.end.reason is EndReason.EXPIRED
+
+
+def test_a_defect_ends_its_call_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Hands()
+    session = Session(record(), hands.world)
+    session.feed(inputs.CallPlaced())
+
+    def broken(*_: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(session.turn, "handle", broken)
+    session.feed(inputs.ModelClosed(1006, ""))
+    monkeypatch.undo()
+    assert session.record.end is not None
+    assert session.record.end.ended_by is EndedBy.DAEMON
+
+
+def test_a_newer_stream_takes_the_older_ones_place() -> None:
+    hands, first, second = Hands(), HandMedia(), HandMedia()
+    session = Session(record(), hands.world)
+    session.feed(inputs.CallPlaced())
+    session.feed(inputs.DialGranted())
+    session.feed(inputs.DialAnswered(SID, "queued"))
+    session.attach(first, "MZ1", 1)
+    session.attach(second, "MZ2", 2)
+    assert ("close", 1000) in first.orders
+    session.feed(inputs.MediaClosed("MZ1", stopped=False))
+    session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 20))
+    assert [name for name, _ in second.orders if name == "play"]
