@@ -169,7 +169,6 @@ class CallMachine:
         """Since when an answered call has been without a media stream."""
         self._model_wanted = False
         self._told_down = False
-        self._asked_completed = False
         self._questions = 0
         self._due: float | None = None
         self._limit: float | None = None
@@ -292,10 +291,6 @@ class CallMachine:
         if status is not None:
             trigger = _STATUS.get(status)
             return self._fire(trigger, now, self._end_of(status)) if trigger is Trigger.LINE_DOWN else []
-        if self.state is CallState.ENDING and not self._asked_completed:
-            # Twilio: "canceled" does nothing to a call that was answered meanwhile, so its no is no proof.
-            self._answered = True
-            return self._hang_up(now)
         return self._line_gone(now)
 
     def _line_gone(self, now: float) -> list[Effect]:
@@ -472,7 +467,6 @@ class CallMachine:
             return []
         self._due = now + HANG_UP_AGAIN[min(self._questions, len(HANG_UP_AGAIN) - 1)]
         self._questions += 1
-        self._asked_completed = self._answered
         return [HangUpLeg(self._answered)]
 
     def _want_model(self) -> list[Effect]:

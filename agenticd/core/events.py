@@ -345,6 +345,7 @@ class AgentBrief:
     model: str
     language: str = ""
     audio: Literal["pcmu", "pcm24"] = "pcmu"
+    transcription_model: str = "gpt-transcribe"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class Turn:
             instructions=self._brief.instructions,
             voice=self._brief.voice,
             audio=self._brief.audio,
+            transcription_model=self._brief.transcription_model,
             language=self._brief.language,
         )
         return [SendToModel(realtime.encode_session_update(settings))]

@@ -70,6 +70,7 @@ class AgentProfile:
     model: str = "gpt-realtime-2.1"
     language: str = ""
     audio: Literal["pcmu", "pcm24"] = "pcmu"
+    transcription_model: str = "gpt-transcribe"
     max_duration: float = 3600.0
 
 
@@ -187,6 +188,7 @@ def _brief(order: PlaceOrder, profile: AgentProfile, wrong: list[Violation]) -> 
         model=model,
         language=language,
         audio=profile.audio,
+        transcription_model=profile.transcription_model,
     )
 
 

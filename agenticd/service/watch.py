@@ -315,6 +315,7 @@ class _Follower:
         """Leave nothing behind."""
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None  # it holds this follower
 
 
 class _WordRing:

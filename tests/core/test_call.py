@@ -366,15 +366,18 @@ def test_a_hang_up_of_an_unconfirmed_call_is_remembered() -> None:
     assert found.record.end.reason is EndReason.CANCELED
 
 
-def test_a_cancel_that_the_carrier_declines_is_followed_by_a_real_hang_up() -> None:
-    """Twilio's "canceled" leaves a call alone that was answered in the same moment."""
+def test_a_call_that_was_answered_while_it_was_being_canceled_is_hung_up_for_real() -> None:
     call = Call.placed().feed(inputs.DialGranted(), inputs.DialAnswered(SID, "queued"), status("ringing"), hang_up())
     assert (call.ordered or [])[-1] == HangUpLeg(answered=False)
-    call.feed(inputs.LegHungUp(None))
+    call.feed(inputs.LegHangUpFailed("timeout"), status("in-progress"))
     assert (call.ordered or [])[-1] == HangUpLeg(answered=True)
     assert call.machine.state is CallState.ENDING
-    call.feed(inputs.LegHungUp(None))
-    assert call.machine.state is CallState.ENDED
+
+
+def test_a_call_that_the_carrier_does_not_know_any_more_is_over() -> None:
+    call = answered().feed(hang_up(), inputs.LegHungUp(None))
+    assert call.record.end is not None
+    assert (call.record.end.reason, call.record.end.ended_by) == (EndReason.COMPLETED, EndedBy.API)
 
 
 def test_the_order_to_end_the_leg_is_repeated_until_the_carrier_confirms() -> None:

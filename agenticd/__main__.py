@@ -1,0 +1,111 @@
+"""`agenticd`: what needs the machine. What needs a running daemon is a command of `agentctl`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+EX_CONFIG = 78
+"""sysexits(3): the configuration is wrong, and a restart will not mend it."""
+
+_CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration. Default: $AGENTICD_CONFIG, ./config.yaml, /etc/agenticd/config.yaml.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Put AI voice agents on real phone lines, controlled by gRPC.
+
+    To see it work, with no account and no network: agenticd demo
+    """
+
+
+@main.command()
+@_CONFIG
+def serve(config_path: Path | None) -> None:
+    """Run the daemon."""
+    from agenticd.adapters.host import logs, loop, systemd
+    from agenticd.adapters.rpc.listen import CannotListen
+    from agenticd.adapters.store.errors import StoreUnusable
+    from agenticd.config import ConfigError, load
+    from agenticd.core.errors import InvalidArgument
+
+    journal = systemd.is_journal(os.environ, 2)
+    style = logs.style_for(sys.stderr, journal=journal)
+    try:
+        sockets = systemd.inherited_sockets(os.environ, os.getpid())
+        settings = load(config_path, os.environ, Path.cwd())
+        logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
+        from agenticd.app import Host
+        from agenticd.app import serve as run
+
+        host = Host(
+            systemd.Notifier(os.environ), sockets, systemd.watchdog_interval(os.environ, os.getpid())
+        )
+        code = loop.run(run(settings, host))
+    except ConfigError as error:
+        _fail(*(str(problem) for problem in error.problems))
+    except (CannotListen, StoreUnusable, InvalidArgument) as error:
+        _fail(str(error))
+    sys.exit(code)
+
+
+@main.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@_CONFIG
+def check(config_path: Path | None) -> None:
+    """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
+    from agenticd.config import ConfigError, effective, load
+
+    try:
+        settings = load(config_path, os.environ, Path.cwd())
+    except ConfigError as error:
+        _fail(*(str(problem) for problem in error.problems))
+    click.echo(effective(settings), nl=False)
+
+
+@main.command()
+@click.option(
+    "--wav",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Where the call's sound goes. Default: a new file in the temporary directory.",
+)
+def demo(wav: Path | None) -> None:
+    """Make a whole call on this machine: no phone, no account, no network.
+
+    A built-in stand-in for Twilio and for OpenAI is started beside a real daemon. A call is placed by gRPC, answered
+    by a scripted person, held by an agent, and hung up; you see it as a subscriber does.
+    """
+    from agenticd.adapters.host import loop
+    from agenticd.demo import run
+
+    sys.exit(loop.run(run(wav)))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as distribution_version
+
+    click.echo(distribution_version("agenticd"))
+
+
+def _fail(*problems: str) -> None:
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    sys.exit(EX_CONFIG)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""The composition root: builds everything in its order, runs it, and stops it in reverse.
+
+Nothing below knows of the configuration's tree: each part gets its own small Config here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version as distribution_version
+from socket import socket
+
+import structlog
+
+from agenticd.adapters.host.clock import SystemClock
+from agenticd.adapters.host.loop import LagProbe
+from agenticd.adapters.host.metrics import Metrics, Sources
+from agenticd.adapters.host.systemd import Notifier, run_watchdog
+from agenticd.adapters.http.admin import AdminServer, Probes
+from agenticd.adapters.http.server import Config as HttpConfig
+from agenticd.adapters.http.server import HttpServer
+from agenticd.adapters.openai.link import Config as OpenAIConfig
+from agenticd.adapters.openai.link import OpenAIModel
+from agenticd.adapters.rpc.codec import ProtoEventCodec
+from agenticd.adapters.rpc.server import Config as RpcConfig
+from agenticd.adapters.rpc.server import RpcServer
+from agenticd.adapters.store.sqlite import Config as StoreConfig
+from agenticd.adapters.store.sqlite import SqliteLog
+from agenticd.adapters.twilio.rest import Config as TwilioConfig
+from agenticd.adapters.twilio.rest import TwilioCarrier
+from agenticd.config import Settings
+from agenticd.core.errors import Draining
+from agenticd.service.calls import Calls
+from agenticd.service.calls import Config as CallsConfig
+from agenticd.service.session import World
+from agenticd.service.urls import Urls
+from agenticd.service.watch import Watch
+
+_logger = structlog.get_logger(__name__)
+
+VERSION = distribution_version("agenticd")
+END_CALLS_WITHIN = 10.0
+"""Seconds that calls have to end when the daemon is stopped."""
+STOP_RPC_WITHIN = 5.0
+STATUS_EVERY = 10.0
+LAG_LIMIT = 1.0
+"""A loop that is later than this many seconds gives systemd's watchdog no sign of life."""
+SWITCH_INTERVAL = 0.0005
+"""The log writer's thread hands the interpreter back to the loop within this many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the machine gave us: sockets from systemd by name, its notifier, and how often it wants a sign of life."""
+
+    notifier: Notifier
+    sockets: Mapping[str, socket] = field(default_factory=dict)
+    watchdog: float | None = None
+
+
+@dataclass(slots=True)
+class Node:
+    """A running daemon: its parts, as far as the outside and the tests ask for them."""
+
+    calls: Calls
+    watch: Watch
+    log: SqliteLog
+    model: OpenAIModel
+    http: HttpServer
+    admin: AdminServer
+    rpc: RpcServer
+    ready: bool = False
+
+
+async def serve(settings: Settings, host: Host) -> int:
+    """Run the daemon until a signal or a broken store ends it. Returns the exit code.
+
+    Raises what keeps it from starting: StoreUnusable, CannotListen, InvalidArgument.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    stopping = asyncio.Event()
+    with _signals(stopping):
+        async with running(settings, host) as node:
+            failed = asyncio.ensure_future(node.log.failed.wait())
+            stop = asyncio.ensure_future(stopping.wait())
+            await asyncio.wait((failed, stop), return_when=asyncio.FIRST_COMPLETED)
+            broken = failed.done()
+            for waiting in (failed, stop):
+                waiting.cancel()
+            if broken:
+                _logger.error("the event log failed; the daemon ends", why=node.log.failure)
+            host.notifier.stopping("stopping")
+            stopping.clear()
+            await _drain(node, hurry=stopping)
+    return 1 if broken else 0
+
+
+@asynccontextmanager
+async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
+    """A daemon that takes calls for as long as the context lasts."""
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        probe = LagProbe()
+        log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock)
+        stack.push_async_callback(log.close)
+        watch = Watch(log, clock, settings.node_id)
+        carrier = TwilioCarrier(_twilio_config(settings), clock)
+        stack.push_async_callback(carrier.close)
+        model = OpenAIModel(_openai_config(settings), clock)
+        calls = _calls(settings, log, clock, watch, carrier, model)
+        http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
+        rpc = RpcServer(RpcConfig(settings.grpc.listen, settings.store.path.parent / "grpc.token"), calls, watch)
+        node: Node
+        metrics = Metrics(
+            Sources(
+                calls=lambda: Counter(session.call.state.value for session in calls.live.values()),
+                webhooks_refused=lambda: http.refused,
+                media_faults=lambda: http.media_faults,
+                loop_lag=probe.worst,
+                log_head=lambda: log.window.head,
+            )
+        )
+        admin = AdminServer(
+            settings.admin.listen,
+            Probes(lambda: None if node.ready else "starting or stopping", metrics.render),
+            host.sockets.get("admin"),
+        )
+        node = Node(calls, watch, log, model, http, admin, rpc)
+
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        started = asyncio.Event()
+        group.create_task(calls.run(started.set), name="calls")
+        stack.callback(calls.stop)
+        await started.wait()
+        for server in (http, admin):
+            await server.start()
+            stack.push_async_callback(server.stop)
+        await rpc.start()
+        stack.push_async_callback(rpc.stop, STOP_RPC_WITHIN)
+        recovered = await calls.recover()
+
+        probe.start()
+        stack.callback(probe.stop)
+        chores = group.create_task(_chores(node, host, probe), name="chores")
+        stack.callback(chores.cancel)
+        await rpc.set_serving(True)
+        node.ready = True
+        host.notifier.ready(_status(node))
+        _logger.info(
+            "agenticd is ready", version=VERSION, node=settings.node_id, http=http.port, admin=admin.port,
+            grpc=rpc.addresses, recovered_calls=recovered, head=log.window.head,
+        )  # fmt: skip
+        # Its import takes longer than everything above; the first call waits for its turn anyway.
+        await carrier.warm_up()
+        yield node
+
+
+async def _drain(node: Node, hurry: asyncio.Event) -> None:
+    """End what lives: calls first, while their webhooks are still heard, then the streams that tell of it."""
+    node.ready = False
+    await node.rpc.set_serving(False)
+    node.calls.drain()
+    ending = asyncio.ensure_future(node.calls.end_all(END_CALLS_WITHIN))
+    hurried = asyncio.ensure_future(hurry.wait())
+    try:
+        await asyncio.wait((ending, hurried), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (ending, hurried):
+            task.cancel()
+    node.watch.end_all(Draining())
+
+
+async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
+    """Tell systemd how things are."""
+
+    def ailment() -> str | None:
+        lag = probe.lag()
+        return f"the event loop is {lag:.1f} s late" if lag > LAG_LIMIT else None
+
+    async with asyncio.TaskGroup() as group:
+        if host.watchdog is not None:
+            group.create_task(run_watchdog(host.notifier, host.watchdog, ailment))
+        while host.notifier.active:
+            host.notifier.status(_status(node))
+            await asyncio.sleep(STATUS_EVERY)
+
+
+def _status(node: Node) -> str:
+    return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}"
+
+
+@contextmanager
+def _signals(stopping: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set the event; once it was cleared, a second one sets it again."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)
+
+
+# Each part's own Config, out of the tree.
+
+
+def _calls(
+    settings: Settings, log: SqliteLog, clock: SystemClock, watch: Watch, carrier: TwilioCarrier, model: OpenAIModel
+) -> Calls:
+    calls: Calls
+    world = World(
+        log=log,
+        clock=clock,
+        carrier=carrier,
+        model=model,
+        urls=Urls(settings.public_url),
+        show=watch.show,
+        claimed=lambda carrier_call_id: calls.claimed(carrier_call_id),
+    )
+    config = CallsConfig(
+        node_id=settings.node_id,
+        version=VERSION,
+        agents=settings.agents,
+        from_number=settings.twilio.from_number,
+        calls_per_second=settings.twilio.calls_per_second,
+        max_calls=settings.limits.max_calls,
+    )
+    calls = Calls(config, world, carrier, model)
+    return calls
+
+
+def _store_config(settings: Settings) -> StoreConfig:
+    return StoreConfig(path=settings.store.path, keep_seconds=settings.store.keep)
+
+
+def _http_config(settings: Settings) -> HttpConfig:
+    return HttpConfig(settings.http.listen, settings.public_url, settings.twilio.auth_token.reveal())
+
+
+def _twilio_config(settings: Settings) -> TwilioConfig:
+    twilio = settings.twilio
+    return TwilioConfig(
+        api_url=twilio.api_url, account_sid=twilio.account_sid, auth_token=twilio.auth_token.reveal()
+    )
+
+
+def _openai_config(settings: Settings) -> OpenAIConfig:
+    openai = settings.openai
+    return OpenAIConfig(
+        url=openai.url, api_key=openai.api_key.reveal(), model=openai.model, user_agent=f"agenticd/{VERSION}"
+    )

@@ -1,0 +1,109 @@
+"""A real daemon beside the emulator, on loopback: what the demo shows and what the end-to-end tests drive.
+
+The daemon is a child process with its own configuration and store in a folder of its own; the emulator runs in this
+process, so that whoever made it can look at its calls and listen to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agenticd.emulator.phone import PhoneScript
+from agenticd.emulator.realtime import Brain, RealtimeConfig, RealtimeServer
+from agenticd.emulator.twilio import TwilioConfig, TwilioServer
+from agenticd.emulator.voice import Voice
+from agenticd.launch import Daemon, listening_socket
+
+FROM = "+15550001111"
+
+
+class Sandbox:
+    """Emulator and daemon, both up while entered. `settings` are more lines of YAML for the configuration."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        greeting: str = "",
+        brain: Brain | None = None,
+        default_phone: PhoneScript | None = None,
+        phones: Mapping[str, PhoneScript] | None = None,
+        twilio: TwilioConfig | None = None,
+        realtime: RealtimeConfig | None = None,
+        settings: str = "",
+        calls_per_second: int = 1000,
+    ) -> None:
+        self.folder = folder
+        self.twilio = TwilioServer(twilio or TwilioConfig(numbers=(FROM,)), Voice(), phones, default_phone)
+        self.realtime = RealtimeServer(realtime, brain)
+        self.address = f"unix:{folder / 'agenticd.sock'}"
+        self.http: socket.socket
+        self.daemon: Daemon
+        self._greeting = greeting
+        self._settings = settings
+        self._calls_per_second = calls_per_second
+
+    async def __aenter__(self) -> Self:
+        self.http = listening_socket()
+        self.daemon = Daemon(self.folder / "config.yaml", self.http, self.folder / "daemon.log")
+        try:
+            await asyncio.gather(self.twilio.start(), self.realtime.start())
+            self.daemon.config.write_text(self._config())
+            await self.daemon.start()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.daemon.stop()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        await self.twilio.stop()
+        await self.realtime.stop()
+        self.http.close()
+
+    @property
+    def public_url(self) -> str:
+        """What the emulated Twilio is told to call."""
+        return f"http://127.0.0.1:{self.http.getsockname()[1]}"
+
+    def _config(self) -> str:
+        twilio = self.twilio.config
+        return (
+            textwrap.dedent(
+                f"""\
+                version: 1
+                public_url: {self.public_url}
+                node_id: sandbox
+                admin: {{listen: "127.0.0.1:0"}}
+                grpc: {{listen: ["{self.address}"]}}
+                twilio:
+                  api_url: {self.twilio.api_url}
+                  account_sid: {twilio.account_sid}
+                  auth_token: {twilio.auth_token}
+                  from_number: "{FROM}"
+                  calls_per_second: {self._calls_per_second}
+                openai:
+                  url: {self.realtime.url}
+                  api_key: {self.realtime.config.api_key}
+                store: {{path: {self.folder / "agenticd.db"}}}
+                agents:
+                  default:
+                    instructions: You are on the phone for a small company. Be brief and friendly.
+                    greeting: "{self._greeting}"
+                """
+            )
+            + self._settings
+        )

@@ -1,0 +1,300 @@
+"""The use cases on a real store: what a client is answered, what the carrier's webhooks get, who may attach."""
+
+from __future__ import annotations
+
+import asyncio
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agenticd.adapters.rpc.codec import ProtoEventCodec
+from agenticd.adapters.store.sqlite import Config as StoreConfig
+from agenticd.adapters.store.sqlite import SqliteLog
+from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused
+from agenticd.core.events import CallState, EndReason
+from agenticd.core.ids import CallId
+from agenticd.core.mediastream import StreamStarted
+from agenticd.service.calls import Calls, Config
+from agenticd.service.orders import AgentProfile, PlaceOrder
+from agenticd.service.ports import PeerHealth
+from agenticd.service.session import World
+from agenticd.service.urls import Urls
+from tests.service.world import SID, HandCarrier, HandClock, HandMedia, HandModel
+
+TO = "+15550002222"
+
+
+class Peer:
+    health = PeerHealth()
+
+
+class Clock(HandClock):
+    """Time in the test's hand, chance not: two calls must not be one."""
+
+    _count = 0
+
+    def randomness(self, size: int) -> bytes:
+        Clock._count += 1
+        return Clock._count.to_bytes(size, "big")
+
+
+@dataclass
+class Desk:
+    """The calls with everything around them."""
+
+    calls: Calls
+    log: SqliteLog
+    clock: Clock
+    carrier: HandCarrier
+
+    async def until(self, state: CallState, call_id: CallId) -> None:
+        """Wait until the call's row says so."""
+        while (await self.calls.get(call_id))[0].state is not state:
+            moved = asyncio.Event()
+            self.log.subscribe(moved.set)
+            if (await self.calls.get(call_id))[0].state is not state:
+                await moved.wait()
+
+    async def dialed(self) -> CallId:
+        """A call that the carrier knows."""
+        placed = await self.calls.place(PlaceOrder(TO), "me")
+        call_id = placed.record.call_id
+        await self.until(CallState.DIALING, call_id)
+        while not self.calls.live[call_id].call.carrier_call_id:
+            await asyncio.sleep(0)
+        return call_id
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        yield made
+
+
+class open_desk:  # noqa: N801 - used as a function
+    """Calls on the store in this folder; opened again it is the daemon after a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def __aenter__(self) -> Desk:
+        clock, carrier = Clock(), HandCarrier()
+        self._log = await SqliteLog.open(StoreConfig(self._folder / "log.db"), ProtoEventCodec(), clock)
+        urls = Urls("https://voice.example.com")
+        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
+        agents = {"default": AgentProfile(instructions="Be brief.")}
+        self._calls = Calls(Config("n", "0", agents, "+15550001111", max_calls=3), world, Peer(), Peer())
+        started = asyncio.Event()
+        self._run = asyncio.ensure_future(self._calls.run(started.set))
+        await started.wait()
+        return Desk(self._calls, self._log, clock, carrier)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._calls.stop()
+        await self._run
+        await self._log.close()
+
+
+def form(**fields: str) -> dict[str, str]:
+    return {"CallSid": SID, **fields}
+
+
+def verbs(document: str) -> list[str]:
+    return [element.tag for element in ET.fromstring(document)]
+
+
+def token_of(document: str) -> str:
+    parameter = ET.fromstring(document).find("./Connect/Stream/Parameter[@name='token']")
+    assert parameter is not None
+    return parameter.attrib["value"]
+
+
+def start(token: str, call_sid: str = SID, stream_sid: str = "MZ1") -> StreamStarted:
+    return StreamStarted(stream_sid, call_sid, "AC", {"token": token})
+
+
+async def test_place_call_answers_when_the_call_is_durably_queued(desk: Desk) -> None:
+    placed = await desk.calls.place(PlaceOrder(TO, metadata={"order": "7"}), "me")
+    record, revision = await desk.calls.get(placed.record.call_id)
+    assert placed.revision == 1
+    assert revision >= placed.revision
+    assert placed.record.state is CallState.QUEUED
+    assert record.metadata == {"order": "7"}
+
+
+async def test_the_same_request_id_gives_the_same_call_and_dials_once(desk: Desk) -> None:
+    order = PlaceOrder(TO, request_id="r-1")
+    both = await asyncio.gather(*(desk.calls.place(order, "me") for _ in range(5)))
+    assert len({placed.record.call_id for placed in both}) == 1
+    assert [placed.replayed for placed in both].count(False) == 1
+    assert len({placed.revision for placed in both}) == 1
+    await desk.until(CallState.DIALING, both[0].record.call_id)
+    assert [name for name, _ in desk.carrier.orders].count("dial") <= 1
+
+
+async def test_request_ids_belong_to_whom_they_came_from(desk: Desk) -> None:
+    order = PlaceOrder(TO, request_id="r-1")
+    one, other = await desk.calls.place(order, "me"), await desk.calls.place(order, "you")
+    assert one.record.call_id != other.record.call_id
+
+
+async def test_the_same_request_id_with_another_request_is_refused(desk: Desk) -> None:
+    await desk.calls.place(PlaceOrder(TO, request_id="r-1"), "me")
+    with pytest.raises(RequestIdReused):
+        await desk.calls.place(PlaceOrder("+15550003333", request_id="r-1"), "me")
+
+
+async def test_a_request_that_was_refused_leaves_its_id_free(desk: Desk) -> None:
+    with pytest.raises(InvalidArgument):
+        await desk.calls.place(PlaceOrder("nobody", request_id="r-1"), "me")
+    assert not (await desk.calls.place(PlaceOrder(TO, request_id="r-1"), "me")).replayed
+
+
+async def test_a_full_house_takes_no_more(desk: Desk) -> None:
+    for _ in range(3):
+        await desk.calls.place(PlaceOrder(TO), "me")
+    with pytest.raises(Exhausted):
+        await desk.calls.place(PlaceOrder(TO), "me")
+
+
+async def test_a_draining_daemon_takes_no_calls_and_dials_nobody(desk: Desk) -> None:
+    await desk.calls.place(PlaceOrder(TO), "me")
+    waiting = await desk.calls.place(PlaceOrder(TO), "me")
+    desk.calls.drain()
+    with pytest.raises(Draining):
+        await desk.calls.place(PlaceOrder(TO), "me")
+    desk.clock.advance(5.0)
+    assert desk.calls.live[waiting.record.call_id].call.state is CallState.QUEUED
+
+
+async def test_hang_up_is_durable_when_it_is_answered_and_repeats_without_harm(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    record, _ = await desk.calls.hang_up(call_id, "changed my mind")
+    assert record.ending is not None
+    assert record.ending.message == "changed my mind"
+    await desk.until(CallState.ENDED, call_id)
+    again, _ = await desk.calls.hang_up(call_id, "once more")
+    assert again.end is not None
+    assert (again.end.reason, again.end.message) == (EndReason.CANCELED, "changed my mind")
+
+
+async def test_an_unknown_call_is_not_found(desk: Desk) -> None:
+    for ask in (desk.calls.get, desk.calls.transcript):
+        with pytest.raises(NotFound):
+            await ask(CallId("0" * 26))
+    with pytest.raises(NotFound):
+        await desk.calls.hang_up(CallId("0" * 26), "")
+
+
+async def test_an_answered_call_gets_a_stream_with_a_way_back(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    document = desk.calls.voice_requested(call_id, form(CallStatus="in-progress"))
+    assert verbs(document) == ["Connect", "Redirect"]
+    stream = ET.fromstring(document).find("./Connect/Stream")
+    assert stream is not None
+    assert stream.attrib["url"] == f"wss://voice.example.com/twilio/media/{call_id}"
+    assert "?" not in stream.attrib["url"]
+
+
+async def test_a_start_with_its_token_attaches_once(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    token = token_of(desk.calls.voice_requested(call_id, form()))
+    assert desk.calls.attach(call_id, start(token), HandMedia()) is not None
+    assert desk.calls.attach(call_id, start(token, stream_sid="MZ2"), HandMedia()) is None
+
+
+async def test_a_start_for_another_call_of_the_carriers_is_refused_and_costs_nothing(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    token = token_of(desk.calls.voice_requested(call_id, form()))
+    assert desk.calls.attach(call_id, start(token, "CA" + "9" * 32), HandMedia()) is None
+    assert desk.calls.attach(call_id, start(token), HandMedia()) is not None
+
+
+@pytest.mark.parametrize("token", ["", "x", "A" * 500])
+async def test_a_start_without_a_good_token_is_refused(desk: Desk, token: str) -> None:
+    call_id = await desk.dialed()
+    desk.calls.voice_requested(call_id, form())
+    assert desk.calls.attach(call_id, start(token), HandMedia()) is None
+    assert desk.calls.attach(CallId("0" * 26), start(token), HandMedia()) is None
+
+
+async def test_a_token_expires(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    token = token_of(desk.calls.voice_requested(call_id, form()))
+    desk.clock.now += 61
+    assert desk.calls.attach(call_id, start(token), HandMedia()) is None
+
+
+async def test_an_older_offer_is_void_once_there_is_a_newer_one(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    old = token_of(desk.calls.voice_requested(call_id, form()))
+    new = token_of(desk.calls.resume_requested(call_id, form()))
+    assert desk.calls.attach(call_id, start(old), HandMedia()) is None
+    assert desk.calls.attach(call_id, start(new), HandMedia()) is not None
+
+
+async def test_a_stream_that_does_not_hold_ends_the_call_instead_of_looping(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    desk.calls.voice_requested(call_id, form())
+    answers = [verbs(desk.calls.resume_requested(call_id, form())) for _ in range(6)]
+    assert answers == [["Connect", "Redirect"]] * 5 + [["Hangup"]]
+    ending = desk.calls.live[call_id].record.ending
+    assert ending is not None
+    assert ending.reason is EndReason.MEDIA_LOST
+
+
+async def test_webhooks_of_calls_that_are_not_ours_hang_up(desk: Desk) -> None:
+    unknown = CallId("0" * 26)
+    assert verbs(desk.calls.voice_requested(unknown, form())) == ["Hangup"]
+    assert verbs(desk.calls.resume_requested(unknown, form())) == ["Hangup"]
+    desk.calls.status_reported(unknown, form(CallStatus="completed"))
+    call_id = await desk.dialed()
+    assert verbs(desk.calls.voice_requested(call_id, {"CallSid": "CA" + "9" * 32})) == ["Hangup"]
+    assert desk.calls.live[call_id].call.state is CallState.DIALING
+
+
+async def test_a_queued_call_cannot_be_answered_into_a_stream(desk: Desk) -> None:
+    await desk.calls.place(PlaceOrder(TO), "me")
+    queued = await desk.calls.place(PlaceOrder(TO), "me")
+    assert verbs(desk.calls.voice_requested(queued.record.call_id, form())) == ["Hangup"]
+
+
+async def test_garbage_in_a_status_callback_changes_nothing(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    for fields in ({}, {"CallStatus": "?"}, {"CallStatus": "ringing", "SequenceNumber": "x", "SipResponseCode": "٣"}):
+        desk.calls.status_reported(call_id, form(**fields))
+    assert desk.calls.live[call_id].call.state is CallState.RINGING
+
+
+async def test_end_all_ends_every_call_as_drained(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    assert await desk.calls.end_all(5.0) == 0
+    record, _ = await desk.calls.get(call_id)
+    assert record.closed
+    assert record.end is not None
+    assert record.end.reason is EndReason.DRAINED
+
+
+async def test_after_a_restart_no_call_is_left_hanging_and_nobody_is_dialled_again(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as before:
+        dialed = await before.dialed()
+        queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
+    async with open_desk(tmp_path) as after:
+        assert await after.calls.recover() == 2
+        await after.until(CallState.ENDED, dialed)
+        record, _ = await after.calls.get(dialed)
+        assert record.end is not None
+        assert record.end.reason is EndReason.NODE_LOST
+        await after.until(CallState.DIALING, queued)
+        assert [name for name, _ in after.carrier.orders].count("dial") <= 1
+
+
+async def test_the_status_counts(desk: Desk) -> None:
+    await desk.calls.place(PlaceOrder(TO), "me")
+    await desk.calls.place(PlaceOrder(TO), "me")
+    status = desk.calls.status()
+    assert (status.live_calls, status.queued_calls) == (2, 1)
+    assert status.head_revision >= 2

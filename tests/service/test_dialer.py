@@ -1,0 +1,70 @@
+"""The queue before the carrier: in order, at the carrier's pace, without those who no longer want."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agenticd.core import inputs
+from agenticd.core.events import CallState, EndedBy, EndReason
+from agenticd.core.ids import CallId
+from agenticd.service.dialer import Dialer
+from agenticd.service.session import Session
+from tests.service.test_session import record
+from tests.service.world import Hands
+
+
+def queued(hands: Hands, count: int) -> list[Session]:
+    sessions = [Session(replace(record(), call_id=CallId(f"{i:026}")), hands.world) for i in range(count)]
+    for session in sessions:
+        session.feed(inputs.CallPlaced())
+    return sessions
+
+
+def dialed(sessions: list[Session]) -> list[bool]:
+    return [session.call.state is CallState.DIALING for session in sessions]
+
+
+def test_calls_are_dialled_in_order_at_the_carriers_pace() -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 2.0), queued(hands, 3)
+    for session in sessions:
+        dialer.enqueue(session)
+    assert dialed(sessions) == [True, False, False]
+    assert len(dialer) == 2
+    hands.clock.advance(0.49)
+    assert dialed(sessions) == [True, False, False]
+    hands.clock.advance(0.02)
+    assert dialed(sessions) == [True, True, False]
+    hands.clock.advance(0.5)
+    assert dialed(sessions) == [True, True, True]
+    assert len(dialer) == 0
+
+
+def test_a_call_that_was_hung_up_costs_no_turn() -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
+    for session in sessions:
+        dialer.enqueue(session)
+    sessions[1].feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    hands.clock.advance(1.0)
+    assert dialed(sessions) == [True, False, True]
+
+
+def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
+    dialer.enqueue(sessions[0])
+    hands.clock.advance(30.0)
+    dialer.enqueue(sessions[1])
+    dialer.enqueue(sessions[2])
+    assert dialed(sessions[1:]) == [True, False]
+
+
+def test_a_closed_dialer_dials_nobody() -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 2)
+    for session in sessions:
+        dialer.enqueue(session)
+    dialer.close()
+    hands.clock.advance(10.0)
+    assert dialed(sessions) == [True, False]
