@@ -49,6 +49,13 @@ class Turn:
         self.dropped = 0
         """Frames of the caller that the model never got."""
         self._brief = brief
+        self._settings = realtime.SessionSettings(
+            instructions=brief.instructions,
+            voice=brief.voice,
+            audio=brief.audio,
+            transcription_model=brief.transcription_model,
+            language=brief.language,
+        )
         self._playout = Playout()
         self._conversation = Conversation(leg_id)
         self._ready = False
@@ -111,14 +118,7 @@ class Turn:
     # The model's session.
 
     def _session_created(self, input: realtime.SessionCreated, now: float) -> list[Effect]:
-        settings = realtime.SessionSettings(
-            instructions=self._brief.instructions,
-            voice=self._brief.voice,
-            audio=self._brief.audio,
-            transcription_model=self._brief.transcription_model,
-            language=self._brief.language,
-        )
-        return [SendToModel(realtime.encode_session_update(settings))]
+        return [SendToModel(realtime.encode_session_update(self._settings))]
 
     def _session_updated(self, input: realtime.SessionUpdated, now: float) -> list[Effect]:
         if self._ready or self.phase is Phase.SETTLED:
@@ -156,7 +156,8 @@ class Turn:
     def _speech_started(self, input: realtime.SpeechStarted, now: float) -> list[Effect]:
         effects = self._interrupt(now)
         self._speaking, self._asked = input.item_id, None
-        at = self._heard_at(input.audio_start_ms, now)
+        # OpenAI: the start is early by the padding that it puts before speech, the end late by the silence it awaits.
+        at = self._heard_at(input.audio_start_ms + self._settings.prefix_padding_ms, now)
         utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
         if utterance is not None:
             utterance.audio_start = at
@@ -164,8 +165,9 @@ class Turn:
 
     def _speech_stopped(self, input: realtime.SpeechStopped, now: float) -> list[Effect]:
         self._speaking = None
-        at = self._heard_at(input.audio_end_ms, now)
-        self._asked = (min(now, (self._input_origin or now) + input.audio_end_ms / 1000), now)
+        end_ms = input.audio_end_ms - self._settings.silence_duration_ms
+        at = self._heard_at(end_ms, now)
+        self._asked = (min(now, (self._input_origin or now) + end_ms / 1000), now)
         utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
         if utterance is not None:
             utterance.audio_end = at

@@ -98,6 +98,7 @@ class Session:
         self._group: asyncio.TaskGroup | None = None
         self._over = asyncio.Event()
         self._failed = False
+        self._abandoned = False
         self._dialed: float | None = None
         """When the carrier was asked to dial, in seconds since 1970."""
 
@@ -105,6 +106,8 @@ class Session:
 
     def feed(self, input: inputs.Input) -> None:
         """Something happened. Returns when everything that follows from it at once is done."""
+        if self._abandoned:
+            return
         self._inbox.append(input)
         if self._feeding:
             return
@@ -141,6 +144,7 @@ class Session:
 
     def abandon(self) -> None:
         """Let go of the call as it is: its links are closed, nothing is recorded, `run` returns."""
+        self._abandoned = True
         self._outside.clear()
         for link in (self._media, self._model):
             if link is not None:
@@ -262,12 +266,11 @@ class Session:
     def _lose_store(self) -> None:
         """Nothing more can be recorded, so nothing more may be done: the next start looks at what was."""
         self._store_down = True
-        self._outside.clear()
+        self.abandon()
         for _, future in self._waiters:
             if not future.done():
                 future.set_exception(StoreDown())
         self._waiters.clear()
-        self._over.set()
 
     # Outside effects: one at a time per peer, begun when what was recorded before them is durable.
 

@@ -177,7 +177,7 @@ def test_times_of_the_caller_are_on_the_calls_time_line() -> None:
     talk.feed(inputs.LineWentUp(), at=100.0)
     talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"), at=100.0)
     talk.feed(MediaReceived("MZ", FRAME), at=102.02)
-    talk.feed(started("c1", 500), at=102.6)
+    talk.feed(started("c1", 200), at=102.6)  # 300 ms of padding before the speech itself
     (event,) = talk.appended(events.SpeechStarted)
     assert event.at == pytest.approx(2.5)
 
@@ -185,7 +185,7 @@ def test_times_of_the_caller_are_on_the_calls_time_line() -> None:
 def test_a_turn_is_measured_from_the_end_of_speech_to_the_first_audio() -> None:
     talk = Talk().up()  # the model's audio clock begins at 99.98
     talk.feed(started("c1", 100), at=100.5)
-    talk.feed(realtime.SpeechStopped("c1", 1020), at=101.5)
+    talk.feed(realtime.SpeechStopped("c1", 1520), at=101.5)  # 500 ms of them were the silence that tells
     talk.now = 101.9
     talk.says("a1", 0.2, "Yes.")
     (turn,) = talk.appended(events.TurnMeasured)

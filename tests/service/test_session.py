@@ -244,3 +244,22 @@ def test_a_newer_stream_takes_the_older_ones_place() -> None:
     session.feed(inputs.MediaClosed("MZ1", stopped=False))
     session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 20))
     assert [name for name, _ in second.orders if name == "play"]
+
+
+async def test_an_abandoned_call_is_left_as_it_is() -> None:
+    """What the daemon lets go of when it stops is for the next start to look at: nothing is recorded or ordered."""
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.VoiceRequested(SID))
+        session.attach(HandMedia(), "MZ", 1)
+        hands.log.commit()
+        await settle()
+        before, orders = list(hands.log.entries), list(hands.carrier.orders)
+        session.abandon()
+        await settle()
+        hands.log.commit()
+        assert hands.model.sessions[0].closed
+        assert (hands.log.entries, hands.carrier.orders) == (before, orders)

@@ -1,1 +1,17 @@
-"""The Python client of agenticd."""
+"""The Python client of agenticd.
+
+    async with agentic.connect() as client:
+        placed = await client.place_call("+15550001111", greeting="Hello, this is a test.")
+        async for event in client.events(call_ids=[placed.call.call_id], after=placed.revision):
+            print(event)
+
+Messages are those of the contract, agentic.v1; errors are agentic.errors.
+"""
+
+from agentic.client import Client, connect
+from agentic.cursor import Cursor
+from agentic.errors import AgenticError
+from agentic.events import EventStream
+from agentic.target import Target
+
+__all__ = ["AgenticError", "Client", "Cursor", "EventStream", "Target", "connect"]

@@ -1,0 +1,1 @@
+"""One package per outside world; no adapter imports another."""

@@ -1,0 +1,1 @@
+"""The machine that the daemon runs on: clock, service manager, sockets, signals."""

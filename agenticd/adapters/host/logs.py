@@ -1,0 +1,134 @@
+"""How log lines look and where they go: text on a terminal, else JSON, with the priority that journald reads.
+
+Whoever logs takes structlog.get_logger(), a static message, and fields. What would tell who called, or what
+was said, stands only in fields whose name has the segment `pii`, and is left out unless the operator asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+LEVELS: Mapping[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog
+_SEGMENTS = re.compile(r"[^A-Za-z0-9]+")
+_LEFT_OUT = "(left out)"
+
+
+class Style(enum.Enum):
+    """How a line looks."""
+
+    HUMAN = enum.auto()
+    JSON = enum.auto()
+    JOURNAL = enum.auto()  # JSON behind <priority>, as sd-daemon(3) has it
+
+
+def style_for(stream: TextIO, *, journal: bool) -> Style:
+    """The style for where the lines go; `journal`: they go to journald (systemd.is_journal)."""
+    if journal:
+        return Style.JOURNAL
+    return Style.HUMAN if stream.isatty() else Style.JSON
+
+
+def set_up(
+    stream: TextIO, style: Style, *, level: str = "info", pii: bool = False, colors: bool = True
+) -> None:
+    """Send all log lines there, those of libraries too, from `level` (a name in LEVELS) on.
+
+    Libraries are heard from warning on, whatever the level: what they say below names numbers and texts.
+    """
+    processors: list[Processor] = [structlog.stdlib.add_log_level]
+    if not pii:
+        processors.append(_leave_out)
+    if style is not Style.JOURNAL:  # which has the time itself
+        processors.append(structlog.processors.TimeStamper(fmt="iso", utc=style is Style.JSON, key="time"))
+    if style is Style.HUMAN:
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=colors,
+                timestamp_key="time",
+                # The others show the values of local variables, and those are anyone's.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        )
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
+        processors.append(_journal_line if style is Style.JOURNAL else _json_line)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_args: _Lines(stream),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_FromLibraries()]
+    root.setLevel(max(logging.WARNING, LEVELS[level]))
+    logging.captureWarnings(True)
+
+
+class _Lines:
+    """Writes lines. A full disk or a closed pipe loses them, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _FromLibraries(logging.Handler):
+    """Takes what libraries log by the standard library's logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log: FilteringBoundLogger = structlog.get_logger()
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        log.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+
+
+def _leave_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return _without_pii(event)
+
+
+def _without_pii(fields: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _LEFT_OUT if "pii" in _SEGMENTS.split(str(name).lower()) else _shown(value)
+        for name, value in fields.items()
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_pii(value)
+    if isinstance(value, (list, tuple)):
+        return [_shown(each) for each in value]
+    return value
+
+
+def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    first = {name: event.pop(name) for name in ("time", "level", "message") if name in event}
+    line = _RENDER(logger, method, {**first, **event})
+    return line if isinstance(line, str) else line.decode()
+
+
+def _journal_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    priority = _PRIORITIES.get(event.get("level", "info"), 6)
+    return f"<{priority}>{_json_line(logger, method, event)}"
+
+
+_RENDER = structlog.processors.JSONRenderer(default=str, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""The public HTTP port: carrier webhooks and media sockets."""

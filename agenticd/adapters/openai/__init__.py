@@ -1,0 +1,1 @@
+"""The socket to the OpenAI Realtime API."""

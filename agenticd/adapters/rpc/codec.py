@@ -1,0 +1,160 @@
+"""Events in the contract's form, both ways: what the store keeps and what subscribers get.
+
+A payload and its message have the same field names; how a field is written follows from the message's
+descriptor. So there is a rule for each kind of field and none for each event. A payload that does not fit its
+message stops the import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from agentic.v1 import call_pb2, event_pb2
+from agenticd.adapters.rpc import scalars
+from agenticd.adapters.rpc.scalars import EnumNames, seconds_of, timestamp
+from agenticd.core.events import KINDS, CallEnd, Event, LiveWords, Payload, TranscriptFinal, Usage
+from agenticd.core.ids import CallId
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field: its name on both sides, and the way there and back."""
+
+    name: str
+    write: Callable[..., object]
+    read: Callable[..., object]
+
+
+class _Shape:
+    """A dataclass of ours beside its message."""
+
+    def __init__(self, ours: type, theirs: Descriptor) -> None:
+        names = {field.name for field in dataclasses.fields(ours)}
+        if names != set(theirs.fields_by_name):
+            raise AssertionError(
+                f"{ours.__name__} and {theirs.full_name} differ: {names ^ set(theirs.fields_by_name)}"
+            )
+        self._ours = ours
+        self._theirs = GetMessageClass(theirs)
+        self._fields = tuple(_field(field) for field in theirs.fields)
+
+    def write(self, value: object) -> Message:
+        """Ours as a message."""
+        return self._theirs(**{field.name: field.write(getattr(value, field.name)) for field in self._fields})
+
+    def read(self, message: Message) -> object:
+        """A message as ours."""
+        return self._ours(**{field.name: field.read(getattr(message, field.name)) for field in self._fields})
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _enum(
+    names: EnumNames[scalars.E, scalars.V],
+) -> tuple[Callable[[scalars.E], scalars.V], Callable[[int], scalars.E]]:
+    def read(number: int) -> scalars.E:
+        member = names.from_wire(number)
+        if member is None:  # the log's schema version keeps a newer daemon's events away from us
+            raise AssertionError(f"{names.descriptor.full_name} has no value {number} here")
+        return member
+
+    return names.to_wire, read
+
+
+_ENUMS: Mapping[str, tuple[Callable[..., object], Callable[..., object]]] = {
+    "agentic.v1.CallState": _enum(scalars.CALL_STATES),
+    "agentic.v1.Direction": _enum(scalars.DIRECTIONS),
+    "agentic.v1.EndReason": _enum(scalars.END_REASONS),
+    "agentic.v1.EndedBy": _enum(scalars.ENDED_BY),
+    "agentic.v1.Speaker": _enum(scalars.SPEAKERS),
+}
+_TIMES: Mapping[str, tuple[Callable[..., object], Callable[..., object]]] = {
+    "google.protobuf.Timestamp": (timestamp, seconds_of),
+    "google.protobuf.Duration": (scalars.duration, seconds_of),
+}
+_PARTS: Mapping[str, type] = {"agentic.v1.Usage": Usage, "agentic.v1.CallEnd": CallEnd}
+
+
+def _field(field: FieldDescriptor) -> _Field:
+    """The rule for one field of a message."""
+    if field.enum_type is not None:
+        return _Field(field.name, *_ENUMS[field.enum_type.full_name])
+    if field.message_type is not None:
+        name = field.message_type.full_name
+        if name in _TIMES:
+            return _Field(field.name, *_TIMES[name])
+        part = _Shape(_PARTS[name], field.message_type)
+        return _Field(field.name, part.write, part.read)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _Field(field.name, scalars.text, _same)
+    return _Field(field.name, _same, _same)
+
+
+def _payload(ours: type[Payload], kind: str) -> _Shape:
+    theirs = event_pb2.Event.DESCRIPTOR.fields_by_name[kind].message_type
+    assert theirs is not None
+    return _Shape(ours, theirs)
+
+
+_PAYLOADS: Mapping[type[Payload], _Shape] = {ours: _payload(ours, kind) for ours, kind in KINDS.items()}
+_BY_KIND: Mapping[str, _Shape] = {kind: _PAYLOADS[ours] for ours, kind in KINDS.items()}
+_CALL_END = _Shape(CallEnd, call_pb2.CallEnd.DESCRIPTOR)
+_LIVE_WORDS = _Shape(LiveWords, event_pb2.LiveWords.DESCRIPTOR)
+
+
+class ProtoEventCodec:
+    """ports.EventCodec by protobuf: the bytes are an agentic.v1.Event. Stateless; any thread may use it."""
+
+    def encode(self, event: Event, revision: int) -> bytes:
+        """The bytes that the log keeps and every subscriber gets."""
+        message = event_pb2.Event(
+            revision=revision,
+            call_id=event.call_id,
+            call_sequence=event.call_sequence,
+            time=timestamp(event.time),
+        )
+        payload = getattr(message, event.kind)
+        payload.SetInParent()  # a payload without fields is there, too
+        payload.MergeFrom(_PAYLOADS[type(event.payload)].write(event.payload))
+        return message.SerializeToString()
+
+    def decode(self, data: bytes) -> tuple[Event, int]:
+        """The event and its revision. Only for what `encode` wrote: anything else is a defect."""
+        message = event_pb2.Event.FromString(data)
+        kind = message.WhichOneof("payload")
+        if kind is None:
+            raise AssertionError(f"revision {message.revision} has no payload that this version knows")
+        payload = _BY_KIND[kind].read(getattr(message, kind))
+        assert isinstance(payload, Payload)
+        return Event(
+            CallId(message.call_id), message.call_sequence, seconds_of(message.time), payload
+        ), message.revision
+
+
+def call_end_message(end: CallEnd) -> call_pb2.CallEnd:
+    """How a call ended, for Call.end."""
+    message = _CALL_END.write(end)
+    assert isinstance(message, call_pb2.CallEnd)
+    return message
+
+
+def utterance_message(utterance: TranscriptFinal) -> event_pb2.TranscriptFinal:
+    """An utterance, for GetTranscript."""
+    message = _PAYLOADS[TranscriptFinal].write(utterance)
+    assert isinstance(message, event_pb2.TranscriptFinal)
+    return message
+
+
+def live_message(words: LiveWords) -> event_pb2.LiveWords:
+    """Words while they are spoken, for the stream."""
+    message = _LIVE_WORDS.write(words)
+    assert isinstance(message, event_pb2.LiveWords)
+    return message

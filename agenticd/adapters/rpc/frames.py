@@ -1,0 +1,48 @@
+"""Frames of StreamEvents as bytes.
+
+Events come encoded from the log and are only joined: an event is encoded once, not once per subscriber. This
+is the one place that writes protobuf's wire form by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from agentic.v1 import call_service_pb2 as pb
+
+# Wire type 2, length-delimited: (field number << 3) | 2. The tests hold both against protobuf.
+_BATCH = bytes([pb.StreamEventsResponse.BATCH_FIELD_NUMBER << 3 | 2])
+_EVENT = bytes([pb.EventBatch.EVENTS_FIELD_NUMBER << 3 | 2])
+
+MAX_FRAME = 1 << 20
+"""Bytes of events in one frame, but for a single event that is larger. A client's default limit is 4 MiB."""
+
+
+def batch_frames(events: Sequence[bytes]) -> Iterator[bytes]:
+    """StreamEventsResponse{batch: EventBatch{events}} for encoded events: one frame, or several where one
+    would be too large. None for no events."""
+    parts: list[bytes] = []
+    size = 0
+    for event in events:
+        if parts and size + len(event) > MAX_FRAME:
+            yield _frame(parts)
+            parts, size = [], 0
+        parts += (_EVENT, _varint(len(event)), event)
+        size += len(event)
+    if parts:
+        yield _frame(parts)
+
+
+def _frame(parts: list[bytes]) -> bytes:
+    body = b"".join(parts)
+    return b"".join((_BATCH, _varint(len(body)), body))
+
+
+def _varint(number: int) -> bytes:
+    """Protobuf's base-128 form, least significant group first."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

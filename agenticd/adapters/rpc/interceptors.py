@@ -1,0 +1,150 @@
+"""What stands between an RPC and its handler: the token, the deadline's cap, what clients learn of errors.
+
+Nothing of an exception that is not in status.py's table goes out: the log has it under an incident id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import structlog
+from grpc import aio
+
+from agenticd.adapters.rpc.status import Unauthenticated, WireStatus, defect, status_of
+from agenticd.core.errors import AgenticError, InvalidArgument
+
+# Which messages they are for is the handler's business; gRPC's types are generic in them.
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+_logger = structlog.get_logger(__name__)
+
+
+class Malformed:
+    """Stands for a request that is no message of its kind. A deserializer cannot refuse by itself: gRPC would
+    tell the client the text of its exception."""
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+
+
+def identity_of(context: Context) -> str:
+    """Who asks: whoever may open the socket, or whoever has the token. Request ids are scoped to it."""
+    return "socket" if _by_socket(context) else "token"
+
+
+def _by_socket(context: Context) -> bool:
+    # The file's mode has decided who may come this way; all that gRPC says of such a peer is "unix:".
+    return context.peer().startswith("unix:")
+
+
+class Guard(aio.ServerInterceptor):
+    """The one interceptor. `token`: asked of all but those who come by a Unix socket; None: nobody else."""
+
+    def __init__(self, token: str | None, unary_timeout: float) -> None:
+        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._unary_timeout = unary_timeout
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """The handler with the guard around it."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None  # type: ignore[return-value]  # no such method: gRPC answers UNIMPLEMENTED by itself
+        method = handler_call_details.method
+        if handler.unary_unary is not None:
+            wrap, behaviour = grpc.unary_unary_rpc_method_handler, self._unary(method, handler.unary_unary)
+        elif handler.unary_stream is not None:
+            wrap, behaviour = grpc.unary_stream_rpc_method_handler, self._stream(method, handler.unary_stream)
+        elif handler.stream_stream is not None:
+            wrap, behaviour = grpc.stream_stream_rpc_method_handler, self._both(method, handler.stream_stream)
+        else:
+            raise AssertionError(f"{method}: nobody here has an RPC of this kind")
+        return wrap(behaviour, handler.request_deserializer, handler.response_serializer)
+
+    def _unary(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
+        async def unary(request: object, context: Context) -> object:
+            async with self._guarded(method, context):
+                _check_form(request)
+                async with self._capped(context):
+                    return await handle(request, context)
+
+        return unary
+
+    def _stream(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
+        async def stream(request: object, context: Context) -> None:
+            async with self._guarded(method, context):
+                _check_form(request)
+                await handle(request, context)
+
+        return stream
+
+    def _both(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
+        async def both(requests: AsyncIterable[object], context: Context) -> AsyncIterator[object]:
+            async with self._guarded(method, context):
+                async for response in handle(requests, context):
+                    yield response
+
+        return both
+
+    @asynccontextmanager
+    async def _guarded(self, method: str, context: Context) -> AsyncIterator[None]:
+        """Lets in who may come, and tells the client what it may know of what goes wrong."""
+        try:
+            self._admit(context)
+            yield
+        except aio.BaseError:
+            raise  # gRPC's own: the RPC was ended here, or the client is gone
+        except AgenticError as error:
+            await _abort(context, status_of(error) or _incident(method))
+        except Exception:
+            await _abort(context, _incident(method))
+
+    def _admit(self, context: Context) -> None:
+        if _by_socket(context):
+            return
+        given = b""
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization":
+                given = value.encode() if isinstance(value, str) else value
+        if self._expected is None or not hmac.compare_digest(given, self._expected):
+            raise Unauthenticated
+
+    @asynccontextmanager
+    async def _capped(self, context: Context) -> AsyncIterator[None]:
+        """Ends an RPC whose client set no deadline, or a later one. What was recorded by then goes on."""
+        cap = asyncio.timeout(self._unary_timeout)
+        try:
+            async with cap:
+                yield
+        except TimeoutError:
+            if not cap.expired():
+                raise
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"not done within {self._unary_timeout:g} s"
+            )
+
+
+def _check_form(request: object) -> None:
+    if isinstance(request, Malformed):
+        raise InvalidArgument.at("request", f"is no {request.expected}")
+
+
+def _incident(method: str) -> WireStatus:
+    """Log the exception at hand, and say no more of it than where to find it."""
+    incident = secrets.token_hex(6)
+    _logger.exception("an RPC failed by a defect", method=method, incident=incident)
+    return defect(incident)
+
+
+async def _abort(context: Context, status: WireStatus) -> NoReturn:
+    await context.abort(status.code, status.message, status.trailing_metadata)

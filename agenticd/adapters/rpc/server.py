@@ -1,0 +1,212 @@
+"""The gRPC server: agentic.v1, health and reflection, on Unix sockets and, with a token, on loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from agentic.v1 import call_service_pb2, node_service_pb2
+from agenticd.adapters.rpc import tokens
+from agenticd.adapters.rpc.calls_service import CallService
+from agenticd.adapters.rpc.interceptors import Context, Guard, Malformed
+from agenticd.adapters.rpc.listen import (
+    CannotListen,
+    TcpAddress,
+    UnixAddress,
+    check_free,
+    claim,
+    parse_address,
+)
+from agenticd.adapters.rpc.needs import Calls, Watch
+from agenticd.adapters.rpc.node_service import NodeService
+from agenticd.core.errors import Draining
+from agenticd.service.watch import STALL_SECONDS
+
+_logger = structlog.get_logger(__name__)
+
+CALL_SERVICE: ServiceDescriptor = call_service_pb2.DESCRIPTOR.services_by_name["CallService"]
+NODE_SERVICE: ServiceDescriptor = node_service_pb2.DESCRIPTOR.services_by_name["NodeService"]
+
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # its default lets a second daemon share the port in silence
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_send_message_length", 4 << 20),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Below what our clients do, or their pings end their connections: ENHANCE_YOUR_CALM, "too_many_pings".
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 3),
+    ("grpc.max_connection_idle_ms", 3_600_000),
+    ("grpc.max_concurrent_streams", 1000),
+)
+
+# The group may use the socket; the directory decides who gets to it.
+_SOCKET_UMASK = 0o117
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where to listen, and limits in seconds. `token_path`: needed for TCP only, made if it is missing."""
+
+    listen: tuple[str, ...]
+    token_path: Path | None = None
+    stall_timeout: float = STALL_SECONDS
+    unary_timeout: float = 30.0
+
+
+class Health(health.aio.HealthServicer):
+    """The standard health service. grpc's asyncio one has no List, and fails when it is asked for one."""
+
+    async def List(self, request: object, context: Context) -> None:
+        """Not here."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "ask with Check for each service")
+
+
+class RpcServer:
+    """The API. After `start` it answers, but says NOT_SERVING until `set_serving`."""
+
+    def __init__(self, config: Config, calls: Calls, watch: Watch) -> None:
+        self._config = config
+        self._watch = watch
+        self._service = CallService(calls, watch, config.stall_timeout)
+        self._node = NodeService(calls, watch)
+        self._health = Health()
+        self._server: aio.Server | None = None
+        self._claims: list[tuple[Path, int]] = []
+        self._addresses: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, in the order of the configuration and with the ports that it was given."""
+        return self._addresses
+
+    async def start(self) -> None:
+        """Listen on every address. Raises CannotListen; then it listens on none."""
+        addresses = [parse_address(text) for text in self._config.listen]
+        try:
+            # All before the first is bound: gRPC cannot let go of a port before its server has run.
+            for address in addresses:
+                self._reserve(address)
+            token = self._token() if any(isinstance(address, TcpAddress) for address in addresses) else None
+            await self.set_serving(False)
+            server = self._build(token)
+            self._addresses = tuple(_bind(server, address) for address in addresses)
+        except CannotListen:
+            self._release()
+            raise
+        self._server = server
+        await server.start()
+        _logger.info("gRPC listens", addresses=self._addresses)
+
+    def _reserve(self, address: UnixAddress | TcpAddress) -> None:
+        match address:
+            case UnixAddress():
+                self._claims.append((address.path, claim(address)))
+            case TcpAddress():
+                check_free(address)
+
+    def _build(self, token: str | None) -> aio.Server:
+        server = aio.server(interceptors=(Guard(token, self._config.unary_timeout),), options=OPTIONS)
+        services = ((CALL_SERVICE, self._service), (NODE_SERVICE, self._node))
+        server.add_generic_rpc_handlers(tuple(handlers(*service) for service in services))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (CALL_SERVICE.full_name, NODE_SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        return server
+
+    def _token(self) -> str:
+        path = self._config.token_path
+        if path is None:
+            raise AssertionError("a TCP address needs a token_path")
+        try:
+            return tokens.read_or_make(path)
+        except OSError as error:
+            raise CannotListen(str(path), f"the token cannot be kept there: {error.strerror}") from error
+
+    async def set_serving(self, serving: bool) -> None:
+        """What the health service says of the daemon and of each service."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in ("", CALL_SERVICE.full_name, NODE_SERVICE.full_name):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        """Say NOT_SERVING, end the streams with DRAINING, give the rest `grace` seconds, and stop."""
+        await self._health.enter_graceful_shutdown()
+        self._watch.end_all(Draining())
+        if self._server is not None:
+            await self._server.stop(grace)
+            self._server = None
+        self._release()
+
+    def _release(self) -> None:
+        """Let others have the sockets."""
+        while self._claims:
+            path, lock = self._claims.pop()
+            path.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _bind(server: aio.Server, address: UnixAddress | TcpAddress) -> str:
+    """Bind, and say where: a port that was 0 is known only now. Raises CannotListen."""
+    local = grpc.LocalConnectionType
+    kind = local.UDS if isinstance(address, UnixAddress) else local.LOCAL_TCP
+    umask = os.umask(_SOCKET_UMASK)
+    try:
+        port = server.add_secure_port(str(address), grpc.local_server_credentials(kind))
+    except RuntimeError as error:
+        raise CannotListen(str(address), "gRPC cannot bind it") from error
+    finally:
+        os.umask(umask)
+    return str(TcpAddress(address.host, port)) if isinstance(address, TcpAddress) else str(address)
+
+
+def handlers(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+    """The service's RPCs, each by the servicer's method of its name.
+
+    Not by the generated registration: a request that cannot be parsed needs an answer of ours, and streams
+    send bytes that are encoded already.
+    """
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        method.name: _handler(method, getattr(servicer, method.name)) for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _handler(method: MethodDescriptor, behaviour: Callable[..., Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    parse = _parser(GetMessageClass(method.input_type))
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(behaviour, parse, _as_it_is)
+    return grpc.unary_unary_rpc_method_handler(behaviour, parse, _serialize)
+
+
+def _parser(message: type[Message]) -> Callable[[bytes], Message | Malformed]:
+    def parse(data: bytes) -> Message | Malformed:
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            return Malformed(message.DESCRIPTOR.full_name)
+
+    return parse
+
+
+def _serialize(response: Message) -> bytes:
+    return response.SerializeToString()
+
+
+def _as_it_is(frame: bytes) -> bytes:
+    return frame

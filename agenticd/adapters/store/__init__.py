@@ -1,0 +1,24 @@
+"""The event log and the call rows on SQLite."""
+
+from __future__ import annotations
+
+from agenticd.adapters.store.errors import (
+    Damaged,
+    InUse,
+    NotAccessible,
+    NotOurs,
+    SchemaTooNew,
+    StoreUnusable,
+)
+from agenticd.adapters.store.sqlite import Config, SqliteLog
+
+__all__ = [
+    "Config",
+    "Damaged",
+    "InUse",
+    "NotAccessible",
+    "NotOurs",
+    "SchemaTooNew",
+    "SqliteLog",
+    "StoreUnusable",
+]

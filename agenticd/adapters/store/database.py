@@ -1,0 +1,181 @@
+"""Opening the file: its lock, its modes, its schema. Every way in which that can fail is one typed error."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agenticd.adapters.store.errors import (
+    Damaged,
+    InUse,
+    NotAccessible,
+    NotOurs,
+    SchemaTooNew,
+    StoreUnusable,
+)
+from agenticd.adapters.store.schema import APPLICATION_ID, MIGRATIONS
+
+BUSY_SECONDS = 10.0  # how long another program (a shell, a backup) may hold the file before that is an error
+
+
+@dataclass(frozen=True, slots=True)
+class NewLog:
+    """What a new log is given. `epoch` has no white space and no colon; `created` in seconds since 1970."""
+
+    epoch: str
+    secret: bytes
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open file: a connection to write, one that can only read, and the lock: we are its only daemon."""
+
+    writer: sqlite3.Connection
+    reader: sqlite3.Connection
+    lock: io.FileIO
+    epoch: str
+    secret: bytes
+    first_revision: int
+    head: int
+
+    def close(self) -> None:
+        """Close everything, the lock last."""
+        self.reader.close()
+        self.writer.close()
+        self.lock.close()
+
+
+def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> Database:
+    """Open the file, or make it (0600, in a directory with 0700). Blocks. Raises StoreUnusable."""
+    path = path.absolute()
+    with ExitStack() as undo, _as_ours(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = path.resolve()  # two names of one file are one lock
+        lock = undo.enter_context(closing(_lock(path)))
+        # SQLite would make it with the umask's mode; its -wal and -shm files take the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        writer = undo.enter_context(closing(_connect(path, "rw")))
+        _migrate(path, writer, new, migrations)
+        reader = undo.enter_context(closing(_connect(path, "ro")))
+        reader.execute("PRAGMA query_only = ON")
+        epoch, secret, first = writer.execute("SELECT epoch, secret, first_revision FROM meta").fetchone()
+        database = Database(writer, reader, lock, epoch, secret, first, head_of(writer))
+        oldest = writer.execute("SELECT min(revision) FROM events").fetchone()[0]
+        if oldest not in (None, database.first_revision):
+            raise Damaged(path, f"its events begin at {oldest}, not at {database.first_revision}")
+        undo.pop_all()
+        return database
+
+
+def head_of(connection: sqlite3.Connection) -> int:
+    """The newest revision; 0 in an empty log."""
+    query = "SELECT coalesce((SELECT max(revision) FROM events), (SELECT first_revision - 1 FROM meta))"
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection for one thread at a time, without Python's implicit transactions. `mode`: "rw" or "ro"."""
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _migrate(
+    path: Path, connection: sqlite3.Connection, new: NewLog, migrations: Sequence[Sequence[str]]
+) -> None:
+    version = _version(path, connection)  # before anything is changed: the file may be somebody else's
+    if version > len(migrations):
+        raise SchemaTooNew(path, version, len(migrations))
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise NotAccessible(path, "SQLite's WAL mode does not work on its file system: use a local one")
+    connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
+    connection.execute(f"PRAGMA journal_size_limit = {16 << 20}")
+    for number in range(version, len(migrations)):
+        with transaction(connection):
+            for statement in migrations[number]:
+                connection.execute(statement)
+            if number == 0:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(
+                    "INSERT INTO meta VALUES (1, 1, ?, ?, ?, 1)", (new.epoch, new.secret, new.created)
+                )
+            connection.execute("UPDATE meta SET schema_version = ?", (number + 1,))
+
+
+def _version(path: Path, connection: sqlite3.Connection) -> int:
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        return int(connection.execute("SELECT schema_version FROM meta").fetchone()[0])
+    if tables:
+        raise NotOurs(path, "an SQLite database, but not agenticd's: choose another path")
+    return 0
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # some errors, a full disk among them, have already rolled back
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _lock(path: Path) -> io.FileIO:
+    """The lock file, locked until it is closed or the process ends. Never deleted: that is never safe."""
+    file = io.FileIO(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate()
+        file.write(f"{os.getpid()}\n".encode("ascii"))
+    except BlockingIOError:
+        holder = file.read(32).decode("ascii", "replace").strip() or "?"
+        file.close()
+        raise InUse(path, f"another agenticd has it open (process {holder})") from None
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+@contextmanager
+def _as_ours(path: Path) -> Iterator[None]:
+    """What the system and SQLite say, in our words."""
+    try:
+        yield
+    except OSError as error:
+        what = error.strerror or "cannot be opened"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            what += ": the daemon's user must be able to write the file and its directory"
+        where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
+        raise NotAccessible(path, what[:1].lower() + what[1:] + where) from error
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
+    """Why SQLite could not open or read the file, in our words."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary code
+        case sqlite3.SQLITE_NOTADB:
+            return NotOurs(path, "not an SQLite database: choose another path, or move the file away")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return InUse(path, f"another program has kept it locked for {BUSY_SECONDS:.0f} s")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
+            return Damaged(path, f"cannot be read whole ({error}): restore a backup")
+        case _:
+            return NotAccessible(path, f"cannot be used ({error})")

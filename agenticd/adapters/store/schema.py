@@ -1,0 +1,59 @@
+"""The tables, as a list of migrations: what stands at place n brings a file from schema version n to n + 1.
+
+A migration that was released is never changed; a new one is added behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+APPLICATION_ID = 0x61676E74  # "agnt", in SQLite's header, so that `file` and we know whose it is
+
+_FIRST = (
+    """CREATE TABLE meta (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        schema_version INTEGER NOT NULL,
+        epoch TEXT NOT NULL,
+        secret BLOB NOT NULL,
+        created REAL NOT NULL,
+        first_revision INTEGER NOT NULL
+    )""",
+    # Revisions have no gap from first_revision on. `data` is the event in the contract's form.
+    """CREATE TABLE events (
+        revision INTEGER PRIMARY KEY,
+        call_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        time REAL NOT NULL,
+        data BLOB NOT NULL
+    )""",
+    "CREATE INDEX events_by_call ON events (call_id, revision)",
+    # `record` is the CallRecord in JSON, without its brief. The other columns repeat what is searched for.
+    """CREATE TABLE calls (
+        call_id TEXT PRIMARY KEY,
+        create_time REAL NOT NULL,
+        state TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        closed INTEGER NOT NULL,
+        closed_revision INTEGER,
+        closed_time REAL,
+        last_revision INTEGER NOT NULL,
+        record BLOB NOT NULL
+    )""",
+    "CREATE INDEX calls_by_time ON calls (create_time, call_id)",
+    "CREATE INDEX calls_live ON calls (create_time) WHERE NOT closed",
+    "CREATE INDEX calls_closed ON calls (last_revision) WHERE closed",
+    # Apart from the record: up to 32 KiB that never change are not written again with each event.
+    "CREATE TABLE briefs (call_id TEXT PRIMARY KEY, brief BLOB NOT NULL)",
+    """CREATE TABLE requests (
+        identity TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        call_id TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        created REAL NOT NULL,
+        PRIMARY KEY (identity, request_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX requests_by_time ON requests (created)",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)

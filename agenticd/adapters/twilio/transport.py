@@ -1,0 +1,152 @@
+"""HTTP towards Twilio's REST API, under Twilio's own library: where requests go, and what an answer means.
+
+What is asked is said in rest.py. Nothing is logged here: requests carry phone numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+import msgspec
+
+from agenticd.core.errors import CarrierRefused, CarrierUnanswered
+from agenticd.service.ports import Clock
+
+LIBRARY_ROOT = "https://api.twilio.com/"
+"""What the library begins each URL with."""
+TOO_MANY_REQUESTS = 20429
+_MESSAGE_LIMIT = 300
+# Twilio's side must not be the first to close: a request on a connection that is just being closed is lost.
+_KEEP_ALIVE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The account, and how Twilio is asked. Times in seconds."""
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    api_url: str = "https://api.twilio.com"
+    """The root before /2010-04-01."""
+    timeout: float = 15.0
+    """Of one request, from its begin to the whole answer."""
+    retry_delays: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    """Waits before a request is made again that Twilio did not process (429), give or take a half."""
+    user_agent: str = "agenticd"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer, in the form that Twilio's library wants."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Explanation(msgspec.Struct, frozen=True, gc=False):
+    """Twilio's JSON of an error; `title` and `detail` in its newer form."""
+
+    code: int
+    message: str | None = None
+    title: str | None = None
+    detail: str | None = None
+
+
+_EXPLANATION = msgspec.json.Decoder(_Explanation)
+
+
+class Transport:
+    """Makes the library's requests. Raises CarrierRefused and CarrierUnanswered for all but 2xx."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None  # of the running loop, from the first request on
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None,
+        data: Mapping[str, object] | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        """One request. Made again only when Twilio says that it was not processed (429)."""
+        if not url.startswith(LIBRARY_ROOT):
+            raise CarrierUnanswered("Twilio's answer points to another address")
+        url = f"{self._config.api_url.rstrip('/')}/{url.removeprefix(LIBRARY_ROOT)}"
+        authorization = aiohttp.encode_basic_auth(self._config.account_sid, self._config.auth_token)
+        headers = {**headers, "Authorization": authorization}
+        status, text = await self._once(method, url, params, data, headers)
+        for delay in self._config.retry_delays:
+            if status != 429:
+                break
+            chance = int.from_bytes(self._clock.randomness(2), "big") / 65536
+            await asyncio.sleep(delay * (0.5 + chance))
+            status, text = await self._once(method, url, params, data, headers)
+        if 200 <= status < 300:
+            return Answer(status, text)
+        raise _failure(status, text)
+
+    async def close(self) -> None:
+        """Close the connections. A later request opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None,
+        data: Mapping[str, object] | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, str]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._config.timeout),
+                connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS),
+            )
+        try:
+            async with self._session.request(
+                method,
+                url,
+                params=list(_pairs(params)),
+                data=list(_pairs(data)) if data else None,
+                headers=headers,
+                allow_redirects=False,  # the password is for this server and for no other
+            ) as response:
+                return response.status, await response.text(errors="replace")
+        except aiohttp.ClientConnectorError:
+            raise CarrierUnanswered("Twilio cannot be reached") from None
+        except TimeoutError:
+            raise CarrierUnanswered(f"Twilio did not answer within {self._config.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError, LookupError):  # LookupError: an unknown charset
+            raise CarrierUnanswered("the connection to Twilio broke before the answer was whole") from None
+
+
+def _pairs(values: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:
+    """As form fields; a list is a field for each of its values (Twilio: not joined by commas)."""
+    for name, value in (values or {}).items():
+        if isinstance(value, list):
+            yield from ((name, str(part)) for part in value)
+        elif value is not None:
+            yield name, str(value)
+
+
+def _failure(status: int, text: str) -> CarrierRefused | CarrierUnanswered:
+    """Only a 4xx with Twilio's own explanation is Twilio's no. All else may come from anything on the way."""
+    if not 400 <= status < 500:
+        return CarrierUnanswered(f"Twilio answered with HTTP {status}")
+    try:
+        found = _EXPLANATION.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        if status == 429:
+            return CarrierRefused(TOO_MANY_REQUESTS, status, "too many requests at a time")
+        return CarrierUnanswered(f"HTTP {status} without an explanation of Twilio's")
+    words = found.message or found.detail or found.title or "no explanation"
+    return CarrierRefused(found.code, status, words[:_MESSAGE_LIMIT])

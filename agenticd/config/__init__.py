@@ -1,0 +1,36 @@
+"""The configuration: config.yaml, .env and systemd's credentials as one typed tree.
+
+Nobody else in the daemon reads the environment.
+tree.py has all settings with their defaults; config.example.yaml shows how they are written.
+"""
+
+from __future__ import annotations
+
+from agenticd.config.loading import load
+from agenticd.config.places import Places, find_config, make_private, places
+from agenticd.config.problems import ConfigError, Problem
+from agenticd.config.secret import Secret
+from agenticd.config.show import effective
+from agenticd.config.tree import Admin, Grpc, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Twilio
+
+__all__ = [
+    "Admin",
+    "ConfigError",
+    "Grpc",
+    "Http",
+    "Inbound",
+    "Limits",
+    "Log",
+    "OpenAI",
+    "Places",
+    "Problem",
+    "Secret",
+    "Settings",
+    "Store",
+    "Twilio",
+    "effective",
+    "find_config",
+    "load",
+    "make_private",
+    "places",
+]

@@ -1,0 +1,61 @@
+"""The settings that are in effect, as YAML that could be read again; secrets are stars."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from agenticd.config.secret import Secret
+from agenticd.config.tree import Settings
+from agenticd.config.values import FOREVER, UNITS
+
+_DURATIONS = ("keep", "max_duration")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as they are, not folded into quotes."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def effective(settings: Settings) -> str:
+    """The whole tree, with every default, as it could stand in config.yaml."""
+    return yaml.dump(_plain(settings, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _plain(value: object, name: str) -> object:
+    if name in _DURATIONS:
+        return _duration(value)
+    match value:
+        case Secret():
+            return str(value)
+        case str() | Path():
+            return str(value).replace("${", "$${")
+        case tuple():
+            return [_plain(each, "") for each in value]
+        case Mapping():
+            return {str(key): _plain(each, "") for key, each in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
+        }
+    return value
+
+
+def _duration(value: object) -> str:
+    """The longest unit that divides it, or seconds."""
+    if value is None:
+        return FOREVER
+    assert isinstance(value, float)
+    for unit, length in UNITS.items():
+        if value >= length and value % length == 0:
+            return f"{value / length:.0f}{unit}"
+    return f"{value:g}s"

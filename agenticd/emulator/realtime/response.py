@@ -1,0 +1,349 @@
+"""One response: from `response.created` to `response.done`, its events in the original's order and pace."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, cast
+
+from agenticd.emulator.realtime.brain import (
+    Brain,
+    BrainFailed,
+    FunctionCall,
+    Line,
+    Reply,
+    Situation,
+    ordered_text,
+)
+from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.formats import AudioFormat, speak
+from agenticd.emulator.realtime.items import Conversation, Item, Part
+from agenticd.emulator.realtime.schema import JsonObject, JsonValue
+from agenticd.emulator.realtime.settings import Settings, format_of
+from agenticd.emulator.realtime.usage import AGENT_MS_PER_TOKEN, Tokens, text_tokens, tokens_of, usage_of
+from agenticd.emulator.voice import Voice
+
+Outcome: TypeAlias = Literal["completed", "cancelled", "incomplete", "failed"]
+CancelReason: TypeAlias = Literal["turn_detected", "client_cancelled"]
+
+_AHEAD_MS = 600  # by which the words run ahead of the audio
+_SPEAKERS = {"user": "caller", "assistant": "agent", "system": "system"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How this response is made: the session's settings, as `response.create` overrides them."""
+
+    modality: str
+    instructions: str
+    order: str | None
+    tools: tuple[str, ...]
+    most_tokens: int | None
+    output_format: AudioFormat
+    voice: JsonValue
+    metadata: JsonValue
+    in_conversation: bool
+    items: tuple[Item, ...] | None
+    """What to answer instead of the conversation; None: the conversation."""
+    idle: bool = False
+
+    @classmethod
+    def of(
+        cls, settings: Settings, params: JsonObject, items: Sequence[Item] | None, *, idle: bool = False
+    ) -> Plan:
+        """From a session's settings and the checked parameters of a `response.create`."""
+        session = {**settings.to_json(), **{name: value for name, value in params.items() if name != "audio"}}
+        audio = cast("dict[str, JsonObject]", params.get("audio", {})).get("output", {})
+        tools = [] if session["tool_choice"] == "none" else cast("list[JsonObject]", session["tools"])
+        most = session["max_output_tokens"]
+        return cls(
+            modality=cast("list[str]", session["output_modalities"])[0],
+            instructions=cast("str", session["instructions"]),
+            order=ordered_text(cast("str", params.get("instructions", ""))),
+            tools=tuple(cast("str", tool["name"]) for tool in tools),
+            most_tokens=most if isinstance(most, int) else None,
+            output_format=format_of(audio["format"]) if "format" in audio else settings.output_format,
+            voice=audio.get("voice", settings.voice),
+            metadata=params.get("metadata"),
+            in_conversation=params.get("conversation", "auto") == "auto",
+            items=None if items is None else tuple(items),
+            idle=idle,
+        )
+
+
+class Host(Protocol):
+    """What a response needs of its session."""
+
+    config: RealtimeConfig
+    conversation: Conversation
+    voice: Voice
+    brain: Brain
+    context: Tokens
+    """What the last response had read and said: it is cached for the next one."""
+
+    def emit(self, kind: str, **fields: JsonValue) -> None:
+        """Sends an event."""
+
+    async def room(self) -> None:
+        """Waits while too much is unsent."""
+
+    def new_id(self, prefix: str) -> str:
+        """An id that was not there before."""
+
+    def now(self) -> float:
+        """Seconds, monotonic."""
+
+    def spoke(self, audio: bytes) -> None:
+        """Audio was sent."""
+
+    def finished(self, response: Response) -> None:
+        """The response is over."""
+
+
+class Response:
+    """`open` at once, then `run` as a task; `cancel` ends it from outside, before the task is cancelled."""
+
+    def __init__(self, host: Host, plan: Plan) -> None:
+        self.id = host.new_id("resp")
+        self.plan = plan
+        self.audio_ms = 0
+        self._host = host
+        self._output: list[Item] = []
+        self._open: Item | None = None
+        self._words = ""
+        self._begun = host.now()
+        source = host.conversation.items if plan.items is None else plan.items
+        self._items = tuple(source)
+        self._given = Tokens(text=text_tokens(plan.instructions)) + tokens_of(source)
+
+    def open(self) -> None:
+        """Announces the response."""
+        self._host.emit("response.created", response=self._to_json("in_progress", None, None))
+        limit: list[JsonValue] = [
+            {"name": "requests", "limit": 5000, "remaining": 4999, "reset_seconds": 0.012},
+            {
+                "name": "tokens",
+                "limit": 400_000,
+                "remaining": 400_000 - self._given.total,
+                "reset_seconds": 0.3,
+            },
+        ]
+        self._host.emit("rate_limits.updated", rate_limits=limit)
+
+    async def run(self) -> None:
+        """Answers, at the pace of the config."""
+        try:
+            reply = await self._reply()
+        except BrainFailed as failure:
+            error: JsonObject = {"type": "server_error", "code": None, "message": str(failure)}
+            self._finish("failed", {"type": "failed", "error": error})
+            return
+        await self._until(self._begun + self._host.config.response_delay)
+        text = reply.say if isinstance(reply, FunctionCall) else reply
+        complete = await self._speak(text) if text else True
+        if not complete:
+            self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+            return
+        if isinstance(reply, FunctionCall):
+            await self._call(reply)
+        self._finish("completed", None)
+
+    def cancel(self, reason: CancelReason) -> None:
+        """Ends it at once, with all the `done` events that an interrupted response has."""
+        self._finish("cancelled", {"type": "cancelled", "reason": reason})
+
+    async def _reply(self) -> Reply:
+        if self.plan.order is not None:
+            return self.plan.order
+        lines = tuple(
+            Line(cast("Literal['caller', 'agent', 'system']", _SPEAKERS[item.role]), item.text)
+            if item.role is not None
+            else Line("tool", item.output)
+            for item in self._items
+            if item.kind != "function_call"
+        )
+        situation = Situation(self.plan.instructions, lines, self.plan.tools, self.plan.idle)
+        reply = await self._host.brain.reply(situation)
+        if isinstance(reply, FunctionCall) and reply.name not in self.plan.tools:
+            raise BrainFailed(f"The dialogue calls '{reply.name}', which is none of the session's tools.")
+        return reply
+
+    async def _until(self, moment: float) -> None:
+        await asyncio.sleep(max(0.0, moment - self._host.now()))
+
+    async def _speak(self, text: str) -> bool:
+        """Says a text; False if the limit of tokens cut it short."""
+        if self.plan.modality == "text":
+            return await self._write(text)
+        item = self._begin(Item(id=self._host.new_id("item"), role="assistant", status="in_progress"))
+        audio_format = self.plan.output_format
+        part = Part(type="output_audio", transcript="", audio_format=audio_format)
+        item.content.append(part)
+        self._emit("response.content_part.added", content_index=0, part={"type": "audio", "transcript": ""})
+        audio, complete = self._limited(speak(self._host.voice.say(text, "agent"), audio_format))
+        words = _Words(text, len(audio) // audio_format.bytes_per_ms if complete else None)
+        moment, at = self._host.now(), 0
+        for size in itertools.cycle(self._host.config.chunks):
+            chunk = audio[at : at + size * audio_format.bytes_per_ms]
+            if not chunk:
+                break
+            at += len(chunk)
+            self._say_words(part, words.until(at // audio_format.bytes_per_ms + _AHEAD_MS))
+            self._play(part, chunk)
+            moment += len(chunk) / audio_format.bytes_per_ms / 1000 / self._host.config.speed
+            await self._until(moment)
+            await self._host.room()
+        if complete:
+            self._say_words(part, words.until(None))
+        self._end("completed" if complete else "incomplete")
+        return complete
+
+    def _limited(self, audio: bytes) -> tuple[bytes, bool]:
+        if self.plan.most_tokens is None:
+            return audio, True
+        most = self.plan.most_tokens * AGENT_MS_PER_TOKEN * self.plan.output_format.bytes_per_ms
+        return audio[:most], len(audio) <= most
+
+    def _say_words(self, part: Part, words: Sequence[str]) -> None:
+        for word in words:
+            self._words += word
+            if not part.truncated:
+                part.transcript = self._words
+            self._emit("response.output_audio_transcript.delta", content_index=0, delta=word)
+
+    def _play(self, part: Part, chunk: bytes) -> None:
+        self._emit("response.output_audio.delta", content_index=0, delta=base64.b64encode(chunk).decode())
+        if not part.truncated:
+            part.audio += chunk
+        self._host.spoke(chunk)
+        self.audio_ms += len(chunk) // self.plan.output_format.bytes_per_ms
+
+    async def _write(self, text: str) -> bool:
+        item = self._begin(Item(id=self._host.new_id("item"), role="assistant", status="in_progress"))
+        part = Part(type="output_text", text="")
+        item.content.append(part)
+        self._emit("response.content_part.added", content_index=0, part={"type": "text", "text": ""})
+        words = _Words(text, None).until(None)
+        most = len(words) if self.plan.most_tokens is None else self.plan.most_tokens
+        for word in words[:most]:
+            self._words += word
+            part.text = self._words
+            self._emit("response.output_text.delta", content_index=0, delta=word)
+            await self._host.room()
+        complete = most >= len(words)
+        self._end("completed" if complete else "incomplete")
+        return complete
+
+    async def _call(self, call: FunctionCall) -> None:
+        item = Item(id=self._host.new_id("item"), kind="function_call", status="in_progress", name=call.name)
+        item.call_id = self._host.new_id("call")
+        self._begin(item)
+        for at in range(0, len(call.arguments), 12):
+            piece = call.arguments[at : at + 12]
+            item.arguments += piece
+            self._emit("response.function_call_arguments.delta", call_id=item.call_id, delta=piece)
+            await asyncio.sleep(0.02 / self._host.config.speed)
+        self._end("completed")
+
+    def _begin(self, item: Item) -> Item:
+        self._open, self._words = item, ""
+        self._output.append(item)
+        self._emit("response.output_item.added", item=item.to_json())
+        if self.plan.in_conversation:
+            before = self._host.conversation.add(item)
+            self._host.emit("conversation.item.added", previous_item_id=before, item=item.to_json())
+        return item
+
+    def _end(self, status: Literal["completed", "incomplete"]) -> None:
+        """Closes the open item, if there is one. Interrupted items get the same events."""
+        item = self._open
+        if item is None:
+            return
+        item.status = status
+        if item.kind == "function_call":
+            self._emit(
+                "response.function_call_arguments.done",
+                call_id=item.call_id,
+                name=item.name,
+                arguments=item.arguments,
+            )
+        elif item.content:
+            self._end_content(item.content[0])
+        items = self._host.conversation.items
+        if self.plan.in_conversation and item in items:
+            position = items.index(item)
+            before = items[position - 1].id if position else None
+            self._host.emit("conversation.item.done", previous_item_id=before, item=item.to_json())
+        self._emit("response.output_item.done", item=item.to_json())
+        self._open = None
+
+    def _end_content(self, part: Part) -> None:
+        if part.type == "output_text":
+            self._emit("response.output_text.done", content_index=0, text=self._words)
+            self._emit(
+                "response.content_part.done", content_index=0, part={"type": "text", "text": self._words}
+            )
+            return
+        self._emit("response.output_audio.done", content_index=0)
+        self._emit("response.output_audio_transcript.done", content_index=0, transcript=self._words)
+        self._emit(
+            "response.content_part.done", content_index=0, part={"type": "audio", "transcript": self._words}
+        )
+
+    def _emit(self, kind: str, **fields: JsonValue) -> None:
+        """An event of this response's open item."""
+        where: JsonObject = {"response_id": self.id, "output_index": len(self._output) - 1}
+        if self._open is not None and "item" not in fields:
+            where["item_id"] = self._open.id
+        self._host.emit(kind, **where, **fields)
+
+    def _finish(self, status: Outcome, details: JsonObject | None) -> None:
+        self._end("incomplete")
+        made = Tokens(
+            text=sum(text_tokens(item.text + item.name + item.arguments) for item in self._output),
+            audio=-(-self.audio_ms // AGENT_MS_PER_TOKEN),
+        )
+        cached = self._host.context if self.plan.items is None else Tokens()
+        usage = usage_of(self._given, cached, made)
+        if self.plan.items is None and self.plan.in_conversation:
+            self._host.context = self._given + made
+        self._host.emit("response.done", response=self._to_json(status, details, usage))
+        self._host.finished(self)
+
+    def _to_json(self, status: str, details: JsonObject | None, usage: JsonObject | None) -> JsonObject:
+        plan = self.plan
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": status,
+            "status_details": details,
+            "output": [item.to_json() for item in self._output],
+            "conversation_id": self._host.conversation.id if plan.in_conversation else None,
+            "output_modalities": [plan.modality],
+            "max_output_tokens": "inf" if plan.most_tokens is None else plan.most_tokens,
+            "audio": {"output": {"format": plan.output_format.to_json(), "voice": plan.voice}},
+            "usage": usage,
+            "metadata": plan.metadata,
+        }
+
+
+class _Words:
+    """The words of a text with the time at which each is spoken, supposing that letters take equally long."""
+
+    def __init__(self, text: str, audio_ms: int | None) -> None:
+        self._words = re.findall(r"\s*\S+", text)
+        self._next = 0
+        self._spoken = 0
+        self._ms_per_letter = (audio_ms if audio_ms is not None else 70 * len(text)) / max(1, len(text))
+
+    def until(self, ms: int | None) -> list[str]:
+        """The words not given yet that begin before this time; None: all."""
+        begin = self._next
+        while self._next < len(self._words) and (ms is None or self._spoken * self._ms_per_letter < ms):
+            self._spoken += len(self._words[self._next])
+            self._next += 1
+        return self._words[begin : self._next]

@@ -1,0 +1,156 @@
+"""The emulated Realtime endpoint: the handshake of `wss://api.openai.com/v1/realtime`, and its sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import http
+import json
+import secrets
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from agenticd.emulator.realtime.brain import Brain
+from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.demo import DEMO_DIALOGUE
+from agenticd.emulator.realtime.schema import ClientError
+from agenticd.emulator.realtime.session import Session
+from agenticd.emulator.voice import Recogniser, Voice
+
+PATH = "/v1/realtime"
+_MOST_MESSAGE = 24 * 1024 * 1024  # 15 MiB of audio in base64, and its wrapping
+_CLOSE_SECONDS = 2.0
+
+
+class RealtimeServer:
+    """Serves while entered, or between `start` and `stop`. One brain answers all sessions."""
+
+    def __init__(self, config: RealtimeConfig | None = None, brain: Brain | None = None) -> None:
+        self.config = config or RealtimeConfig()
+        self.brain: Brain = brain or DEMO_DIALOGUE
+        self.sessions: list[Session] = []
+        """In the order of their connection; of the finished ones only the last `keep_sessions`."""
+        self._recogniser = Recogniser()
+        self._arrived = asyncio.Condition()
+        self._server: Server | None = None
+        voice = Voice()
+        for text in self.config.learn:
+            self._recogniser.learn(text, voice.say(text, "caller"))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """What a client connects to; it appends `?model=`. RuntimeError before `start`."""
+        if self._server is None:
+            raise RuntimeError("the Realtime server is not started")
+        host, port = next(iter(self._server.sockets)).getsockname()[:2]
+        return f"ws://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+
+    async def start(self) -> None:
+        """Listens. OSError if the address cannot be had."""
+        self._server = await serve(
+            self._serve,
+            self.config.host,
+            self.config.port,
+            process_request=self._check,
+            max_size=_MOST_MESSAGE,
+            compression=None,
+            ping_interval=None,
+            close_timeout=_CLOSE_SECONDS,
+        )
+
+    async def stop(self) -> None:
+        """Closes all sessions with 1001 and waits until nothing runs any more."""
+        if self._server is None:
+            return
+        self._server.close()
+        await self._server.wait_closed()
+        self._server = None
+
+    async def wait_for_session(self, number: int = 0) -> Session:
+        """The session with this index in `sessions`, as soon as it is there."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.sessions) > number)
+        return self.sessions[number]
+
+    def _check(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Refuses a handshake with an HTTP status, or lets it pass."""
+        if urlsplit(request.path).path != PATH:
+            return _refusal(socket, http.HTTPStatus.NOT_FOUND, None, f"Invalid URL (GET {request.path})")
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.casefold() != "bearer" or not key:
+            message = "Missing bearer authentication in header"
+            return _refusal(socket, http.HTTPStatus.UNAUTHORIZED, None, message)
+        if not hmac.compare_digest(key.strip().encode(), self.config.api_key.encode()):
+            return _refusal(
+                socket, http.HTTPStatus.UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided."
+            )
+        return None
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        assert socket.request is not None  # the handshake is done
+        model = parse_qs(urlsplit(socket.request.path).query).get("model", [""])[0]
+        refused = self._refused(model, socket.request.headers.get_all("OpenAI-Beta"))
+        if refused is not None:
+            await _reject(socket, refused)
+            return
+        session = Session(socket, model, self.config, self.brain, self._recogniser)
+        await self._register(session)
+        await session.run()
+
+    def _refused(self, model: str, beta: list[str]) -> ClientError | None:
+        if any("realtime=" in value for value in beta):
+            message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
+            return ClientError("beta_api_shape_disabled", message)
+        if not model:
+            return ClientError("missing_model", "You must provide a model parameter.", "model")
+        if model not in self.config.models:
+            message = f"The model `{model}` does not exist or you do not have access to it."
+            return ClientError("model_not_found", message, "model")
+        return None
+
+    async def _register(self, session: Session) -> None:
+        over = [known for known in self.sessions if known.closed]
+        for known in over[: max(0, len(over) - self.config.keep_sessions)]:
+            self.sessions.remove(known)
+        self.sessions.append(session)
+        async with self._arrived:
+            self._arrived.notify_all()
+
+
+def _refusal(socket: ServerConnection, status: http.HTTPStatus, code: str | None, message: str) -> Response:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    response = socket.respond(status, json.dumps({"error": error}))
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    return response
+
+
+async def _reject(socket: ServerConnection, error: ClientError) -> None:
+    """The socket opens, says why it will not serve, and closes."""
+    body = {
+        "type": error.kind,
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
+        "event_id": None,
+    }
+    event = {"type": "error", "event_id": f"event_{secrets.token_hex(11)}", "error": body}
+    try:
+        await socket.send(json.dumps(event))
+        await socket.close(4000, f"{error.kind}.{error.code}")
+    except ConnectionClosed:
+        return

@@ -1,0 +1,408 @@
+"""One client's session: its socket, its settings, what it may send, and what it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import cast
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from agenticd.emulator.realtime import schema
+from agenticd.emulator.realtime.brain import Brain
+from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.formats import PCMU, Ear
+from agenticd.emulator.realtime.items import INPUT, ITEM, Conversation, Item, Part, item_from_json
+from agenticd.emulator.realtime.listener import Listener
+from agenticd.emulator.realtime.outbox import Outbox
+from agenticd.emulator.realtime.response import CancelReason, Plan, Response
+from agenticd.emulator.realtime.schema import Check, ClientError, JsonObject, JsonValue
+from agenticd.emulator.realtime.settings import RESPONSE_PARAMS, SESSION_UPDATE, Settings
+from agenticd.emulator.realtime.usage import Tokens, transcription_usage
+from agenticd.emulator.voice import Recogniser, Voice, ulaw
+
+
+def _event(required: dict[str, Check] | None = None, optional: dict[str, Check] | None = None) -> Check:
+    members = {"event_id": schema.nullable(schema.text(512)), **(optional or {})}
+    return schema.record({"type": schema.anything, **(required or {})}, members)
+
+
+_ID = schema.text()
+_COUNT = schema.number(0, 2**53, whole=True)
+_EVENTS: dict[str, Check] = {
+    "session.update": _event({"session": SESSION_UPDATE}),
+    "input_audio_buffer.append": _event({"audio": schema.text()}),
+    "input_audio_buffer.commit": _event(),
+    "input_audio_buffer.clear": _event(),
+    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": schema.nullable(_ID)}),
+    "conversation.item.retrieve": _event({"item_id": _ID}),
+    "conversation.item.truncate": _event({"item_id": _ID, "content_index": _COUNT, "audio_end_ms": _COUNT}),
+    "conversation.item.delete": _event({"item_id": _ID}),
+    "response.create": _event(
+        optional={"response": schema.nullable(schema.record({}, {**RESPONSE_PARAMS, "input": INPUT}))}
+    ),
+    "response.cancel": _event(optional={"response_id": schema.nullable(_ID)}),
+    "output_audio_buffer.clear": _event(),
+}
+
+
+class Session:
+    """The server's side of one connection. Tests read its properties; nothing of it is for the client."""
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        model: str,
+        config: RealtimeConfig,
+        brain: Brain,
+        recogniser: Recogniser,
+    ) -> None:
+        self.id = self.new_id("sess")
+        self.config = config
+        self.brain = brain
+        self.voice = Voice()
+        self.context = Tokens()
+        self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
+        self.conversation = Conversation(self.new_id("conv"))
+        self.errors: list[JsonObject] = []
+        self.requests: Counter[str] = Counter()
+        """How often the client sent which event."""
+        self.closed = False
+        self.close_code: int | None = None
+        self._socket = socket
+        self._recogniser = recogniser
+        self._received = bytearray()
+        self._sent = bytearray()
+        self._audio_was_sent = False
+        self._outbox = Outbox(socket)
+        self._ended = asyncio.Event()
+        self._responses: dict[str, tuple[Response, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = asyncio.Event()  # set while no response writes to the conversation
+        self._silent.set()
+        self._listener = Listener(self, self.settings)
+        self._handlers: dict[str, Callable[[JsonObject], None]] = {
+            "session.update": self._update,
+            "input_audio_buffer.append": self._append,
+            "input_audio_buffer.commit": self._commit,
+            "input_audio_buffer.clear": self._clear,
+            "conversation.item.create": self._create_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "conversation.item.truncate": self._truncate_item,
+            "conversation.item.delete": self._delete_item,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+            "output_audio_buffer.clear": self._clear_output,
+        }
+
+    # What tests see
+
+    @property
+    def audio_received(self) -> bytes:
+        """All audio as it was appended."""
+        return bytes(self._received)
+
+    @property
+    def audio_sent(self) -> bytes:
+        """The audio of all deltas."""
+        return bytes(self._sent)
+
+    @property
+    def instructions(self) -> str:
+        """The session's instructions."""
+        return self.settings.instructions
+
+    @property
+    def items(self) -> list[Item]:
+        """The conversation, in its order."""
+        return list(self.conversation.items)
+
+    async def close(self, code: int = 1011, reason: str = "") -> None:
+        """Closes the socket from this side, as a server that fails does, and waits for the end."""
+        self._outbox.close(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Waits until the session is over and nothing of it runs any more."""
+        await self._ended.wait()
+
+    # Life
+
+    async def run(self) -> None:
+        """Serves the client until it leaves, or the session expires."""
+        self.emit("session.created", session=self.settings.to_json())
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._spawn(self._outbox.run())
+                self._spawn(self._expire())
+                try:
+                    await self._read()
+                finally:
+                    for task in list(self._tasks):
+                        task.cancel()
+        finally:
+            self.closed = True
+            self.close_code = self._socket.close_code
+            self._ended.set()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._socket:
+                self._handle(message)
+        except ConnectionClosed:
+            pass  # a client that vanishes is not an error
+
+    async def _expire(self) -> None:
+        await asyncio.sleep(self.config.session_seconds)
+        message = "Your session hit the maximum duration of 60 minutes."
+        self._refuse(ClientError("session_expired", message), None)
+        self._outbox.close(1001, message)
+
+    # What responses need
+
+    def emit(self, kind: str, **fields: JsonValue) -> None:
+        """Sends an event, in order, without waiting."""
+        self._outbox.put(json.dumps({"type": kind, "event_id": self.new_id("event"), **fields}))
+
+    async def room(self) -> None:
+        """Waits while too much is unsent."""
+        await self._outbox.room()
+
+    def new_id(self, prefix: str) -> str:
+        """Unguessable, at most 32 characters."""
+        return f"{prefix}_{secrets.token_hex(11)}"[:32]
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def spoke(self, audio: bytes) -> None:
+        """Remembers what was sent."""
+        self._audio_was_sent = True
+        if self.config.keep_audio:
+            self._sent += audio
+
+    def finished(self, response: Response) -> None:
+        """From here on another response may begin."""
+        self._responses.pop(response.id, None)
+        if response.plan.in_conversation:
+            self._silent.set()
+            self._listener.answered(response.audio_ms)
+
+    # Requests
+
+    def _handle(self, message: str | bytes) -> None:
+        event_id: JsonValue = None
+        try:
+            event = _parse(message)
+            event_id = event.get("event_id")
+            checked = cast("JsonObject", schema.tagged("type", _EVENTS)(event, ""))
+            kind = cast("str", checked["type"])
+            self.requests[kind] += 1
+            self._handlers[kind](checked)
+        except ClientError as error:
+            self._refuse(error, event_id)
+
+    def _refuse(self, error: ClientError, event_id: JsonValue) -> None:
+        body: JsonObject = {
+            "type": error.kind,
+            "code": error.code,
+            "message": error.message,
+            "param": error.param,
+            "event_id": event_id if isinstance(event_id, str) else None,
+        }
+        self.errors.append(body)
+        self.emit("error", error=body)
+
+    def _update(self, event: JsonObject) -> None:
+        change = cast("JsonObject", event["session"])
+        self.settings.update(change, audio_sent=self._audio_was_sent, responding=self._active is not None)
+        self._listener.adopt(self.settings)
+        self.emit("session.updated", session=self.settings.to_json())
+
+    # The caller's audio
+
+    def _append(self, event: JsonObject) -> None:
+        audio = self.settings.input_format.parse(cast("str", event["audio"]), "audio")
+        if self.config.keep_audio:
+            self._received += audio
+        self._listener.append(audio)
+
+    def _commit(self, event: JsonObject) -> None:
+        self._listener.commit()
+
+    def _clear(self, event: JsonObject) -> None:
+        self._listener.clear()
+
+    def _clear_output(self, event: JsonObject) -> None:
+        message = (
+            "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket the client holds the audio."
+        )
+        raise ClientError("invalid_value", message, "type")
+
+    @property
+    def responding(self) -> bool:
+        """Whether a response writes to the conversation."""
+        return self._active is not None
+
+    def interrupt(self) -> None:
+        """The caller speaks: cancels the response in the conversation, if there is one."""
+        if self._active is not None:
+            self._cancel(self._active, "turn_detected")
+
+    def respond_by_itself(self, *, idle: bool = False) -> None:
+        """The caller's turn is over, or there was none for long."""
+        try:
+            self._respond({}, None, idle=idle)
+        except ClientError as error:
+            self._refuse(error, None)
+
+    def add_turn(self, item_id: str, audio: bytes) -> None:
+        """What the caller said becomes an item; `audio` is 8 kHz mu-law."""
+        heard = self._recogniser.text_of(audio) or ""
+        part = Part(type="input_audio", heard=heard, audio=bytearray(audio), audio_format=PCMU)
+        item = Item(id=item_id, role="user", content=[part])
+        before = self.conversation.add(item)
+        self.emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
+        self._announce(item, before)
+        if self.settings.transcription_model is not None:
+            self._spawn(self._transcribe(item, part, self.settings.transcription_model))
+
+    async def _transcribe(self, item: Item, part: Part, model: str) -> None:
+        """Beside the response, as the original does: it may come before it or after."""
+        if math.isinf(self.config.transcript_delay):
+            await self._silent.wait()
+        else:
+            await asyncio.sleep(self.config.transcript_delay)
+        part.transcript = part.heard
+        kind = "conversation.item.input_audio_transcription"
+        for word in re.findall(r"\s*\S+", part.heard):
+            self.emit(f"{kind}.delta", item_id=item.id, content_index=0, delta=word)
+        self.emit(
+            f"{kind}.completed",
+            item_id=item.id,
+            content_index=0,
+            transcript=part.heard,
+            usage=transcription_usage(model, part.audio_ms, part.heard),
+        )
+
+    # Items
+
+    def _create_item(self, event: JsonObject) -> None:
+        item = self._new_item(cast("JsonObject", event["item"]), "item")
+        before = self.conversation.add(item, cast("str | None", event.get("previous_item_id")))
+        self._announce(item, before)
+
+    def _announce(self, item: Item, before: str | None) -> None:
+        self.emit("conversation.item.added", previous_item_id=before, item=item.to_json())
+        self.emit("conversation.item.done", previous_item_id=before, item=item.to_json())
+
+    def _new_item(self, checked: JsonObject, path: str) -> Item:
+        item = item_from_json(
+            checked, self.new_id("item"), self.new_id("call"), self.settings.input_format, path
+        )
+        for part in item.content:
+            if part.audio_format is not None:
+                audio = ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio)))
+                part.heard = self._recogniser.text_of(audio) or ""
+        return item
+
+    def _retrieve_item(self, event: JsonObject) -> None:
+        item = self.conversation.find(cast("str", event["item_id"]), "retrieve")
+        self.emit("conversation.item.retrieved", item=item.to_json(with_audio=True))
+
+    def _truncate_item(self, event: JsonObject) -> None:
+        item_id = cast("str", event["item_id"])
+        index, end_ms = cast("int", event["content_index"]), cast("int", event["audio_end_ms"])
+        self.conversation.truncate(item_id, index, end_ms)
+        self.emit("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end_ms)
+
+    def _delete_item(self, event: JsonObject) -> None:
+        item_id = cast("str", event["item_id"])
+        self.conversation.delete(item_id)
+        self.emit("conversation.item.deleted", item_id=item_id)
+
+    # Responses
+
+    @property
+    def _active(self) -> Response | None:
+        """The response that writes to the conversation; there is at most one."""
+        for response, _ in self._responses.values():
+            if response.plan.in_conversation:
+                return response
+        return None
+
+    def _create_response(self, event: JsonObject) -> None:
+        params = dict(cast("JsonObject", event.get("response") or {}))
+        given = params.pop("input", None)
+        items = None if given is None else self._input_items(cast("list[JsonObject]", given))
+        self._respond(params, items)
+
+    def _input_items(self, given: list[JsonObject]) -> list[Item]:
+        items: list[Item] = []
+        for index, entry in enumerate(given):
+            if entry["type"] == "item_reference":
+                items.append(self.conversation.find(cast("str", entry["id"]), "retrieve"))
+            else:
+                items.append(self._new_item(entry, f"response.input[{index}]"))
+        return items
+
+    def _respond(self, params: JsonObject, items: list[Item] | None, *, idle: bool = False) -> None:
+        plan = Plan.of(self.settings, params, items, idle=idle)
+        if plan.in_conversation and self._active is not None:
+            message = (
+                f"Conversation already has an active response in progress: {self._active.id}. "
+                "Wait until the response is finished before creating a new one."
+            )
+            raise ClientError("conversation_already_has_active_response", message)
+        response = Response(self, plan)
+        response.open()
+        if plan.in_conversation:
+            self._silent.clear()
+        self._responses[response.id] = (response, self._spawn(response.run()))
+
+    def _cancel_response(self, event: JsonObject) -> None:
+        wanted = event.get("response_id")
+        if wanted is None:
+            response = self._active
+        else:
+            response, _ = self._responses.get(cast("str", wanted), (None, None))
+        if response is None:
+            raise ClientError("response_cancel_not_active", "Cancellation failed: no active response found")
+        self._cancel(response, "client_cancelled")
+
+    def _cancel(self, response: Response, reason: CancelReason) -> None:
+        _, task = self._responses[response.id]
+        response.cancel(reason)
+        task.cancel()
+
+
+def _no_constant(name: str) -> JsonValue:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse(message: str | bytes) -> JsonObject:
+    """A message as a JSON object; anything else is a ClientError."""
+    if isinstance(message, bytes):
+        raise ClientError("invalid_value", "Binary messages are not supported; send JSON as text.")
+    try:
+        event = json.loads(message, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ClientError("invalid_json", "We could not parse the message: it is not valid JSON.") from None
+    if not isinstance(event, dict):
+        raise schema.wrong_type("event", "an object", event)
+    return cast("JsonObject", event)

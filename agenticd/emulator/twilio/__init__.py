@@ -1,0 +1,20 @@
+"""A Twilio that runs here: REST, webhooks, TwiML, media streams. It knows nothing of the daemon."""
+
+from agenticd.emulator.twilio.call import Call, Options, Status, Webhook
+from agenticd.emulator.twilio.config import TwilioConfig
+from agenticd.emulator.twilio.debugger import Debugger, Notice
+from agenticd.emulator.twilio.server import Phones, TwilioServer
+from agenticd.emulator.twilio.stream import MediaStream
+
+__all__ = [
+    "Call",
+    "Debugger",
+    "MediaStream",
+    "Notice",
+    "Options",
+    "Phones",
+    "Status",
+    "TwilioConfig",
+    "TwilioServer",
+    "Webhook",
+]

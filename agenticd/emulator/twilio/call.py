@@ -1,0 +1,271 @@
+"""One call as Twilio knows it: its resource, states and parameters, and what a test wants to see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from agenticd.emulator.phone import Phone
+from agenticd.emulator.twilio.twiml import Method
+
+if TYPE_CHECKING:
+    from agenticd.emulator.twilio.stream import MediaStream
+
+API_VERSION = "2010-04-01"
+
+Status: TypeAlias = Literal[
+    "queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
+]
+Event: TypeAlias = Literal["initiated", "ringing", "answered", "completed"]
+"""What a status callback can be asked for; "completed" stands for every end."""
+
+_NEXT: Mapping[Status, frozenset[Status]] = {
+    "queued": frozenset({"initiated", "canceled"}),
+    "initiated": frozenset({"ringing", "busy", "failed", "canceled"}),
+    "ringing": frozenset({"in-progress", "busy", "no-answer", "canceled"}),
+    "in-progress": frozenset({"completed"}),
+}
+_SIP_CODES: Mapping[Status, int] = {
+    "completed": 200,
+    "failed": 404,
+    "busy": 486,
+    "no-answer": 487,
+    "canceled": 487,
+}
+_SUBRESOURCES = [
+    "notifications",
+    "recordings",
+    "payments",
+    "events",
+    "siprec",
+    "streams",
+    "transcriptions",
+    "user_defined_message_subscriptions",
+    "user_defined_messages",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a call was asked for, when it was created or when its number was set up. Absent texts are `""`."""
+
+    url: str = ""
+    method: Method = "POST"
+    twiml: str = ""
+    fallback_url: str = ""
+    fallback_method: Method = "POST"
+    status_callback: str = ""
+    status_callback_method: Method = "POST"
+    events: frozenset[Event] = frozenset({"completed"})
+    timeout: int = 60
+    time_limit: int = 4 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One request that Twilio made. `status` is None without an answer; `error` is Twilio's code or 0."""
+
+    kind: Literal["voice", "fallback", "redirect", "action", "status", "stream"]
+    method: Method
+    url: str
+    params: Mapping[str, str]
+    status: int | None
+    error: int
+    seconds: float
+    at: float
+
+
+def new_sid(prefix: str) -> str:
+    """A SID: two letters and 32 hexadecimal digits."""
+    return prefix + secrets.token_hex(16)
+
+
+def rfc2822(at: float) -> str:
+    """A time in s since 1970 as Twilio writes it."""
+    return format_datetime(datetime.fromtimestamp(int(at), UTC))
+
+
+class Call:
+    """A call. Its `status` is the callbacks' word, `initiated` among them, which REST shows as `queued`."""
+
+    def __init__(
+        self,
+        account_sid: str,
+        from_: str,
+        to: str,
+        direction: Literal["inbound", "outbound-api"],
+        options: Options,
+        phone: Phone,
+    ) -> None:
+        self.sid = new_sid("CA")
+        self.account_sid = account_sid
+        self.from_ = from_
+        self.to = to
+        self.direction = direction
+        self.options = options
+        self.phone = phone
+        self.status: Status = "queued" if direction == "outbound-api" else "ringing"
+        self.history: list[tuple[Status, float]] = [(self.status, time.time())]
+        """Every status that it had, and since when (s since 1970)."""
+        self.streams: list[MediaStream] = []
+        """Its media streams that were begun, in order."""
+        self.callbacks: list[Webhook] = []
+        """Every request that was made for it, by the time of its answer."""
+        self.created = self.updated = time.time()
+        self.started: float | None = None if direction == "outbound-api" else self.created
+        self.answered: float | None = None
+        self.ended_at: float | None = None
+        self._over = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def stream(self) -> MediaStream | None:
+        """The media stream that was begun last, live or not."""
+        return self.streams[-1] if self.streams else None
+
+    @property
+    def final(self) -> bool:
+        """Whether its status is one that nothing follows."""
+        return self.status not in _NEXT
+
+    @property
+    def rest_status(self) -> Status:
+        """Its status in REST's words, which have no `initiated`."""
+        return "queued" if self.status == "initiated" else self.status
+
+    @property
+    def duration(self) -> int:
+        """Seconds from the answer to the end; 0 if there was none of them."""
+        if self.answered is None or self.ended_at is None:
+            return 0
+        return round(self.ended_at - self.answered)
+
+    def move(self, status: Status) -> None:
+        """Take the next status, at once and for all to see."""
+        if status not in _NEXT.get(self.status, frozenset()):
+            raise AssertionError(f"{self.sid} cannot go from {self.status} to {status}")
+        self.status = status
+        self.updated = time.time()
+        self.history.append((status, self.updated))
+        if status == "initiated":
+            self.started = self.updated
+        elif status == "in-progress":
+            self.answered = self.updated
+        elif self.final:
+            self.ended_at = self.updated
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing more will happen: the last callback was answered, or the emulator stops."""
+        self._over = True
+        self._wake()
+
+    async def wait_status(self, *statuses: Status) -> Status:
+        """Wait until it has, or has had, one of these; the answer says which, the earliest first.
+
+        Raises:
+            RuntimeError: if it is over and never had one.
+
+        """
+        while True:
+            for status, _ in self.history:
+                if status in statuses:
+                    return status
+            if self.final or self._over:
+                raise RuntimeError(f"call {self.sid} ended as {self.status}, it was never {statuses}")
+            await self._changed()
+
+    async def ended(self) -> Status:
+        """Wait until nothing more will happen, last callback included; the answer is the final status."""
+        while not self._over:
+            await self._changed()
+        return self.status
+
+    async def _changed(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def params(self) -> dict[str, str]:
+        """The parameters that every webhook of this call carries."""
+        params = {
+            "AccountSid": self.account_sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": self.sid,
+            "CallStatus": self.status,
+            "Direction": self.direction,
+        }
+        for names, number in ((("From", "Caller"), self.from_), (("To", "Called"), self.to)):
+            for name in names:
+                params[name] = number
+                # Best effort: what Twilio does not know is sent empty, and counts in the signature.
+                params[f"{name}City"] = params[f"{name}State"] = params[f"{name}Zip"] = ""
+                params[f"{name}Country"] = "US" if number.startswith("+1") else ""
+        return params
+
+    def end_params(self) -> dict[str, str]:
+        """What a status callback says in addition when the call has ended."""
+        params = {"CallDuration": str(self.duration), "SipResponseCode": str(_SIP_CODES[self.status])}
+        if self.status == "completed":
+            params["Duration"] = str(max(1, math.ceil(self.duration / 60)))  # minutes, as billed
+        return params
+
+    @property
+    def uri(self) -> str:
+        """Where its resource is, without `.json`."""
+        return f"/{API_VERSION}/Accounts/{self.account_sid}/Calls/{self.sid}"
+
+    def resource(self) -> dict[str, object]:
+        """The Call as REST shows it: texts and None."""
+        owned = self.from_ if self.direction == "outbound-api" else self.to
+        return {
+            "sid": self.sid,
+            "date_created": rfc2822(self.created),
+            "date_updated": rfc2822(self.updated),
+            "parent_call_sid": None,
+            "account_sid": self.account_sid,
+            "to": self.to,
+            "to_formatted": _formatted(self.to),
+            "from": self.from_,
+            "from_formatted": _formatted(self.from_),
+            "phone_number_sid": "PN" + owned.encode().hex().rjust(32, "0")[-32:],
+            "status": self.rest_status,
+            "start_time": rfc2822(self.started) if self.started is not None else None,
+            "end_time": rfc2822(self.ended_at) if self.ended_at is not None else None,
+            "duration": str(self.duration) if self.status == "completed" else None,
+            "price": None,
+            "price_unit": "USD",
+            "direction": self.direction,
+            "answered_by": None,
+            "api_version": API_VERSION,
+            "forwarded_from": None,
+            "group_sid": None,
+            "caller_name": None,
+            "queue_time": "0",
+            "trunk_sid": None,
+            "uri": f"{self.uri}.json",
+            "subresource_uris": {name: f"{self.uri}/{_camel(name)}.json" for name in _SUBRESOURCES},
+        }
+
+
+def _formatted(number: str) -> str:
+    if number.startswith("+1") and len(number) == 12:
+        return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
+    return number
+
+
+def _camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

@@ -1,0 +1,36 @@
+"""The settings of the emulated Twilio. Defaults are Twilio's own values where those are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioConfig:
+    """One account of the emulated Twilio, and how patient it is. All times are in s.
+
+    There is no TLS here. `allow_plain` lets a `<Stream>` be `ws://` on a loopback host; without it the scheme
+    must be `wss`, as at Twilio itself. Webhooks may be `http://` in any case, as there.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """Of the REST API; 0: any free one, see `TwilioServer.api_url`."""
+    account_sid: str = "AC" + "0123456789abcdef" * 2
+    auth_token: str = "f" * 32
+    numbers: tuple[str, ...] = ("+15550001111",)
+    """The account's own numbers: what a call may be `From`, and where calls can come in."""
+    allow_plain: bool = True
+    queue_time: float = 0.0
+    """How long a created call stays `queued` before it is dialled."""
+    connect_timeout: float = 5.0
+    read_timeout: float = 15.0
+    """Of a webhook: the longest that Twilio waits for an answer."""
+    stream_timeout: float = 5.0
+    """Of a media stream's opening handshake (Twilio's own value is not documented)."""
+    close_timeout: float = 1.0
+    """How long a server may take to answer the close of a media stream."""
+    rest_concurrency: int = 100
+    """REST requests served at a time; more are answered with 429, 20429."""
+    keep_calls: int = 100
+    """Ended calls that are remembered, with their audio; the oldest are forgotten first."""

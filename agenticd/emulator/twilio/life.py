@@ -1,0 +1,247 @@
+"""One call from its creation to its last callback: the telephone network, and who may end or redirect it.
+
+What the TwiML says is done by `interpreter`; here is all that may interrupt it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import aiohttp
+
+from agenticd.emulator.phone import HangUp, Press
+from agenticd.emulator.twilio import twiml
+from agenticd.emulator.twilio.call import Call, Event, Status, rfc2822
+from agenticd.emulator.twilio.config import TwilioConfig
+from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
+from agenticd.emulator.twilio.interpreter import Fetch, Inline, Interpreter, Step
+from agenticd.emulator.twilio.twiml import Document, Method
+from agenticd.emulator.twilio.webhook import Kind, NoAnswer, Webhooks
+
+_CALLBACKS = 256
+"""Callbacks that wait for the ones before them; more are dropped, which the debugger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Callback:
+    kind: Kind
+    method: Method
+    url: str
+    params: Mapping[str, str]
+
+
+class _Over:
+    """An order: the call has ended, let go of it."""
+
+
+_OVER = _Over()
+_Order: TypeAlias = _Over | Fetch | Inline
+
+
+class Life:
+    """Runs one call. `end` and `redirect` may be called from outside at any time, and take effect at once."""
+
+    def __init__(
+        self, config: TwilioConfig, debugger: Debugger, call: Call, connector: aiohttp.BaseConnector
+    ) -> None:
+        self.call = call
+        self._config = config
+        self._debugger = debugger
+        self._webhooks = Webhooks(config, call, connector)
+        self._interpreter = Interpreter(config, debugger, call, self._webhooks, self._report)
+        self._callbacks: asyncio.Queue[_Callback | None] = asyncio.Queue(_CALLBACKS)
+        self._sequence = 0  # SequenceNumber of the next status callback
+        self._order: _Order | None = None
+        self._ordered = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Live the call; returns when its last callback was answered."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._deliver())
+                if self.call.direction == "inbound":
+                    await self._ring_in(tasks)
+                else:
+                    await self._dial_out(tasks)
+                await self._callbacks.put(None)
+        finally:
+            await self._interpreter.abort()
+            await self._webhooks.close()
+
+    def end(self, status: Status) -> None:
+        """The call takes a final status now, whoever wanted it. Once it has one, nothing happens."""
+        if not self.call.final:
+            self.call.move(status)
+            self._give(_OVER)
+
+    def redirect(self, step: Fetch | Inline) -> None:
+        """Leave the present TwiML, its stream too, and perform another. Only for a call in progress."""
+        assert self.call.status == "in-progress", "only a live call has TwiML to leave"
+        self._give(step)
+
+    def _give(self, order: _Order) -> None:
+        self._order = order
+        self._ordered.set()
+        if self._work is not None:
+            self._work.cancel()
+
+    # The network.
+
+    async def _dial_out(self, tasks: asyncio.TaskGroup) -> None:
+        """Queue, dial and ring the phone; then talk, if it was answered."""
+        call, script = self.call, self.call.phone.script
+        if await self._over_within(self._config.queue_time):
+            return  # canceled before it was dialled: Twilio calls nobody back
+        call.move("initiated")
+        self._report_status("initiated")
+        if script.outcome in ("busy", "failed"):
+            # The network says so without having rung the phone.
+            if not await self._over_within(script.ring):
+                self.end("busy" if script.outcome == "busy" else "failed")
+        else:
+            await self._ring(tasks)
+        self._report_status("completed")
+
+    async def _ring(self, tasks: asyncio.TaskGroup) -> None:
+        call, script = self.call, self.call.phone.script
+        call.move("ringing")
+        self._report_status("ringing")
+        answers = script.outcome == "answer" and script.ring <= call.options.timeout
+        if await self._over_within(script.ring if answers else call.options.timeout):
+            return
+        if not answers:
+            self.end("no-answer")
+            return
+        self._answer()
+        self._report_status("answered")
+        options = call.options
+        first = Fetch("voice", options.url, options.method) if options.url else Inline(options.twiml)
+        await self._talk(tasks, first)
+
+    async def _ring_in(self, tasks: asyncio.TaskGroup) -> None:
+        """A call to one of the account's numbers: the voice webhook decides whether it is answered."""
+        call = self.call
+        first: list[Document | None] = []
+
+        async def ask() -> None:
+            first.append(
+                await self._interpreter.obtain(Fetch("voice", call.options.url, call.options.method))
+            )
+
+        await self._perform(tasks.create_task(ask()))
+        document = first[0] if first else None
+        if not call.final:
+            match document.verbs[:1] if document is not None else ():
+                case (twiml.Reject(reason=reason),):
+                    self.end("busy" if reason == "busy" else "no-answer")
+                case _:
+                    # Without a document Twilio answers too, says that there was an error, and hangs up.
+                    self._answer()
+                    await self._talk(tasks, document or Document(()))
+        self._report_status("completed")
+
+    def _answer(self) -> None:
+        self.call.phone.answer(asyncio.get_running_loop().time())
+        self.call.move("in-progress")
+
+    async def _over_within(self, seconds: float) -> bool:
+        """Wait; whether the call was ended meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ordered.wait()
+        except TimeoutError:
+            pass
+        return self.call.final
+
+    # The conversation.
+
+    async def _talk(self, tasks: asyncio.TaskGroup, first: Step) -> None:
+        """From the answer to the end."""
+        heart = tasks.create_task(self._beat())
+        step: Step | None = first
+        while step is not None:
+            await self._perform(tasks.create_task(self._interpreter.run(step)))
+            await self._interpreter.abandon()
+            order, self._order = self._order, None
+            step = None if order is None or isinstance(order, _Over) or self.call.final else order
+        self.end("completed")
+        heart.cancel()
+        self.call.phone.hear_no_more(asyncio.get_running_loop().time())
+
+    async def _perform(self, work: asyncio.Task[None]) -> None:
+        """Wait for the end of `work`, or for an order, which cancels it."""
+        self._work = work
+        try:
+            await asyncio.wait({work})
+        finally:
+            self._work = None
+
+    async def _beat(self) -> None:
+        """The call's real time: what leaves the telephone, what its buffer echoes, the time limit."""
+        loop, phone = asyncio.get_running_loop(), self.call.phone
+        began = loop.time()
+        while loop.time() < began + self.call.options.time_limit:
+            await asyncio.sleep(phone.next_due() - loop.time())
+            for act in phone.tick(loop.time()):
+                stream = self._interpreter.stream
+                live = stream if stream is not None and stream.live else None
+                match act:
+                    case HangUp():
+                        self.end("completed")
+                        return
+                    case Press():
+                        if live is not None:
+                            await live.send_digit(act.digit)
+                    case _:
+                        if live is not None:
+                            await live.send_frame(act)
+            stream = self._interpreter.stream
+            if stream is not None and stream.live:
+                await stream.echo_marks()
+        self.end("completed")
+
+    # The callbacks.
+
+    def _report_status(self, event: Event) -> None:
+        call, options = self.call, self.call.options
+        if not options.status_callback or event not in options.events:
+            return
+        params = {
+            "Timestamp": rfc2822(time.time()),
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(self._sequence),
+            **(call.end_params() if event == "completed" else {}),
+        }
+        self._sequence += 1
+        self._report("status", options.status_callback_method, options.status_callback, params)
+
+    def _report(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
+        # It tells of now, however much later it is sent.
+        params = {**params, "CallStatus": self.call.status}
+        try:
+            self._callbacks.put_nowait(_Callback(kind, method, url, params))
+        except asyncio.QueueFull:
+            text = f"{_CALLBACKS} callbacks wait already: one more is dropped"
+            self._debugger.note(NOT_BUILT, self.call.sid, text)
+
+    async def _deliver(self) -> None:
+        """Send the callbacks, one after the other. Their answers are not read beyond the status."""
+        while (callback := await self._callbacks.get()) is not None:
+            try:
+                answer = await self._webhooks.request(
+                    callback.kind, callback.method, callback.url, callback.params
+                )
+            except NoAnswer as error:
+                self._debugger.note(error.code, self.call.sid, f"{callback.kind} callback: {error}")
+            else:
+                if not 200 <= answer.status < 300:
+                    self._debugger.note(
+                        11200,
+                        self.call.sid,
+                        f"{callback.kind} callback: {answer.url} answered {answer.status}",
+                    )

@@ -1,0 +1,213 @@
+"""The emulated Twilio: the REST API, the calls that run, and the telephones at their other end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+import aiohttp
+from aiohttp import web
+
+from agenticd.emulator.phone import Phone, PhoneScript, Speech
+from agenticd.emulator.twilio.call import Call, Options
+from agenticd.emulator.twilio.config import TwilioConfig
+from agenticd.emulator.twilio.debugger import Debugger
+from agenticd.emulator.twilio.life import Life
+from agenticd.emulator.twilio.params import Creation
+from agenticd.emulator.twilio.rest import Rest
+
+Phones: TypeAlias = Mapping[str, PhoneScript] | Callable[[str], PhoneScript | None]
+"""Who answers at a number; a number that it does not know gets the default script."""
+
+
+class TwilioServer:
+    """A Twilio on this machine, for one account. Use it as an async context manager, or start and stop it.
+
+    `voice` speaks the scripts' texts. `default` is the script of every phone that has no other.
+    """
+
+    def __init__(
+        self,
+        config: TwilioConfig,
+        voice: Speech,
+        phones: Phones | None = None,
+        default: PhoneScript | None = None,
+    ) -> None:
+        self.config = config
+        self.calls: dict[str, Call] = {}
+        """Calls by SID, oldest first: all that run and the last that ended."""
+        self.debugger = Debugger()
+        """What Twilio would tell its customer, oldest first."""
+        self._voice = voice
+        self._phones = phones
+        self._scripts: dict[str, PhoneScript] = {}
+        self._default = default or PhoneScript()
+        self._numbers: dict[str, Options] = {}
+        self._lives: dict[str, tuple[Life, asyncio.Task[None]]] = {}
+        self._started = 0  # calls ever
+        self._more = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._connector: aiohttp.TCPConnector | None = None
+        self._runner: web.AppRunner | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._main: asyncio.Task[None] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The root of the REST API, what stands before `/2010-04-01`."""
+        assert self._runner is not None, "not started"
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def __aenter__(self) -> TwilioServer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: if the port is taken.
+
+        """
+        runner = web.AppRunner(Rest(self.config, self.debugger, self).app(), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.config.host, self.config.port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        # A connection for each request: none outlives its call, none is found dead by the next.
+        self._connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        started = asyncio.Event()
+        self._main = asyncio.create_task(self._run_calls(started))  # awaited in stop()
+        await started.wait()
+
+    async def stop(self) -> None:
+        """Drop all calls and connections, and wait until nothing is left of them."""
+        if self._main is None or self._runner is None or self._connector is None:
+            return
+        main, self._main = self._main, None
+        self._stopping.set()
+        try:
+            await main
+        finally:
+            await self._runner.cleanup()
+            await self._connector.close()
+
+    async def _run_calls(self, started: asyncio.Event) -> None:
+        """The owner of all calls' tasks: a task group must be left by the task that entered it."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            started.set()
+            await self._stopping.wait()
+            self._tasks = None
+            for _, task in self._lives.values():
+                task.cancel()
+
+    # Telephones and numbers.
+
+    def set_phone(self, number: str, script: PhoneScript) -> None:
+        """Who answers at `number` from now on."""
+        self._scripts[number] = script
+
+    def set_default_phone(self, script: PhoneScript) -> None:
+        """Who answers at all other numbers from now on."""
+        self._default = script
+
+    def set_number(
+        self,
+        number: str,
+        voice_url: str,
+        *,
+        method: Literal["GET", "POST"] = "POST",
+        fallback_url: str = "",
+        status_callback: str = "",
+    ) -> None:
+        """Where calls that come in to `number` go, as in Twilio's console.
+
+        Raises:
+            ValueError: if the number is not the account's.
+
+        """
+        if number not in self.config.numbers:
+            raise ValueError(f"{number} is none of the account's numbers: {', '.join(self.config.numbers)}")
+        self._numbers[number] = Options(
+            url=voice_url, method=method, fallback_url=fallback_url, status_callback=status_callback
+        )
+
+    # Calls.
+
+    def dial(self, wanted: Creation) -> Call:
+        """Create an outbound call; REST does."""
+        phone = Phone(self._script(wanted.to), self._voice)
+        return self._begin("outbound-api", wanted.from_, wanted.to, wanted.options, phone)
+
+    async def ring_in(self, from_: str, to: str, script: PhoneScript) -> Call:
+        """Call one of the account's numbers. `script` is the caller's part, once the call is answered.
+
+        Raises:
+            ValueError: if `set_number` was not told of the number.
+
+        """
+        if to not in self._numbers:
+            raise ValueError(f"no voice URL is set for {to}: call set_number first")
+        return self._begin("inbound", from_, to, self._numbers[to], Phone(script, self._voice))
+
+    def life(self, sid: str) -> Life | None:
+        """What runs a call, None if it is over."""
+        entry = self._lives.get(sid)
+        return entry[0] if entry else None
+
+    async def wait_calls(self, count: int) -> list[Call]:
+        """Wait until `count` calls were ever begun; the answer is those that are remembered, oldest first."""
+        while self._started < count:
+            self._more.clear()
+            await self._more.wait()
+        return list(self.calls.values())
+
+    def _script(self, number: str) -> PhoneScript:
+        if number in self._scripts:
+            return self._scripts[number]
+        found = self._phones(number) if callable(self._phones) else (self._phones or {}).get(number)
+        return found or self._default
+
+    def _begin(
+        self,
+        direction: Literal["inbound", "outbound-api"],
+        from_: str,
+        to: str,
+        options: Options,
+        phone: Phone,
+    ) -> Call:
+        assert self._tasks is not None, "not started"
+        assert self._connector is not None
+        call = Call(self.config.account_sid, from_, to, direction, options, phone)
+        life = Life(self.config, self.debugger, call, self._connector)
+        self._lives[call.sid] = life, self._tasks.create_task(self._live(life))
+        self.calls[call.sid] = call
+        self._started += 1
+        self._more.set()
+        return call
+
+    async def _live(self, life: Life) -> None:
+        try:
+            await life.run()
+        finally:
+            self._forget(life.call.sid)
+            life.call.close()
+
+    def _forget(self, sid: str) -> None:
+        """A call is over: let go of what ran it, and of the calls that ended long ago."""
+        del self._lives[sid]
+        ended = [known for known in self.calls if known not in self._lives]
+        for known in ended[: max(0, len(ended) - self.config.keep_calls)]:
+            del self.calls[known]

@@ -1,0 +1,212 @@
+"""The requests that Twilio makes: signed by the vendor's own code, patient as Twilio is, kept on the call.
+
+What the answers mean is not judged here, beyond whether one came.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
+
+import aiohttp
+from twilio.request_validator import RequestValidator, remove_port
+from yarl import URL
+
+from agenticd.emulator.twilio.call import Call, Webhook
+from agenticd.emulator.twilio.config import TwilioConfig
+from agenticd.emulator.twilio.twiml import MAX_BYTES, Method
+
+Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream"]
+
+_MAX_REDIRECTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: an HTTP answer, of which at most 64 kB and a byte were read."""
+
+    status: int
+    content_type: str
+    body: bytes
+    url: str
+    """Where it came from in the end; relative URLs in it are relative to this."""
+
+
+class NoAnswer(Exception):
+    """No answer came that could be judged; `code` is Twilio's."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+def signature(token: str, url: str, params: Mapping[str, str]) -> str:
+    """X-Twilio-Signature, as the vendor's own library computes it."""
+    computed: str = RequestValidator(token).compute_signature(url, params)
+    return computed
+
+
+def signed_url(url: str) -> str:
+    """The text that stands for `url` in a signature.
+
+    Twilio leaves out the fragment and any userinfo, and for voice over https the port; over http it stays.
+    """
+    parts = urlsplit(url)
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+    if parts.scheme != "https":
+        return bare
+    without_port: str = remove_port(urlsplit(bare))
+    return without_port
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """How long to wait and how often to try: Twilio's connection overrides, `#ct=…&rt=…&rc=…&rp=…`."""
+
+    connect: float
+    read: float
+    retries: int = 1
+    policy: frozenset[str] = frozenset({"ct"})
+
+    def again(self, attempt: int, code: int, status: int | None) -> bool:
+        """Whether to try once more after this outcome."""
+        if attempt >= self.retries:
+            return False
+        reason = "ct" if code == 11205 else "rt" if code else f"{(status or 0) // 100}xx"
+        return reason in self.policy or ("all" in self.policy and reason in ("ct", "rt", "4xx", "5xx"))
+
+
+def _patience(url: str, config: TwilioConfig) -> _Patience:
+    overrides = {name: values[-1] for name, values in parse_qs(urlsplit(url).fragment).items()}
+
+    def number(name: str, default: float, low: float, high: float) -> float:
+        text = overrides.get(name, "")
+        return min(max(float(text), low), high) if text.isdecimal() else default
+
+    return _Patience(
+        connect=number("ct", config.connect_timeout * 1000, 100, 10_000) / 1000,
+        read=number("rt", config.read_timeout * 1000, 100, 15_000) / 1000,
+        retries=int(number("rc", 1, 0, 5)),
+        policy=frozenset(overrides.get("rp", "ct").split(",")),
+    )
+
+
+class Webhooks:
+    """Makes the requests of one call. Cookies are kept for it, and for no other."""
+
+    def __init__(self, config: TwilioConfig, call: Call, connector: aiohttp.BaseConnector) -> None:
+        self._config = config
+        self._call = call
+        self._session = aiohttp.ClientSession(
+            connector=connector, connector_owner=False, cookie_jar=aiohttp.CookieJar(unsafe=True)
+        )
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+        await self._session.close()
+
+    async def request(self, kind: Kind, method: Method, url: str, extra: Mapping[str, str]) -> Answer:
+        """Ask `url`, with the call's parameters and `extra`; redirects are followed, failures tried again.
+
+        Raises:
+            NoAnswer: if there is no answer in the end.
+
+        """
+        params = {**self._call.params(), **extra}
+        patience = _patience(url, self._config)
+        attempt = 0
+        while True:
+            began, answer, failure = time.time(), None, None
+            try:
+                answer = await self._follow(method, url, params, patience)
+            except NoAnswer as error:
+                failure = error
+            status, code = (answer.status if answer else None), (failure.code if failure else 0)
+            record = Webhook(kind, method, url, params, status, code, time.time() - began, began)
+            self._call.callbacks.append(record)
+            if not patience.again(attempt, code, status):
+                if failure is not None:
+                    raise failure
+                assert answer is not None
+                return answer
+            attempt += 1
+
+    async def _follow(
+        self, method: Method, url: str, params: Mapping[str, str], patience: _Patience
+    ) -> Answer:
+        url = urlunsplit(urlsplit(url)._replace(fragment=""))
+        if method == "GET":
+            url, params = _with_query(url, params), {}
+        for _ in range(_MAX_REDIRECTS + 1):
+            answer, location = await self._once(method, url, params, patience)
+            if location is None:
+                return answer
+            url = urljoin(url, location)
+            if answer.status not in (307, 308):  # as any HTTP client: the others become a GET without a body
+                method, params = "GET", {}
+        raise NoAnswer(11215, f"more than {_MAX_REDIRECTS} redirects from {url}")
+
+    async def _once(
+        self, method: Method, url: str, params: Mapping[str, str], patience: _Patience
+    ) -> tuple[Answer, str | None]:
+        """One exchange: the answer, and where it redirects to."""
+        headers = {
+            "Accept": "*/*",
+            "User-Agent": "TwilioProxy/1.1",
+            "I-Twilio-Idempotency-Token": secrets.token_hex(16),
+            "X-Twilio-Signature": signature(self._config.auth_token, signed_url(url), params),
+        }
+        data = None
+        if method == "POST":
+            data = urlencode(params)
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+        timeout = aiohttp.ClientTimeout(
+            total=patience.connect + patience.read, sock_connect=patience.connect, sock_read=patience.read
+        )
+        # Not re-quoted: what is signed and what is sent are the text that was given.
+        target = URL(url, encoded=True)
+        try:
+            async with self._session.request(
+                method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                body = await _read(response, MAX_BYTES + 1)
+                location = response.headers.get("Location") if 300 <= response.status < 400 else None
+                return Answer(response.status, response.headers.get("Content-Type", ""), body, url), location
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _no_answer(error, url) from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, or its first `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
+
+
+def _with_query(url: str, params: Mapping[str, str]) -> str:
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params)}"
+
+
+def _no_answer(error: Exception, url: str) -> NoAnswer:
+    """Twilio's code for what went wrong."""
+    match error:
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return NoAnswer(11100, f"{url} is no http or https URL")
+        case aiohttp.ClientConnectorDNSError():
+            return NoAnswer(11210, f"the host of {url} has no address")
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return NoAnswer(11220, f"no TLS with {url}")
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
+            return NoAnswer(11205, f"cannot connect to {url}")
+        case TimeoutError():
+            return NoAnswer(11200, f"no answer from {url} in time")
+        case _:
+            return NoAnswer(11200, f"no whole answer from {url}")

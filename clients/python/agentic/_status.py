@@ -1,0 +1,94 @@
+"""google.rpc.Status and the details that agenticd sends with its errors, read without another dependency.
+
+The messages are built here, in a pool of their own, so that they meet nobody's googleapis-common-protos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+KEY = "grpc-status-details-bin"
+_DOMAIN = "agenticd"
+
+_TEXT = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
+_BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+_NUMBER = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
+# Fields by number. A message's name in brackets: repeated. A map is a repeated pair, on the wire.
+_SHAPES: Mapping[str, Mapping[int, tuple[str, int | str | list[str]]]] = {
+    "Status": {1: ("code", _NUMBER), 2: ("message", _TEXT), 3: ("details", ["Packed"])},
+    "Packed": {1: ("type_url", _TEXT), 2: ("value", _BYTES)},
+    "Pair": {1: ("key", _TEXT), 2: ("value", _TEXT)},
+    "ErrorInfo": {1: ("reason", _TEXT), 2: ("domain", _TEXT), 3: ("metadata", ["Pair"])},
+    "Duration": {1: ("seconds", _NUMBER), 2: ("nanos", _NUMBER)},
+    "RetryInfo": {1: ("retry_delay", "Duration")},
+    "FieldViolation": {1: ("field", _TEXT), 2: ("description", _TEXT)},
+    "BadRequest": {1: ("field_violations", ["FieldViolation"])},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field of a request: its path, and what would be right."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What an error says beside its code and its message. `retry_after` in seconds."""
+
+    reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    retry_after: float | None = None
+
+
+def _build() -> Mapping[str, type[Any]]:
+    file = descriptor_pb2.FileDescriptorProto(name="status.proto", package="agentic.status", syntax="proto3")
+    for name, fields in _SHAPES.items():
+        message = file.message_type.add(name=name)
+        for number, (label, kind) in fields.items():
+            made = message.field.add(name=label, number=number)
+            made.label = made.LABEL_REPEATED if isinstance(kind, list) else made.LABEL_OPTIONAL
+            if isinstance(kind, int):
+                made.type = descriptor_pb2.FieldDescriptorProto.Type.ValueType(kind)
+            else:
+                made.type = made.TYPE_MESSAGE
+                made.type_name = f".agentic.status.{kind[0] if isinstance(kind, list) else kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"agentic.status.{name}"))
+        for name in _SHAPES
+    }
+
+
+_MESSAGES = _build()
+
+
+def read(data: bytes) -> Details:
+    """What the bytes under KEY say. Empty for what is no status, or not agenticd's."""
+    reason, metadata, retry_after = "", {}, None
+    violations: list[Violation] = []
+    try:
+        for packed in _MESSAGES["Status"].FromString(data).details:
+            match packed.type_url.rpartition("/")[2]:
+                case "google.rpc.ErrorInfo":
+                    info = _MESSAGES["ErrorInfo"].FromString(packed.value)
+                    if info.domain == _DOMAIN:
+                        reason, metadata = info.reason, {pair.key: pair.value for pair in info.metadata}
+                case "google.rpc.RetryInfo":
+                    delay = _MESSAGES["RetryInfo"].FromString(packed.value).retry_delay
+                    retry_after = delay.seconds + delay.nanos / 1e9
+                case "google.rpc.BadRequest":
+                    for one in _MESSAGES["BadRequest"].FromString(packed.value).field_violations:
+                        violations.append(Violation(one.field, one.description))
+    except DecodeError:
+        return Details()
+    return Details(reason, metadata, tuple(violations), retry_after)

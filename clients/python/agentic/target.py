@@ -1,0 +1,84 @@
+"""Where the daemon is: an address that was given, or the sockets where daemons listen. Nothing here
+connects."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ADDRESS_VARIABLE = "AGENTCTL_ADDR"
+TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE"
+SOCKET = "agenticd.sock"
+TOKEN = "token"
+SYSTEM_DIRECTORY = Path("/run/agenticd")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address in gRPC's form, and the token to show there: None on a Unix socket, which needs none."""
+
+    address: str
+    token: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The Unix socket's, or None for TCP."""
+        return Path(self.address.removeprefix("unix:")) if self.address.startswith("unix:") else None
+
+
+def find(address: str | None = None, token: str | None = None, env: Mapping[str, str] = os.environ) -> Target:
+    """The daemon at `address`, else at $AGENTCTL_ADDR, else at the first socket that exists of those in
+    $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd and /run/agenticd.
+
+    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the
+    file `token` beside one of these sockets. Raises ValueError for an address of another form or on another
+    machine, and OSError if $AGENTCTL_TOKEN_FILE cannot be read.
+    """
+    given = address or env.get(ADDRESS_VARIABLE) or ""
+    if not given:
+        sockets = [directory / SOCKET for directory in _directories(env)]
+        return Target(f"unix:{next((path for path in sockets if path.exists()), sockets[-1])}")
+    if given.startswith(("unix:", "/")):
+        path = given.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise ValueError(
+                f"the path of a Unix socket must be absolute: unix:/run/agenticd/{SOCKET}, not {given}"
+            )
+        return Target("unix:/" + path.lstrip("/"))
+    if not _is_loopback(given):
+        raise ValueError(f"{given} is neither unix:/path nor a port on loopback such as 127.0.0.1:50051")
+    return Target(given, token or _token(env))
+
+
+def _directories(env: Mapping[str, str]) -> Iterator[Path]:
+    """Where daemons keep their sockets and tokens, the nearest first."""
+    if runtime := env.get("RUNTIME_DIRECTORY"):  # systemd: several are separated by colons
+        yield Path(runtime.partition(":")[0])
+    if user := env.get("XDG_RUNTIME_DIR"):
+        yield Path(user) / "agenticd"
+    yield SYSTEM_DIRECTORY
+
+
+def _is_loopback(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        return False
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(env: Mapping[str, str]) -> str | None:
+    if named := env.get(TOKEN_VARIABLE):
+        return Path(named).read_text(encoding="ascii", errors="replace").strip()
+    for directory in _directories(env):
+        try:
+            return (directory / TOKEN).read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            continue  # not there, or not for us: the daemon will ask for it
+    return None

@@ -1,0 +1,311 @@
+"""What is SQLite's own: the file, its modes, its lock, its schema, and what happens when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agenticd.adapters.store import (
+    Config,
+    Damaged,
+    InUse,
+    NotAccessible,
+    NotOurs,
+    SchemaTooNew,
+    SqliteLog,
+    StoreUnusable,
+)
+from agenticd.adapters.store.database import NewLog, open_database
+from agenticd.adapters.store.retention import PIECE, prune_piece
+from agenticd.adapters.store.schema import MIGRATIONS
+from agenticd.core.errors import StoreDown
+from agenticd.core.events import Event
+from agenticd.core.log import Select
+from tests.adapters.store.conftest import DAY, SqlitePlace
+from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
+
+NEW = NewLog("epoch", b"s" * 32, 0.0)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def refused(place: SqlitePlace) -> StoreUnusable:
+    with pytest.raises(StoreUnusable) as caught:
+        await place.open()
+    assert str(caught.value).startswith(str(place.path))
+    return caught.value
+
+
+# --- the file ---
+
+
+async def test_nobody_else_can_read_what_was_said(sqlite: SqlitePlace) -> None:
+    before = os.umask(0)
+    try:
+        log = await sqlite.open()
+        await append_all(log, Call().queued())
+    finally:
+        os.umask(before)
+    files = sorted(sqlite.path.parent.iterdir())
+    assert [file.name for file in files] == [
+        "agenticd.db",
+        "agenticd.db-shm",
+        "agenticd.db-wal",
+        "agenticd.db.lock",
+    ]
+    assert {file.name: mode(file) for file in files} == {file.name: 0o600 for file in files}
+    assert mode(sqlite.path.parent) == 0o700
+
+
+async def test_every_commit_is_on_the_disk_before_it_is_answered(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    writer = log._database.writer
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert writer.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+
+
+async def test_reading_cannot_write(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    with pytest.raises(sqlite3.OperationalError):
+        log._database.reader.execute("DELETE FROM events")
+
+
+async def test_a_second_daemon_is_refused_and_told_who_is_there(sqlite: SqlitePlace, tmp_path: Path) -> None:
+    first = await sqlite.open()
+    error = await refused(sqlite)
+    assert isinstance(error, InUse)
+    assert f"process {os.getpid()}" in error.problem
+    link = tmp_path / "link.db"
+    link.symlink_to(sqlite.path)
+    with pytest.raises(InUse):
+        await SqliteLog.open(Config(link), JsonCodec(), ManualClock())
+    await first.close()
+    await sqlite.open()
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(sqlite: SqlitePlace) -> None:
+    sqlite.path.parent.mkdir()
+    sqlite.path.write_bytes(b"My notes. " * 1000)
+    error = await refused(sqlite)
+    assert isinstance(error, NotOurs)
+    assert sqlite.path.read_bytes() == b"My notes. " * 1000
+
+
+async def test_a_database_of_somebody_else_is_refused_and_left_alone(sqlite: SqlitePlace) -> None:
+    sqlite.path.parent.mkdir()
+    with closing(sqlite3.connect(sqlite.path)) as other:
+        other.execute("CREATE TABLE meta (mine)")
+        other.commit()
+    before = sqlite.path.read_bytes()
+    error = await refused(sqlite)
+    assert isinstance(error, NotOurs)
+    assert sqlite.path.read_bytes() == before
+
+
+async def test_an_empty_file_becomes_a_log(sqlite: SqlitePlace) -> None:
+    sqlite.path.parent.mkdir()
+    sqlite.path.touch()
+    log = await sqlite.open()
+    assert log.first_revision == 1
+
+
+@pytest.mark.parametrize("how", ["a file in the way", "a folder in its place", "a name too long"])
+async def test_a_place_that_cannot_be_written_is_refused(
+    sqlite: SqlitePlace, tmp_path: Path, how: str
+) -> None:
+    match how:
+        case "a file in the way":
+            sqlite.path.parent.write_text("")
+        case "a folder in its place":
+            sqlite.path.mkdir(parents=True)
+        case _:
+            sqlite.path = tmp_path / ("x" * 300)
+    assert isinstance(await refused(sqlite), NotAccessible)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_without_rights_is_refused(sqlite: SqlitePlace) -> None:
+    sqlite.path.parent.mkdir(mode=0o500)
+    error = await refused(sqlite)
+    assert isinstance(error, NotAccessible)
+    assert "must be able to write" in error.problem
+
+
+async def test_a_file_that_is_cut_off_is_refused(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    call = Call()
+    await append_all(log, call.queued(), *(call.digit() for _ in range(500)))
+    await log.close()
+    os.truncate(sqlite.path, 8192)
+    assert isinstance(await refused(sqlite), Damaged)
+
+
+async def test_a_log_whose_beginning_is_missing_is_refused(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    call = Call()
+    await append_all(log, call.queued(), call.digit())
+    await log.close()
+    with closing(sqlite3.connect(sqlite.path)) as other:
+        other.execute("DELETE FROM events WHERE revision = 1")
+        other.commit()
+    error = await refused(sqlite)
+    assert isinstance(error, Damaged)
+    assert "begin at 2" in error.problem
+
+
+async def test_another_program_that_holds_the_file_delays_but_loses_nothing(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(waiting=5)
+    call = Call()
+    await append_all(log, call.queued())
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = [append(log, call.digit())]
+        while log._writer.waiting:  # until the writer stands before the lock
+            await asyncio.sleep(0)
+        answers += [append(log, call.digit()) for _ in range(4)]
+        assert not log.full
+        answers += [append(log, call.digit()) for _ in range(20)]
+        assert log.full
+        other.execute("COMMIT")
+    assert [await answer for answer in answers] == [*range(2, 27)]
+    assert not log.full
+
+
+# --- the schema ---
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(sqlite: SqlitePlace) -> None:
+    await (await sqlite.open()).close()
+    with closing(sqlite3.connect(sqlite.path)) as other:
+        other.execute("UPDATE meta SET schema_version = 999")
+        other.commit()
+    before = sqlite.path.read_bytes()
+    error = await refused(sqlite)
+    assert isinstance(error, SchemaTooNew)
+    assert (error.found, error.known) == (999, len(MIGRATIONS))
+    assert "restore a backup" in error.problem
+    assert sqlite.path.read_bytes() == before
+
+
+def tables(path: Path, migrations: Sequence[Sequence[str]]) -> set[str]:
+    database = open_database(path, NEW, migrations)
+    try:
+        return {name for (name,) in database.writer.execute("SELECT name FROM sqlite_master")}
+    finally:
+        database.close()
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT schema_version FROM meta").fetchone()[0])
+
+
+def test_an_older_file_is_brought_up_step_by_step(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    steps = (*MIGRATIONS, ("CREATE TABLE second (a)",), ("ALTER TABLE second RENAME TO third",))
+    assert "third" not in tables(path, MIGRATIONS)
+    assert version(path) == len(MIGRATIONS)
+    assert "third" in tables(path, steps)
+    assert version(path) == len(steps)
+    assert "third" in tables(path, steps)
+
+
+def test_a_step_that_fails_changes_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    tables(path, MIGRATIONS)
+    broken = (*MIGRATIONS, ("CREATE TABLE second (a)", "CREATE TABLE meta (a)"))
+    with pytest.raises(Damaged):
+        tables(path, broken)
+    assert version(path) == len(MIGRATIONS)
+    assert "second" not in tables(path, MIGRATIONS)
+    assert "second" in tables(path, (*MIGRATIONS, ("CREATE TABLE second (a)",)))
+
+
+# --- retention ---
+
+
+def test_events_cannot_be_kept_for_less_than_a_day(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 1d"):
+        Config(tmp_path / "a.db", keep_seconds=DAY - 1)
+
+
+async def test_one_piece_of_forgetting_is_small(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(keep=DAY)
+    calls = [Call() for _ in range(PIECE)]
+    await append_all(log, *(entry for call in calls for entry in (call.queued(), call.closed())))
+    await log.close()
+    database = open_database(sqlite.path, NEW)
+    late = Call().record.create_time + 9 * DAY
+    pieces = [prune_piece(database.writer, first, late, DAY) for first in (1, 1 + PIECE, 1 + 2 * PIECE)]
+    left = database.writer.execute("SELECT count(*) FROM calls").fetchone()[0]
+    database.close()
+    assert pieces == [(1 + PIECE, True), (1 + 2 * PIECE, True), (1 + 2 * PIECE, False)]
+    assert left == 0
+
+
+# --- when it fails ---
+
+
+async def test_a_full_disk_takes_the_log_down_and_nothing_that_was_acknowledged(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    writer = log._database.writer
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages + 10}")
+    call = Call()
+    answers = [append(log, call.queued())]
+    while not log.failed.is_set():
+        answers.append(append(log, call.digit("5" * 500)))
+        await asyncio.sleep(0)
+    later = [append(log, call.digit()), append(log, call.closed())]
+    told = [await answer for answer in answers]
+    assert [await answer for answer in later] == [None, None]
+    kept = len([revision for revision in told if revision is not None])
+    assert told == [*range(1, kept + 1), *[None] * (len(told) - kept)]
+    assert kept < len(told)
+    assert "full" in log.failure
+    assert "SQLITE_FULL" in log.failure
+    assert log.window.head == kept
+    for question in (log.call(call.call_id), log.read(0, Select(), 1), log.prune(0.0)):
+        with pytest.raises(StoreDown):
+            await question
+    await log.close()
+    again = await sqlite.open()
+    assert again.window.head == kept
+    assert not again.failed.is_set()
+
+
+async def test_a_file_that_cannot_be_read_is_store_down_and_not_an_sqlite_error(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    log._database.reader.close()
+    with pytest.raises(StoreDown):
+        await log.call(Call().call_id)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_defect_in_the_writer_takes_the_log_down_and_nobody_waits_for_ever(
+    tmp_path: Path,
+) -> None:
+    class Broken(JsonCodec):
+        def encode(self, event: Event, revision: int) -> bytes:
+            if revision == 2:
+                raise AssertionError("a defect")
+            return super().encode(event, revision)
+
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), Broken(), ManualClock())
+    call = Call()
+    answers = [append(log, call.queued())]
+    await answers[0]
+    answers += [append(log, call.digit()) for _ in range(5)]
+    assert [await answer for answer in answers] == [1, None, None, None, None, None]
+    await log.failed.wait()
+    assert "defect" in log.failure
+    await log.close()

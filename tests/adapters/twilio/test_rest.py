@@ -1,0 +1,481 @@
+"""Twilio's REST side, against a server that speaks its JSON: a call is asked for once, and each answer is one
+of three: done, refused with a reason, or nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from agenticd.adapters.twilio.rest import TwilioCarrier
+from agenticd.adapters.twilio.transport import Config
+from agenticd.core.errors import CarrierRefused, CarrierUnanswered
+from agenticd.core.ids import CallId
+from agenticd.service.ports import CarrierCall, DialOrder, PeerHealth
+
+ACCOUNT = "AC00112233445566778899aabbccddeeff"
+TOKEN = "very-secret-token"
+SID = "CAfedcba9876543210fedcba9876543210"
+CALLS = f"/2010-04-01/Accounts/{ACCOUNT}/Calls"
+OURS, THEIRS = "+15550001111", "+15552223333"
+ORDER = DialOrder(
+    call_id=CallId("01JD3XKQ8Y0000000000000000"),
+    to_address=THEIRS,
+    from_address=OURS,
+    ring_timeout=29.6,
+    voice_url="https://voice.example.com/twilio/voice/01JD",
+    status_url="https://voice.example.com/twilio/status/01JD",
+    fallback_url="https://voice.example.com/twilio/resume/01JD",
+)
+CREATED = 1_795_356_005.0  # Sun, 22 Nov 2026 14:00:05 GMT
+NOW = 1_795_356_100.0
+
+
+def call(**changes: object) -> dict[str, object]:
+    """The Call as Twilio shows it."""
+    return {
+        "sid": SID,
+        "date_created": "Sun, 22 Nov 2026 14:00:05 +0000",
+        "date_updated": None,
+        "parent_call_sid": None,
+        "account_sid": ACCOUNT,
+        "to": THEIRS,
+        "to_formatted": "(555) 222-3333",
+        "from": OURS,
+        "from_formatted": "(555) 000-1111",
+        "phone_number_sid": "PN00112233445566778899aabbccddeeff",
+        "status": "queued",
+        "start_time": None,
+        "end_time": None,
+        "duration": None,
+        "price": None,
+        "price_unit": "USD",
+        "direction": "outbound-api",
+        "answered_by": None,
+        "api_version": "2010-04-01",
+        "forwarded_from": None,
+        "group_sid": None,
+        "caller_name": None,
+        "queue_time": "0",
+        "trunk_sid": None,
+        "uri": f"{CALLS}/{SID}.json",
+        "subresource_uris": {"events": f"{CALLS}/{SID}/Events.json"},
+        **changes,
+    }
+
+
+def page(*calls: dict[str, object], next_page_uri: str | None = None) -> dict[str, object]:
+    """A page of Calls as Twilio shows it."""
+    return {
+        "calls": list(calls),
+        "first_page_uri": f"{CALLS}.json?PageSize=50&Page=0",
+        "next_page_uri": next_page_uri,
+        "previous_page_uri": None,
+        "page": 0,
+        "page_size": 50,
+        "start": 0,
+        "end": len(calls),
+        "uri": f"{CALLS}.json",
+    }
+
+
+def error(code: int, status: int, message: str = "No.") -> web.Response:
+    """An error as Twilio explains it."""
+    body = {"code": code, "message": message, "more_info": f"https://twilio.com/{code}", "status": status}
+    return web.json_response(body, status=status)
+
+
+SEEN = CarrierCall(SID, "queued", CREATED, THEIRS, OURS)
+Answer = web.StreamResponse | Callable[[web.Request], Any]
+
+
+@dataclass
+class Asked:
+    """One request that came."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    form: list[tuple[str, str]]
+    headers: dict[str, str]
+
+
+@dataclass
+class FakeTwilio:
+    """Gives the answers that a test laid out, in order, and keeps what it was asked."""
+
+    url: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        form = [(name, str(value)) for name, value in (await request.post()).items()]
+        query = list(request.query.items())
+        self.asked.append(Asked(request.method, request.path, query, form, dict(request.headers)))
+        answer = self.answers.pop(0)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        result: web.StreamResponse = await answer(request)
+        return result
+
+
+class TestClock:
+    """A wall that stands, and no chance."""
+
+    __test__ = False
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def wall(self) -> float:
+        return NOW
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        raise AssertionError("the carrier sets no timers")
+
+    def randomness(self, size: int) -> bytes:
+        return bytes(size)
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[FakeTwilio]:
+    fake = FakeTwilio()
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", fake.handle)
+    async with TestServer(app) as server:
+        fake.url = str(server.make_url(""))
+        yield fake
+
+
+@pytest.fixture
+async def carrier(twilio: FakeTwilio) -> AsyncIterator[TwilioCarrier]:
+    carrier = TwilioCarrier(config(twilio), TestClock())
+    yield carrier
+    await carrier.close()
+
+
+def config(twilio: FakeTwilio, **changes: Any) -> Config:
+    return Config(
+        **{"account_sid": ACCOUNT, "auth_token": TOKEN, "api_url": twilio.url, "retry_delays": (0, 0)}
+        | changes
+    )
+
+
+# Dial.
+
+
+async def test_a_call_is_created_with_all_callbacks_and_our_urls(twilio, carrier):
+    twilio.answers.append(web.json_response(call(), status=201))
+    assert await carrier.dial(ORDER) == SEEN
+    (asked,) = twilio.asked
+    assert (asked.method, asked.path, asked.query) == ("POST", f"{CALLS}.json", [])
+    assert sorted(asked.form) == sorted(
+        [
+            ("To", THEIRS),
+            ("From", OURS),
+            ("Url", ORDER.voice_url),
+            ("Method", "POST"),
+            ("FallbackUrl", ORDER.fallback_url),
+            ("FallbackMethod", "POST"),
+            ("StatusCallback", ORDER.status_url),
+            ("StatusCallbackMethod", "POST"),
+            ("StatusCallbackEvent", "initiated"),
+            ("StatusCallbackEvent", "ringing"),
+            ("StatusCallbackEvent", "answered"),
+            ("StatusCallbackEvent", "completed"),
+            ("Timeout", "30"),
+        ]
+    )
+    assert asked.headers["Authorization"] == aiohttp.encode_basic_auth(ACCOUNT, TOKEN)
+    assert "agenticd" in asked.headers["User-Agent"]
+    assert carrier.health == PeerHealth(True, NOW, "")
+
+
+@pytest.mark.parametrize(("ring", "sent"), [(0.2, "1"), (30, "30"), (9999, "600")])
+async def test_the_ring_timeout_is_what_twilio_takes(twilio, carrier, ring, sent):
+    twilio.answers.append(web.json_response(call(), status=201))
+    await carrier.dial(DialOrder(ORDER.call_id, THEIRS, OURS, ring, "https://u", "https://s", "https://f"))
+    assert ("Timeout", sent) in twilio.asked[0].form
+
+
+async def test_regions_of_the_environment_do_not_reroute(twilio, monkeypatch):
+    monkeypatch.setenv("TWILIO_REGION", "ie1")
+    monkeypatch.setenv("TWILIO_EDGE", "dublin")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACother")
+    carrier = TwilioCarrier(config(twilio), TestClock())
+    twilio.answers.append(web.json_response(call(), status=201))
+    assert await carrier.dial(ORDER) == SEEN
+    assert twilio.asked[0].path == f"{CALLS}.json"
+    await carrier.close()
+
+
+@pytest.mark.parametrize("root", ["/", "/twilio", "/a/b/"])
+async def test_the_root_may_have_a_path(twilio, root):
+    carrier = TwilioCarrier(config(twilio, api_url=twilio.url.rstrip("/") + root), TestClock())
+    twilio.answers.append(web.json_response(call()))
+    assert await carrier.look_up(SID) == SEEN
+    assert twilio.asked[0].path == f"{root.rstrip('/')}{CALLS}/{SID}.json"
+    await carrier.close()
+
+
+async def test_what_was_not_processed_is_asked_again_until_it_is(twilio, carrier):
+    twilio.answers += [error(20429, 429), web.Response(status=429), web.json_response(call(), status=201)]
+    assert await carrier.dial(ORDER) == SEEN
+    assert [asked.form for asked in twilio.asked] == [twilio.asked[0].form] * 3
+
+
+async def test_what_is_never_processed_is_refused_at_last(twilio, carrier):
+    twilio.answers += [error(20429, 429), error(20429, 429), error(20429, 429, "Too Many Requests")]
+    with pytest.raises(CarrierRefused) as refusal:
+        await carrier.dial(ORDER)
+    assert (refusal.value.code, refusal.value.status) == (20429, 429)
+    assert len(twilio.asked) == 3
+
+
+async def test_the_waits_between_are_the_configured_ones_give_or_take_a_half(twilio, monkeypatch):
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    class Chance(TestClock):
+        def randomness(self, size: int) -> bytes:
+            return bytes([0, 0x80, 0xFF][len(waits)] for _ in range(size))
+
+    carrier = TwilioCarrier(config(twilio, retry_delays=(1, 1, 1)), Chance())
+    twilio.answers += [web.Response(status=429) for _ in range(4)]
+    await carrier.warm_up()
+    monkeypatch.setattr("agenticd.adapters.twilio.transport.asyncio.sleep", sleep)
+    with pytest.raises(CarrierRefused, match="20429"):
+        await carrier.dial(ORDER)
+    assert waits == [pytest.approx(0.5), pytest.approx(1, abs=0.01), pytest.approx(1.5, abs=0.01)]
+    await carrier.close()
+
+
+@pytest.mark.parametrize(("code", "status"), [(21211, 400), (21215, 401), (10004, 403), (21210, 400)])
+async def test_twilios_no_comes_with_its_code_and_its_words(twilio, carrier, code, status):
+    twilio.answers.append(error(code, status, "The number +1555 is not valid."))
+    with pytest.raises(CarrierRefused) as refusal:
+        await carrier.dial(ORDER)
+    assert (refusal.value.code, refusal.value.status) == (code, status)
+    assert refusal.value.message == "The number +1555 is not valid."
+    assert len(twilio.asked) == 1
+
+
+async def test_an_explanation_in_twilios_newer_form_is_understood(twilio, carrier):
+    body = {"type": "about:blank", "title": "Bad", "status": 400, "code": 21211, "detail": "Not a number."}
+    twilio.answers.append(web.json_response(body, status=400))
+    with pytest.raises(CarrierRefused, match="21211: Not a number."):
+        await carrier.dial(ORDER)
+
+
+async def test_refused_credentials_show_in_the_health_and_a_refused_number_does_not(twilio, carrier):
+    twilio.answers += [error(20003, 401, "Authenticate"), error(21211, 400)]
+    with pytest.raises(CarrierRefused, match="20003"):
+        await carrier.dial(ORDER)
+    assert carrier.health == PeerHealth(False, NOW, "Twilio refused the credentials (20003)")
+    with pytest.raises(CarrierRefused, match="21211"):
+        await carrier.dial(ORDER)
+    assert carrier.health == PeerHealth(True, NOW, "")
+
+
+async def hang_up_the_line(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def break_off(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(status=201, headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'{"sid":"CA')
+    assert request.transport is not None
+    request.transport.abort()
+    return response
+
+
+AMBIGUOUS: dict[str, Callable[[], Answer]] = {
+    "500 with an explanation": lambda: error(20500, 500),
+    "503 without": lambda: web.Response(status=503, text="busy"),
+    "502 of a proxy": lambda: web.Response(status=502, text="<html>", content_type="text/html"),
+    "400 of a proxy": lambda: web.Response(status=400, text="<html>", content_type="text/html"),
+    "404 in other JSON": lambda: web.json_response({"detail": "Not Found"}, status=404),
+    "a redirect": lambda: web.Response(status=307, headers={"Location": "https://example.com/"}),
+    "no answer": lambda: hang_up_the_line,
+    "half an answer": lambda: break_off,
+    "201 that is no JSON": lambda: web.Response(status=201, text="OK"),
+    "201 that is no object": lambda: web.json_response([], status=201),
+    "201 without an id": lambda: web.json_response(call(sid=None), status=201),
+    "201 nested without end": lambda: web.Response(status=201, text="[" * 100_000),
+    "201 in no charset": lambda: web.Response(
+        status=201, body=b"\xff\xfe", headers={"Content-Type": "text/plain; charset=nonsense"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+async def test_when_nobody_knows_whether_it_was_dialled_it_is_not_dialled_again(twilio, carrier, name):
+    twilio.answers.append(AMBIGUOUS[name]())
+    with pytest.raises(CarrierUnanswered) as silence:
+        await carrier.dial(ORDER)
+    assert len(twilio.asked) == 1
+    assert TOKEN not in silence.value.what
+    assert silence.value.__cause__ is None
+    assert carrier.health == PeerHealth(False, NOW, silence.value.what)
+
+
+async def test_a_time_out_is_an_unknown_end(twilio):
+    never = asyncio.Event()
+
+    async def wait(_request: web.Request) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    carrier = TwilioCarrier(config(twilio, timeout=0.1), TestClock())
+    twilio.answers.append(wait)
+    with pytest.raises(CarrierUnanswered, match="did not answer within 0.1 s"):
+        await carrier.dial(ORDER)
+    never.set()
+    await carrier.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "ftp://example.com", "nonsense"]
+)
+async def test_an_address_that_cannot_be_reached(twilio, url):
+    carrier = TwilioCarrier(config(twilio, api_url=url), TestClock())
+    with pytest.raises(CarrierUnanswered):
+        await carrier.dial(ORDER)
+    await carrier.close()
+
+
+# Hang up.
+
+
+@pytest.mark.parametrize(("answered", "status"), [(True, "completed"), (False, "canceled")])
+async def test_a_call_is_ended_as_its_state_demands(twilio, carrier, answered, status):
+    twilio.answers.append(web.json_response(call(status=status)))
+    seen = await carrier.hang_up(SID, answered=answered)
+    assert seen is not None
+    assert seen.status == status
+    assert [(asked.path, asked.form) for asked in twilio.asked] == [
+        (f"{CALLS}/{SID}.json", [("Status", status)])
+    ]
+
+
+@pytest.mark.parametrize("no", [(20404, 404), (21220, 400)])
+async def test_an_ended_call_is_ended(twilio, carrier, no):
+    twilio.answers.append(error(*no))
+    assert await carrier.hang_up(SID, answered=True) is None
+
+
+async def test_a_call_that_was_answered_while_it_was_canceled_is_ended_all_the_same(twilio, carrier):
+    twilio.answers += [error(21220, 400), web.json_response(call(status="completed"))]
+    seen = await carrier.hang_up(SID, answered=False)
+    assert seen is not None
+    assert [asked.form for asked in twilio.asked] == [[("Status", "canceled")], [("Status", "completed")]]
+
+
+async def test_a_canceled_call_that_had_ended_is_ended(twilio, carrier):
+    twilio.answers += [error(21220, 400), error(20404, 404)]
+    assert await carrier.hang_up(SID, answered=False) is None
+
+
+async def test_another_no_is_no_end(twilio, carrier):
+    twilio.answers += [error(20003, 401), web.Response(status=404, text="<html>")]
+    with pytest.raises(CarrierRefused, match="20003"):
+        await carrier.hang_up(SID, answered=True)
+    with pytest.raises(CarrierUnanswered):
+        await carrier.hang_up(SID, answered=True)
+
+
+# Look up and find.
+
+
+async def test_a_call_is_looked_up_by_its_id(twilio, carrier):
+    twilio.answers += [web.json_response(call(status="in-progress")), error(20404, 404)]
+    assert await carrier.look_up(SID) == CarrierCall(SID, "in-progress", CREATED, THEIRS, OURS)
+    assert await carrier.look_up(SID) is None
+    assert {(asked.method, asked.path) for asked in twilio.asked} == {("GET", f"{CALLS}/{SID}.json")}
+
+
+async def test_a_date_that_is_none_is_long_ago(twilio, carrier):
+    twilio.answers.append(web.json_response(call(date_created="yesterday")))
+    seen = await carrier.look_up(SID)
+    assert seen is not None
+    assert seen.created == 0
+
+
+def at(second: int, sid: str) -> dict[str, object]:
+    return call(sid=sid, date_created=f"Sun, 22 Nov 2026 14:00:{second:02d} +0000")
+
+
+async def test_calls_are_found_by_numbers_and_time_over_pages(twilio, carrier):
+    more = f"{CALLS}.json?To=%2B15552223333&PageSize=50&Page=1&PageToken=PA{SID}"
+    twilio.answers += [
+        web.json_response(page(at(9, "CA4"), at(8, "CA3"), next_page_uri=more)),
+        web.json_response(page(at(5, "CA2"), at(3, "CA1"), next_page_uri=more.replace("=1&", "=2&"))),
+        web.json_response(page(at(2, "CA0"), next_page_uri=more.replace("=1&", "=3&"))),
+    ]
+    # Twilio cuts to the second: what was created at 5.9 is shown as 5.
+    found = await carrier.find(THEIRS, OURS, since=CREATED + 0.9)
+    assert [seen.carrier_call_id for seen in found] == ["CA4", "CA3", "CA2"]
+    first, second, third = twilio.asked
+    assert sorted(first.query) == [("From", OURS), ("PageSize", "50"), ("To", THEIRS)]
+    assert ("PageToken", f"PA{SID}") in second.query
+    assert ("To", THEIRS) in second.query
+    assert ("Page", "2") in third.query
+
+
+async def test_a_search_ends_with_the_last_page(twilio, carrier):
+    twilio.answers += [web.json_response(page()), web.json_response(page(call()))]
+    assert await carrier.find(THEIRS, OURS, since=0) == []
+    assert await carrier.find(THEIRS, OURS, since=0) == [SEEN]
+
+
+async def test_a_search_without_end_is_ended(twilio, carrier):
+    again = f"{CALLS}.json?Page=1"
+    twilio.answers += [web.json_response(page(call(), next_page_uri=again)) for _ in range(100)]
+    assert len(await carrier.find(THEIRS, OURS, since=0)) == 20
+
+
+async def test_the_credentials_go_nowhere_else(twilio, carrier):
+    elsewhere = {"meta": {"key": "calls", "next_page_url": "https://example.com/"}, "calls": [call()]}
+    twilio.answers.append(web.json_response(elsewhere))
+    with pytest.raises(CarrierUnanswered, match="another address"):
+        await carrier.find(THEIRS, OURS, since=0)
+
+
+# The library.
+
+
+async def test_several_may_ask_before_the_library_is_there(twilio, carrier):
+    twilio.answers += [web.json_response(call()) for _ in range(5)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(carrier.look_up(SID)) for _ in range(5)]
+    assert [task.result() for task in tasks] == [SEEN] * 5
+
+
+async def test_a_closed_carrier_opens_again(twilio, carrier):
+    twilio.answers += [web.json_response(call()) for _ in range(2)]
+    await carrier.look_up(SID)
+    await carrier.close()
+    await carrier.close()
+    assert await carrier.look_up(SID) == SEEN
+
+
+def test_the_library_is_not_imported_before_it_is_needed():
+    code = "import sys, agenticd.adapters.twilio.rest; sys.exit('twilio.rest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_token_is_not_in_what_is_printed():
+    assert TOKEN not in repr(Config(ACCOUNT, TOKEN))
