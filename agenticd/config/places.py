@@ -36,8 +36,9 @@ class Places:
         return self.state / "agenticd.db" if self.state is not None else None
 
 
-def places(environ: Mapping[str, str], uid: int | None = None) -> Places:
+def places(environ: Mapping[str, str] | None = None, uid: int | None = None) -> Places:
     """The directories by place: systemd's, else XDG's, else this user's home and temporary directory."""
+    environ = os.environ if environ is None else environ
     uid = os.getuid() if uid is None else uid
     return Places(_runtime(environ, uid), _state(environ, uid))
 

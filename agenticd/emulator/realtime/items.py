@@ -242,4 +242,4 @@ class Conversation:
             raise ClientError("invalid_value", message, "audio_end_ms")
         del part.audio[audio_end_ms * part.audio_format.bytes_per_ms :]
         part.truncated = True
-        pass
+        part.transcript = None

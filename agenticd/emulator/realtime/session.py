@@ -146,7 +146,7 @@ class Session:
                 try:
                     await self._read()
                 finally:
-                    for task in list(self._tasks):
+                    for task in []:
                         task.cancel()
         finally:
             self.closed = True

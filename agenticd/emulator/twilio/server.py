@@ -56,8 +56,9 @@ class TwilioServer:
 
     @property
     def api_url(self) -> str:
-        """The root of the REST API, what stands before `/2010-04-01`."""
-        assert self._runner is not None, "not started"
+        """The root of the REST API, what stands before `/2010-04-01`. RuntimeError while it does not run."""
+        if self._runner is None:
+            raise RuntimeError("the emulated Twilio is not started")
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"
 
@@ -85,6 +86,7 @@ class TwilioServer:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._stopping.clear()
         # A connection for each request: none outlives its call, none is found dead by the next.
         self._connector = aiohttp.TCPConnector(limit=0, force_close=True)
         started = asyncio.Event()
@@ -95,13 +97,14 @@ class TwilioServer:
         """Drop all calls and connections, and wait until nothing is left of them."""
         if self._main is None or self._runner is None or self._connector is None:
             return
-        main, self._main = self._main, None
+        main, runner, connector = self._main, self._runner, self._connector
+        self._main = self._runner = self._connector = None
         self._stopping.set()
         try:
             await main
         finally:
-            await self._runner.cleanup()
-            await self._connector.close()
+            await runner.cleanup()
+            await connector.close()
 
     async def _run_calls(self, started: asyncio.Event) -> None:
         """The owner of all calls' tasks: a task group must be left by the task that entered it."""

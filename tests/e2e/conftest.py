@@ -1,0 +1,104 @@
+"""A real daemon process beside the emulator, over real sockets, driven by the client that users have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import agentic
+import pytest
+from agentic.v1 import event_pb2
+
+from agenticd.emulator.realtime import Session
+from agenticd.emulator.twilio import Call
+from agenticd.sandbox import Sandbox
+
+TO = "+15550002222"
+
+
+@dataclass
+class History:
+    """All events of one call, as a subscriber got them."""
+
+    events: list[event_pb2.Event] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.WhichOneof("payload") or "" for event in self.events]
+
+    def all(self, kind: str) -> list[Any]:
+        return [getattr(event, kind) for event in self.events if event.WhichOneof("payload") == kind]
+
+    def one(self, kind: str) -> Any:
+        (found,) = self.all(kind)
+        return found
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """Who said what, in the order of the conversation."""
+        finals = sorted(self.all("transcript_final"), key=lambda final: final.position)
+        return [(event_pb2.Speaker.Name(final.speaker).removeprefix("SPEAKER_"), final.text) for final in finals]
+
+
+@dataclass
+class Line:
+    """The test's hold on everything."""
+
+    sandbox: Sandbox
+    client: agentic.Client
+
+    async def place(self, to: str = TO, **options: Any) -> str:
+        """Place a call; its id."""
+        placed = await self.client.place_call(to, **options)
+        return placed.call.call_id
+
+    async def follow(
+        self, call_id: str, on: Callable[[event_pb2.Event], Any] | None = None, until: str = ""
+    ) -> History:
+        """Everything that happens to the call, up to its call_closed or the first event of that kind.
+
+        `on` is called with each event, and awaited if it wants that.
+        """
+        history = History()
+        async with self.client.events(call_ids=[call_id], after=0) as stream:
+            async for event in stream:
+                history.events.append(event)
+                waiting = on(event) if on is not None else None
+                if waiting is not None:
+                    await waiting
+                if until and event.WhichOneof("payload") == until:
+                    break
+        sequences = [event.call_sequence for event in history.events]
+        assert sequences == list(range(1, len(sequences) + 1))
+        return history
+
+    def phone_call(self, number: str = TO) -> Call:
+        """The carrier's side of the call to that number."""
+        (found,) = [call for call in self.sandbox.twilio.calls.values() if call.to == number]
+        return found
+
+    def model_session(self, index: int = -1) -> Session:
+        """The model's side."""
+        return self.sandbox.realtime.sessions[index]
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """`await line(...)`: a Line on a sandbox made with these arguments."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**arguments: Any) -> Line:
+            sandbox = await stack.enter_async_context(Sandbox(tmp_path, **arguments))
+            client = await stack.enter_async_context(agentic.connect(sandbox.address))
+            return Line(sandbox, client)
+
+        try:
+            yield make
+        finally:
+            await stack.aclose()
+        log = (tmp_path / "daemon.log").read_text()
+        assert "Traceback" not in log, log
+        assert '"level": "error"' not in log, log
