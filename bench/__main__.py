@@ -13,11 +13,13 @@ import click
 import uvloop
 from rich.console import Console
 
-from bench import measure, report, soak
+from bench import measure, proc, report, soak
 from bench.bridges import BridgeFailed
 from bench.proc import Cores, on_core
 
 T = TypeVar("T")
+
+_PAPER = 100  # columns, where the output is no terminal
 
 _JSON = click.option(
     "--json",
@@ -36,15 +38,19 @@ _JSON = click.option(
     type=click.FloatRange(0.5, 600),
     help="Measured in each run.",
 )
-@click.option(
-    "--warm-up", default=3.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before that."
-)
+@click.option("--warm-up", default=3.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before that.")
 @click.option(
     "--rounds",
     default=4,
     show_default=True,
     type=click.IntRange(1, 50),
     help="One run of each bridge in each.",
+)
+@click.option(
+    "--realtime",
+    is_flag=True,
+    help="Run the bridge and the load generator before all other processes (SCHED_RR; needs root): for a machine "
+    "that others use, where p99 shows their time slices.",
 )
 @click.option("--only", type=click.Choice(["relay", "daemon"]), help="Measure one of the two.")
 @_JSON
@@ -55,6 +61,7 @@ def main(
     seconds: float,
     warm_up: float,
     rounds: int,
+    realtime: bool,
     only: str | None,
     json_path: Path | None,
 ) -> None:
@@ -68,19 +75,23 @@ def main(
         return
     options = measure.Options(calls, seconds, warm_up)
     cores = Cores.choose()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
+    if realtime:
+        try:
+            proc.before_all_others()
+        except PermissionError:
+            raise click.ClickException("--realtime needs root, or CAP_SYS_NICE") from None
     with on_core(cores.generator):
         done = _run(_rounds(options, cores, rounds, only))
-    report.show(done, options, measure.cores_said(cores), console)
+    setting = f"{cores}{', both before all other processes' if realtime else ''}"
+    report.show(done, options, setting, console)
     if json_path is not None:
-        report.write_json(json_path, done, options, cores)
+        report.write_json(json_path, done, options, setting)
     sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
 
 
 @main.command("soak")
-@click.option(
-    "--minutes", default=15.0, show_default=True, type=click.FloatRange(0.2, 24 * 60), help="Of churn."
-)
+@click.option("--minutes", default=15.0, show_default=True, type=click.FloatRange(0.2, 24 * 60), help="Of churn.")
 @click.option("--calls", default=10, show_default=True, type=click.IntRange(1, 200), help="Calls at once.")
 @_JSON
 def soak_command(minutes: float, calls: int, json_path: Path | None) -> None:
@@ -93,9 +104,7 @@ def soak_command(minutes: float, calls: int, json_path: Path | None) -> None:
     sys.exit(0 if result.came_back and not result.faults else 1)
 
 
-async def _rounds(
-    options: measure.Options, cores: Cores, rounds: int, only: str | None
-) -> list[report.Round]:
+async def _rounds(options: measure.Options, cores: Cores, rounds: int, only: str | None) -> list[report.Round]:
     done = []
     for number in range(1, rounds + 1):
         relay = daemon = None

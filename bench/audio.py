@@ -18,9 +18,7 @@ from itertools import islice
 FRAME_BYTES = 160
 FRAME_SECONDS = 0.020
 
-_HEAD = struct.Struct(
-    ">4sII"
-)  # 12 bytes: 16 characters of base64, so that the rest can be put behind it as text
+_HEAD = struct.Struct(">4sII")  # 12 bytes: 16 characters of base64, so that the rest can be put behind it as text
 _HEAD_TEXT = 16
 _MAGIC = b"\xa5ben"
 _BODIES = 8
@@ -120,9 +118,7 @@ class Track:
         """Say what is wrong with it, and go on behind it."""
         for skipped, (expected, _) in enumerate(islice(self._under_way, 1, None), 1):
             if payload == expected:
-                self._faults.add(
-                    f"{self.name}: {skipped} frames before {_shown(payload)} were lost, or are late"
-                )
+                self._faults.add(f"{self.name}: {skipped} frames before {_shown(payload)} were lost, or are late")
                 for _ in range(skipped + 1):
                     self._under_way.popleft()
                 return
@@ -134,9 +130,7 @@ class Track:
 
 def _shown(payload: str) -> str:
     head = _head_of(payload)
-    return (
-        f"{len(payload)} characters of other audio" if head is None else f"frame {head[1]} of call {head[0]}"
-    )
+    return f"{len(payload)} characters of other audio" if head is None else f"frame {head[1]} of call {head[0]}"
 
 
 class Line:

@@ -79,9 +79,7 @@ class RunningDaemon:
         """Its API for as long as the context lasts."""
         credentials = grpc.local_channel_credentials(grpc.LocalConnectionType.UDS)
         async with grpc.aio.secure_channel(self.address, credentials) as channel:
-            yield Api(
-                call_service_pb2_grpc.CallServiceStub(channel), node_service_pb2_grpc.NodeServiceStub(channel)
-            )
+            yield Api(call_service_pb2_grpc.CallServiceStub(channel), node_service_pb2_grpc.NodeServiceStub(channel))
 
     def last_words(self) -> str:
         """The end of its log."""
@@ -97,9 +95,7 @@ class Api:
 
 
 @asynccontextmanager
-async def daemon(
-    folder: Path, carrier_url: str, model_url: str, core: int | None
-) -> AsyncIterator[RunningDaemon]:
+async def daemon(folder: Path, carrier_url: str, model_url: str, core: int | None) -> AsyncIterator[RunningDaemon]:
     """A daemon with all that it keeps in the folder. Raises BridgeFailed."""
     with listening_socket() as http:
         address = f"unix:{folder}/agenticd.sock"

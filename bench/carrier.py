@@ -142,9 +142,7 @@ class Carrier:
     async def _create(self, request: web.Request) -> web.Response:
         form = await request.post()
         wanted = {name: str(value) for name, value in form.items()}
-        call = CarrierCall(
-            "CA" + secrets.token_hex(16), wanted["To"], wanted["Url"], wanted["StatusCallback"]
-        )
+        call = CarrierCall("CA" + secrets.token_hex(16), wanted["To"], wanted["Url"], wanted["StatusCallback"])
         self.calls[call.sid] = call
         self._idle.clear()
         self._group.create_task(self._run(call))

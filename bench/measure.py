@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import tempfile
 from array import array
 from collections.abc import AsyncIterator, Collection
@@ -52,9 +51,7 @@ class Delay:
     def of(delays: array[float]) -> Delay:
         """From seconds."""
         ordered = sorted(delays)
-        return Delay(
-            len(ordered), _percentile(ordered, 50), _percentile(ordered, 99), _percentile(ordered, 100)
-        )
+        return Delay(len(ordered), _percentile(ordered, 50), _percentile(ordered, 99), _percentile(ordered, 100))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Run:
     cpu_us_per_frame: float
     memory: int
     memory_per_call: float
+    """By how much it grew from the first call to the last, per call."""
     generator_cpu: float
     generator_late_p99: float
     others_cpu: float
@@ -97,17 +95,18 @@ class _Rig:
         self._speaking.add(phone)
         self.pacer.add(phone, phone.line.number / self.options.calls)
 
-    async def all_speak(self) -> None:
-        """Wait until every phone speaks and every one has heard the model. Raises BridgeFailed."""
+    async def hear(self, lines: Collection[Line]) -> None:
+        """Wait until the phones of these lines have heard the model. Raises BridgeFailed."""
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):
-                for line in self.lines.values():
+                for line in lines:
                     await line.to_caller.first.wait()
         except TimeoutError:
             heard = sum(1 for line in self.lines.values() if line.to_caller.first.is_set())
+            why = "; ".join(self.faults.told) or "no fault was seen"
             raise BridgeFailed(
-                f"of {self.options.calls} calls {len(self._speaking)} got a media stream and {heard} heard"
-                f" the model within {_CONNECT_WITHIN:.0f} s; {'; '.join(self.faults.told) or 'no fault was seen'}"
+                f"of {self.options.calls} calls {len(self._speaking)} had a media stream and {heard} heard"
+                f" the model after {_CONNECT_WITHIN:.0f} s; {why}"
             ) from None
 
     async def all_silent(self) -> None:
@@ -116,15 +115,15 @@ class _Rig:
             self.pacer.remove(phone)
         await all_arrived(self.lines.values())
 
-    async def window(self, name: str, pid: int, idle_memory: int) -> Run:
+    async def window(self, name: str, pid: int, first_memory: int) -> Run:
         """Warm up, then measure. Raises BridgeFailed."""
         options, delays = self.options, self.delays
-        await asyncio.sleep(options.warm_up)
-        # Its collections would be seen as delays of the bridge.
+        # Our own collections would be seen as delays of the bridge; the first one is over before the window.
         gc.collect()
         gc.freeze()
         gc.disable()
         try:
+            await asyncio.sleep(options.warm_up)
             delays.clear()
             cpu, own, busy, began = (
                 proc.cpu_seconds(pid),
@@ -152,7 +151,7 @@ class _Rig:
             cpu_per_call=100 * cpu / took / options.calls,
             cpu_us_per_frame=1e6 * cpu / frames if frames else 0.0,
             memory=memory,
-            memory_per_call=(memory - idle_memory) / options.calls,
+            memory_per_call=(memory - first_memory) / (options.calls - 1) if options.calls > 1 else 0.0,
             generator_cpu=100 * own / took,
             generator_late_p99=Delay.of(delays.lateness).p99,
             others_cpu=100 * max(0.0, busy - cpu - own) / took,
@@ -164,15 +163,10 @@ async def through_relay(options: Options, cores: Cores) -> Run:
     """Measure the relay. Raises BridgeFailed."""
     rig = _Rig(options, cores)
     async with rig.model.serving(), bridges.relay(rig.model.relay_url, cores.bridge) as relay:
-        memory = proc.rss_bytes(relay.pid)
         phones = [Phone(line, f"MZ{line.number:032x}") for line in rig.lines.values()]
-        try:
-            for phone in phones:
-                await phone.connect(relay.url, {})
-                rig.speak(phone)
-        except (WSError, OSError) as error:
-            raise BridgeFailed(f"the relay takes no connection: {error}") from error
-        await rig.all_speak()
+        await _connect(rig, relay.url, phones[:1])
+        memory = proc.rss_bytes(relay.pid)
+        await _connect(rig, relay.url, phones[1:])
         run = await rig.window("relay", relay.pid, memory)
         await rig.all_silent()
         async with asyncio.TaskGroup() as group:
@@ -197,24 +191,37 @@ async def through_daemon(options: Options, cores: Cores) -> Run:
             rig.model.serving(),
             carrier.serving(),
             bridges.daemon(folder, carrier.api_url, rig.model.realtime_url, cores.bridge) as daemon,
+            _explaining(daemon),
         ):
+            lines = list(rig.lines.values())
+            await _place(rig, daemon, lines[:1])
             memory = proc.rss_bytes(daemon.pid)
-            async with _explaining(daemon):
-                await _place(daemon, rig.lines)
-                await rig.all_speak()
-                run = await rig.window("daemon", daemon.pid, memory)
-                await rig.all_silent()
-                rig.over.set()
-                await carrier.all_ended(_END_WITHIN)
+            await _place(rig, daemon, lines[1:])
+            run = await rig.window("daemon", daemon.pid, memory)
+            await rig.all_silent()
+            rig.over.set()
+            await carrier.all_ended(_END_WITHIN)
     return _judged(run, rig)
 
 
-async def _place(daemon: bridges.RunningDaemon, lines: dict[int, Line]) -> None:
+async def _connect(rig: _Rig, url: str, phones: Collection[Phone]) -> None:
+    """Connect the phones to the relay, and wait until they have heard the model."""
+    try:
+        for phone in phones:
+            await phone.connect(url, {})
+            rig.speak(phone)
+    except (WSError, OSError) as error:
+        raise BridgeFailed(f"the relay takes no connection: {error}") from error
+    await rig.hear([phone.line for phone in phones])
+
+
+async def _place(rig: _Rig, daemon: bridges.RunningDaemon, lines: Collection[Line]) -> None:
+    """Have the daemon call these lines, and wait until they have heard the model."""
     async with daemon.api() as api:
-        for number in lines:
-            await api.calls.PlaceCall(
-                call_service_pb2.PlaceCallRequest(to_address=number_of(number)), timeout=10
-            )
+        for line in lines:
+            request = call_service_pb2.PlaceCallRequest(to_address=number_of(line.number))
+            await api.calls.PlaceCall(request, timeout=10)
+    await rig.hear(lines)
 
 
 @asynccontextmanager
@@ -258,10 +265,3 @@ def _percentile(ordered: list[float], percent: float) -> float:
         return 0.0
     rank = max(1, -(-len(ordered) * percent // 100))
     return 1000 * ordered[int(rank) - 1]
-
-
-def cores_said(cores: Cores) -> str:
-    """Where things run, for people."""
-    if cores.bridge is None:
-        return f"{os.cpu_count()} processor: bridge and load generator share it, so delays mean little"
-    return f"bridge on processor {cores.bridge}, load generator on {cores.generator}"

@@ -27,6 +27,17 @@ class Cores:
         allowed = sorted(os.sched_getaffinity(0))
         return Cores(allowed[0], allowed[1]) if len(allowed) > 1 else Cores(None, None)
 
+    def __str__(self) -> str:
+        """For people."""
+        if self.bridge is None:
+            return "Bridge and load generator share one processor, so delays mean little"
+        return f"Bridge on processor {self.bridge}, load generator on {self.generator}"
+
+
+def before_all_others() -> None:
+    """Run this process, and those that it starts, before all ordinary ones. Raises PermissionError."""
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
 
 @contextmanager
 def on_core(core: int | None) -> Iterator[None]:

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Options, Run
-from bench.proc import Cores
 
 _KIB = 1024
 
@@ -32,10 +31,10 @@ class Figure:
 
 
 FIGURES = (
-    Figure("to_model_p50_ms", "caller to model p50, ms", lambda run: run.to_model.p50, 2.0, 3),
-    Figure("to_model_p99_ms", "caller to model p99, ms", lambda run: run.to_model.p99, 3.0, 3),
-    Figure("to_caller_p50_ms", "model to caller p50, ms", lambda run: run.to_caller.p50, 2.0, 3),
-    Figure("to_caller_p99_ms", "model to caller p99, ms", lambda run: run.to_caller.p99, 3.0, 3),
+    Figure("to_model_p50_ms", "to model p50, ms", lambda run: run.to_model.p50, 2.0, 3),
+    Figure("to_model_p99_ms", "to model p99, ms", lambda run: run.to_model.p99, 3.0, 3),
+    Figure("to_caller_p50_ms", "to caller p50, ms", lambda run: run.to_caller.p50, 2.0, 3),
+    Figure("to_caller_p99_ms", "to caller p99, ms", lambda run: run.to_caller.p99, 3.0, 3),
     Figure("both_p50_ms", "both ways p50, ms", lambda run: run.both.p50, 2.0, 3),
     Figure("both_p99_ms", "both ways p99, ms", lambda run: run.both.p99, 3.0, 3),
     Figure("cpu_per_call_percent", "CPU per call, %", lambda run: run.cpu_per_call, 2.5),
@@ -130,9 +129,9 @@ def _by_round(rounds: Sequence[Round], options: Options) -> Table:
     table = _table(f"{options.calls} calls, 50 frames a second each way, {options.seconds:g} s a run")
     table.add_column("")
     table.add_column("bridge")
-    for header in ("to model\np50 ms", "\np99", "\nmax", "to caller\np50 ms", "\np99", "\nmax"):
+    for header in ("to model\np50 ms", "\np99 ms", "\nmax ms", "to caller\np50 ms", "\np99 ms", "\nmax ms"):
         table.add_column(header, justify="right")
-    for header in ("CPU\n%/call", "\nus/frame", "others\n%"):
+    for header in ("CPU/call\n%", "/frame\nus", "others\n%"):
         table.add_column(header, justify="right")
     for number, each in enumerate(rounds, 1):
         for run in each.runs:
@@ -165,12 +164,10 @@ def _summary(comparisons: Sequence[Comparison]) -> Table:
 
 
 def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def write_json(path: Path, rounds: Sequence[Round], options: Options, cores: Cores) -> None:
+def write_json(path: Path, rounds: Sequence[Round], options: Options, setting: str) -> None:
     """Everything, for programs."""
     summary = {
         each.figure.key: {
@@ -186,7 +183,7 @@ def write_json(path: Path, rounds: Sequence[Round], options: Options, cores: Cor
         "machine": {
             "processors": os.cpu_count(),
             "python": platform.python_version(),
-            "cores": asdict(cores),
+            "setting": setting,
         },
         "summary": summary,
         "rounds": [asdict(each) for each in rounds],

@@ -3,7 +3,7 @@
 Each call is placed by gRPC, answered, talks for 2 s (the model echoes every frame) and is hung up by its
 phone. The daemon's memory, descriptors and threads are sampled from outside. The bar: after 5 minutes of
 churn its memory grows by less than 1 MB per 10 minutes; descriptors and live calls are back where they were.
-Only the second, and lost audio, is judged by the exit code: memory is noisy, its slope is for a person to read.
+Only the second, and lost audio, is judged by the exit code: memory is noisy, its slope is for people.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ async def soak(options: Options) -> Result:
         async with (
             churn.model.serving(),
             churn.carrier.serving(),
-            bridges.daemon(
-                Path(name), churn.carrier.api_url, churn.model.realtime_url, cores.bridge
-            ) as daemon,
+            bridges.daemon(Path(name), churn.carrier.api_url, churn.model.realtime_url, cores.bridge) as daemon,
             daemon.api() as api,
             _explaining(daemon),
         ):
@@ -270,9 +268,7 @@ def show(result: Result, options: Options) -> None:
     begin, end = result.begin, result.end
     seconds = options.minutes * 60
     done = end.calls_done - begin.calls_done
-    click.echo(
-        f"{done} calls in {options.minutes:g} min, {options.calls} at once, {done / seconds:.1f} a second"
-    )
+    click.echo(f"{done} calls in {options.minutes:g} min, {options.calls} at once, {done / seconds:.1f} a second")
     click.echo(f"{'':16}{'start':>12}{'end':>12}")
     for name, first, last in (
         ("memory, MB", f"{begin.memory / _MEGABYTE:.1f}", f"{end.memory / _MEGABYTE:.1f}"),
@@ -290,12 +286,8 @@ def show(result: Result, options: Options) -> None:
     for text in result.told:
         click.echo(f"fault: {text}")
     if not result.came_back:
-        click.echo(
-            f"descriptors or calls did not come back; more than before: {', '.join(result.stayed) or 'calls'}"
-        )
-    click.echo(
-        f"{result.faults} faults" if result.faults else "Every byte arrived once, in order, unchanged."
-    )
+        click.echo(f"descriptors or calls did not come back; more than before: {', '.join(result.stayed) or 'calls'}")
+    click.echo(f"{result.faults} faults" if result.faults else "Every byte arrived once, in order, unchanged.")
 
 
 def write_json(path: Path, result: Result, options: Options) -> None:

@@ -62,9 +62,7 @@ def start(stream_sid: str, account_sid: str, call_sid: str, parameters: dict[str
 
 def mark(stream_sid: str, sequence: int, name: str) -> bytes:
     """What was sent before the mark was played."""
-    return _dump(
-        {"event": "mark", "sequenceNumber": str(sequence), "streamSid": stream_sid, "mark": {"name": name}}
-    )
+    return _dump({"event": "mark", "sequenceNumber": str(sequence), "streamSid": stream_sid, "mark": {"name": name}})
 
 
 def stop(stream_sid: str, sequence: int, account_sid: str, call_sid: str) -> bytes:
@@ -116,7 +114,5 @@ def answer_begins() -> list[bytes]:
                 "item": item,
             }
         ),
-        _dump(
-            {"type": "conversation.item.added", "event_id": "event_c", "previous_item_id": None, "item": item}
-        ),
+        _dump({"type": "conversation.item.added", "event_id": "event_c", "previous_item_id": None, "item": item}),
     ]

@@ -1,4 +1,4 @@
-"""What tests of the log and of its readers share: a clock that is moved by hand, a codec, calls and their events."""
+"""What tests of the log and of its readers share: a clock moved by hand, a codec, calls and their events."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ class Call:
     def call_id(self) -> CallId:
         return self.record.call_id
 
-    def entry(
-        self, payload: Payload, *, time: float | None = None, request: RequestKey | None = None
-    ) -> Entry:
+    def entry(self, payload: Payload, *, time: float | None = None, request: RequestKey | None = None) -> Entry:
         """The payload as the call's next event."""
         sequence = self.record.last_sequence + 1
         self.record = replace(

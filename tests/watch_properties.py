@@ -1,8 +1,8 @@
 """What every subscriber may rely on, as functions over recorded histories.
 
-After etcd's robustness tests, which record what watchers saw under faults and compare it with a model. A history is
-what one subscriber received, stream after stream; the model is all that was ever made durable, in order. Each function
-returns what is wrong, in words; an empty list is a pass.
+After etcd's robustness tests, which record what watchers saw under faults and compare it with a model. A history
+is what one subscriber received, stream after stream; the model is all that was ever made durable, in order. Each
+function returns what is wrong, in words; an empty list is a pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Marked:
 
 @dataclass(slots=True)
 class Stream:
-    """One stream: what was asked (`after`: the revision after which it had to begin), what came, how it ended.
+    """One stream: what was asked (`after`: where it had to begin, exclusive), what came, how it ended.
 
     `end` is "cut" (by the subscriber or a fault), "ok" (by itself), or the name of an error.
     """
@@ -54,9 +54,7 @@ class Stream:
 
     def wants(self, event: Seen) -> bool:
         """Whether its filter lets the event through."""
-        return (not self.call_ids or event.call_id in self.call_ids) and (
-            not self.kinds or event.kind in self.kinds
-        )
+        return (not self.call_ids or event.call_id in self.call_ids) and (not self.kinds or event.kind in self.kinds)
 
 
 History = Sequence[Stream]
@@ -100,7 +98,7 @@ def reliable(history: History, model: Model) -> list[str]:
 
 
 def resumable(history: History, model: Model) -> list[str]:
-    """The first event of a stream is the first matching one after its cursor; a stream goes on where one stopped."""
+    """A stream begins with the first matching event after its cursor, which is where the one before stopped."""
     wrong = []
     for stream in history:
         first = next((e for e in model if e.revision > stream.after and stream.wants(e)), None)
@@ -143,8 +141,8 @@ def filtered(history: History, model: Model) -> list[str]:
 def complete(history: History, model: Model) -> list[str]:
     """Per call: call_sequence is 1, 2, 3 … and call_closed comes last, once.
 
-    Judged from a call's first event that the subscriber saw, and only where its filter shows all kinds and it lost
-    nothing to compaction.
+    Judged from the first event of a call that came, and only where the filter shows all kinds and nothing was
+    lost to compaction.
     """
     if any(stream.kinds or stream.end == "Compacted" for stream in history):
         return []
@@ -183,8 +181,7 @@ def ended(history: History, model: Model) -> list[str]:
 
 Validator = Callable[[History, Model], list[str]]
 VALIDATORS: Mapping[str, Validator] = {
-    check.__name__: check
-    for check in (ordered, unique, reliable, resumable, bookmarkable, filtered, complete, ended)
+    check.__name__: check for check in (ordered, unique, reliable, resumable, bookmarkable, filtered, complete, ended)
 }
 
 

@@ -178,9 +178,7 @@ class _Builder:
         if name in self._unshared:
             raise _Broken(mark, f"*{shown}: only single texts can be shared by & and *; write the keys out")
         if name not in self._anchors:
-            raise _Broken(
-                mark, f"*{shown} needs &{shown} before a text further up; quote a text that begins with *"
-            )
+            raise _Broken(mark, f"*{shown} needs &{shown} before a text further up; quote a text that begins with *")
         return self._anchors[name]
 
     def _refuse_tag(self, event: Event, mark: Mark) -> None:

@@ -106,8 +106,6 @@ def _plain(key: str, value: str) -> str:
         raise Wrong(f"{key}: a value that begins with # must be quoted")
     value = re.split(r"[ \t]#", value, maxsplit=1)[0].rstrip()
     if found := re.search(r"[\s'\"\\$`]", value):
-        name = {"'": "a quote", '"': "a quote"}.get(
-            found[0], "a space" if found[0].isspace() else f"a {found[0]}"
-        )
+        name = {"'": "a quote", '"': "a quote"}.get(found[0], "a space" if found[0].isspace() else f"a {found[0]}")
         raise Wrong(f"{key}: has {name} in it; put the whole value in single quotes")
     return value

@@ -19,9 +19,7 @@ from agenticd.config.variables import Variables
 DOTENV = ".env"
 
 
-def load(
-    path: Path | None = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> Settings:
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
     """The settings from `path`, else from the usual places (places.py). Raises ConfigError with all problems.
 
     `environ` and `cwd`: those of the process, if not given.

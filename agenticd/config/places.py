@@ -74,13 +74,12 @@ def make_private(directory: Path) -> None:
     try:
         directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         status = directory.stat(follow_symlinks=False)
+        shared = directory.parent.stat().st_mode & 0o002
     except OSError as error:
         why = error.strerror or "the system refuses it"
         raise ConfigError.of(str(directory), f"this directory cannot be made: {why}") from error
     # In a temporary directory anybody may have been here first, to read along or to stand in for us.
-    if _shared(directory.parent) and (
-        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077
-    ):
+    if shared and (not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077):
         raise ConfigError.of(
             str(directory),
             f"must be a directory of user {os.getuid()} with mode 0700; remove it, or set $XDG_RUNTIME_DIR",
@@ -113,10 +112,3 @@ def _directory(environ: Mapping[str, str], name: str) -> Path | None:
     # systemd: several directories are divided by colons. XDG: a relative path is to be ignored.
     first = environ.get(name, "").partition(":")[0]
     return Path(first) if first.startswith("/") else None
-
-
-def _shared(directory: Path) -> bool:
-    try:
-        return bool(directory.stat().st_mode & 0o002)
-    except OSError:
-        return True

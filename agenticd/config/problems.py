@@ -33,9 +33,7 @@ class ConfigError(Exception):
     """The configuration cannot be used; its text has a line for each problem. The program ends with 78."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(
-            sorted(dict.fromkeys(problems), key=lambda each: (each.file, each.line, each.column))
-        )
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda each: (each.file, each.line, each.column)))
         lines = [str(problem) for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(f"... and {len(self.problems) - _SHOWN} more")

@@ -56,10 +56,7 @@ class Section:
 def fields_of(kind: type) -> dict[str, bool]:
     """The names of a dataclass's fields; whether each is required."""
     missing = dataclasses.MISSING
-    return {
-        each.name: each.default is missing and each.default_factory is missing
-        for each in dataclasses.fields(kind)
-    }
+    return {each.name: each.default is missing and each.default_factory is missing for each in dataclasses.fields(kind)}
 
 
 class Reading:

@@ -136,9 +136,7 @@ def build(root: Node, reading: Reading, around: Surroundings) -> Settings | None
     log = _section(reading, _LOG, top, "log")
     if http and admin and http.listen == admin.listen and not http.listen.endswith(":0"):
         where = top.get("admin") or top["http"]
-        reading.add(
-            where.key.mark, "admin.listen", "is http.listen's address too; each needs a port of its own"
-        )
+        reading.add(where.key.mark, "admin.listen", "is http.listen's address too; each needs a port of its own")
     if not (whole and http and admin and grpc and twilio and openai and store and limits and log):
         return None
     profiles = {name: profile for name, profile in agents.items() if profile is not None}
@@ -202,9 +200,7 @@ def _agents(reading: Reading, entry: Entry | None, openai: OpenAI | None) -> dic
     return agents
 
 
-def _inbound(
-    reading: Reading, entry: Entry | None, agents: Mapping[str, AgentProfile | None]
-) -> dict[str, Inbound]:
+def _inbound(reading: Reading, entry: Entry | None, agents: Mapping[str, AgentProfile | None]) -> dict[str, Inbound]:
     """What answers, by number."""
     inbound: dict[str, Inbound] = {}
     seen: set[str] = set()

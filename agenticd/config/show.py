@@ -44,9 +44,7 @@ def _plain(value: object, name: str) -> object:
         case Mapping():
             return {str(key): _plain(each, "") for key, each in value.items()}
     if dataclasses.is_dataclass(value):
-        return {
-            field.name: _plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
-        }
+        return {field.name: _plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)}
     return value
 
 
@@ -58,4 +56,4 @@ def _duration(value: object) -> str:
     for unit, length in UNITS.items():
         if value >= length and value % length == 0:
             return f"{value / length:.0f}{unit}"
-    return f"{value:g}s"
+    return f"{value:.3f}".rstrip("0").rstrip(".") + "s"

@@ -116,9 +116,7 @@ def _host_and_port(text: str, example: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise Wrong(
-            f"must be an address and a port, with brackets for IPv6 ([::1]:8080), for example {example}"
-        )
+        raise Wrong(f"must be an address and a port, with brackets for IPv6 ([::1]:8080), for example {example}")
     if not colon:
         raise Wrong(f"must be an address and a port, for example {example}")
     if re.fullmatch(r"[0-9]{1,5}", port) is None or int(port) > 65535:
@@ -151,9 +149,7 @@ def secret(text: Text) -> Secret:
     if not text.value:
         raise Wrong("is empty")
     if len(text.value) > _SECRET_LIMIT or re.fullmatch(r"[!-~]+", text.value) is None:
-        raise Wrong(
-            "has a space, a line break or another character that belongs to no key: copy it once more"
-        )
+        raise Wrong("has a space, a line break or another character that belongs to no key: copy it once more")
     return Secret(text.value)
 
 
@@ -219,10 +215,7 @@ def seconds(text: str) -> float:
     if _DURATION.fullmatch(text) is None:
         unit = "needs a unit" if re.fullmatch(r"[0-9.]+", text) else "must be a length of time"
         raise Wrong(f"{unit}: 90s, 15m, 12h, 30d, 1h30m")
-    try:
-        return sum(float(amount) * UNITS[unit] for amount, unit in _PART.findall(text))
-    except OverflowError:
-        raise Wrong("is too long a time") from None
+    return round(sum(float(amount) * UNITS[unit] for amount, unit in _PART.findall(text)), 3)
 
 
 def keep(text: Text) -> float | None:
@@ -252,10 +245,7 @@ def decimal(least: float, most: float) -> Callable[[Text], float]:
     """A number with or without a point."""
 
     def read(text: Text) -> float:
-        if (
-            re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.value) is None
-            or not least <= float(text.value) <= most
-        ):
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.value) is None or not least <= float(text.value) <= most:
             raise Wrong(f"must be a number from {least:g} to {most:g}, for example 1 or 0.5")
         return float(text.value)
 
@@ -295,9 +285,7 @@ def file_under(base: Path, home: str) -> Callable[[Text], Path]:
             raise Wrong("must be the path of a file, for example /var/lib/agenticd/agenticd.db")
         if text.value.startswith("~"):
             if not text.value.startswith("~/") or not home.startswith("/"):
-                raise Wrong(
-                    "begins with ~, which is known only as ~/ and with $HOME set; write the whole path"
-                )
+                raise Wrong("begins with ~, which is known only as ~/ and with $HOME set; write the whole path")
             return Path(home) / text.value[2:]
         return base / text.value
 

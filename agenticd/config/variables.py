@@ -64,9 +64,7 @@ class Variables:
         def value_of(use: re.Match[str]) -> str:
             name, default = use["name"], use["default"]
             if use["bad"] or "${" in (default or ""):
-                wrong.append(
-                    "${ begins a variable, ${NAME} or ${NAME:-default}; where it shall stay, write $${"
-                )
+                wrong.append("${ begins a variable, ${NAME} or ${NAME:-default}; where it shall stay, write $${")
                 return ""
             if name is None:
                 return "${"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,18 +25,15 @@ def test_a_cursor_is_the_same_after_writing_and_reading(epoch: str, revision: in
 
 @given(st.text())
 def test_any_text_is_a_cursor_or_invalid_argument(text: str) -> None:
-    try:
-        cursor = parse(text)
-    except InvalidArgument as error:
-        assert [violation.field for violation in error.violations] == ["cursor"]
-    else:
-        assert str(cursor) == text.strip()
+    with suppress(InvalidArgument):
+        assert str(parse(text)) == text.strip()
 
 
 @pytest.mark.parametrize("text", ["", "12", ":12", "a:", "a:-1", "a:1.5", "a:+1", "a:01", "a b:1", "a:b:1"])
 def test_what_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="epoch:revision, for example"):
+    with pytest.raises(InvalidArgument, match="epoch:revision, for example") as caught:
         parse(text)
+    assert caught.value.violations[0].field == "cursor"
     with pytest.raises(InvalidArgument):
         parse(f"a:{MAX_REVISION + 1}")
 

@@ -336,9 +336,7 @@ async def test_only_what_was_asked_for_comes(node: Node) -> None:
 
 
 @pytest.mark.parametrize("kinds", [(), ("call_queued",), ("call_closed",)])
-async def test_a_stream_about_calls_ends_when_the_last_of_them_is_closed(
-    node: Node, kinds: tuple[str, ...]
-) -> None:
+async def test_a_stream_about_calls_ends_when_the_last_of_them_is_closed(node: Node, kinds: tuple[str, ...]) -> None:
     one, two = Call(), Call()
     await append_all(node.log, one.queued(), two.queued())
     async with node.follow(0, calls=(one.call_id, two.call_id), kinds=kinds) as stream:
@@ -381,9 +379,7 @@ class Meddling(SqliteLog):
 
 
 @pytest.mark.parametrize("after", [None, 1])
-async def test_a_call_that_closes_while_its_stream_opens_still_ends_it(
-    tmp_path: Path, after: int | None
-) -> None:
+async def test_a_call_that_closes_while_its_stream_opens_still_ends_it(tmp_path: Path, after: int | None) -> None:
     clock = ManualClock()
     log = await Meddling.open(Config(tmp_path / "a.db"), CODEC, clock)
     assert isinstance(log, Meddling)
@@ -450,6 +446,16 @@ async def test_words_wake_a_sleeping_stream(node: Node) -> None:
             await settle(lambda: asleep(node))
             node.watch.show(said(call, word))
             assert await waiting == Live(said(call, word))
+
+
+async def test_words_that_come_while_a_frame_is_written_are_not_kept_back(node: Node) -> None:
+    call = Call()
+    async with node.follow(live=True) as stream:
+        await opened(stream)
+        await append_all(node.log, call.queued())
+        assert revisions(await anext(stream)) == [1]
+        node.watch.show(said(call, "now"))
+        assert await anext(stream) == Live(said(call, "now"))
 
 
 async def test_words_stand_between_the_events_where_they_were_spoken(node: Node) -> None:

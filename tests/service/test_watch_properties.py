@@ -1,4 +1,4 @@
-"""The validators themselves: each wrong history is found, by the property that it breaks; a right one is not."""
+"""The validators themselves: a wrong history is found, by the property that it breaks; a right one passes."""
 
 from __future__ import annotations
 

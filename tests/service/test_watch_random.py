@@ -1,7 +1,7 @@
 """Subscribers that come, go, filter, dawdle and resume while a log grows, forgets and moves out of memory.
 
-Each records what it got; afterwards every history is held against what was made durable (tests/watch_properties.py).
-The seed decides all choices of the test; how the log's threads fall in between differs from run to run.
+Each records what it got; afterwards every history is held against what was made durable, by the functions of
+tests/watch_properties.py. The seed decides what the test does; how the log's threads fall in between it does not.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ async def remind(world: World) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 async def test_whatever_happens_every_history_is_right(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     clock = ManualClock()
@@ -177,7 +177,7 @@ async def test_whatever_happens_every_history_is_right(tmp_path: Path, seed: int
         reading: list[asyncio.Task[None]] = []
         while not writing.done() and len(subscribers) < 12:
             await world.turns(150)
-            recent = [call.call_id for call in world.calls[-4:] if (await log.known({call.call_id}))]
+            recent = [call.call_id for call in world.calls[-4:] if (await log.known(frozenset({call.call_id})))]
             subscriber = Subscriber(
                 world,
                 random.Random(chance.random()),

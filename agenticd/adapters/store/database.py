@@ -92,15 +92,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
-def _migrate(
-    path: Path, connection: sqlite3.Connection, new: NewLog, migrations: Sequence[Sequence[str]]
-) -> None:
+def _migrate(path: Path, connection: sqlite3.Connection, new: NewLog, migrations: Sequence[Sequence[str]]) -> None:
     version = _version(path, connection)  # before anything is changed: the file may be somebody else's
     if version > len(migrations):
         raise SchemaTooNew(path, version, len(migrations))
     if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
         raise NotAccessible(path, "SQLite's WAL mode does not work on its file system: use a local one")
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not on its way there
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves it in the drive's memory
     connection.execute(f"PRAGMA journal_size_limit = {16 << 20}")
     for number in range(version, len(migrations)):
         with transaction(connection):
@@ -108,9 +107,7 @@ def _migrate(
                 connection.execute(statement)
             if number == 0:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(
-                    "INSERT INTO meta VALUES (1, 1, ?, ?, ?, 1)", (new.epoch, new.secret, new.created)
-                )
+                connection.execute("INSERT INTO meta VALUES (1, 1, ?, ?, ?, 1)", (new.epoch, new.secret, new.created))
             connection.execute("UPDATE meta SET schema_version = ?", (number + 1,))
 
 
@@ -159,11 +156,11 @@ def _as_ours(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = error.strerror or "cannot be opened"
+        what = f"cannot be opened: {(error.strerror or str(error)).lower()}"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             what += ": the daemon's user must be able to write the file and its directory"
         where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
-        raise NotAccessible(path, what[:1].lower() + what[1:] + where) from error
+        raise NotAccessible(path, what + where) from error
     except sqlite3.Error as error:
         raise unusable(path, error) from error
 

@@ -120,9 +120,7 @@ def live(connection: sqlite3.Connection) -> Sequence[CallRecord]:
     return [decode_record(*row) for row in rows]
 
 
-def transcript(
-    connection: sqlite3.Connection, call_id: CallId, codec: EventCodec
-) -> Sequence[TranscriptFinal]:
+def transcript(connection: sqlite3.Connection, call_id: CallId, codec: EventCodec) -> Sequence[TranscriptFinal]:
     """The call's utterances by their position in the conversation."""
     rows = connection.execute(
         "SELECT data FROM events WHERE call_id = ? AND kind = ? ORDER BY revision",
@@ -132,9 +130,7 @@ def transcript(
     return sorted((p for p in payloads if isinstance(p, TranscriptFinal)), key=lambda p: p.position)
 
 
-def request(
-    connection: sqlite3.Connection, identity: str, request_id: str, now: float
-) -> KnownRequest | None:
+def request(connection: sqlite3.Connection, identity: str, request_id: str, now: float) -> KnownRequest | None:
     """What a request id stands for, if it is not too old."""
     row = connection.execute(
         """SELECT fingerprint, call_id, revision FROM requests

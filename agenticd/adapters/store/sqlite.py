@@ -56,9 +56,7 @@ class SqliteLog:
     The clock's wall and monotonic, and the codec, are also used in the two threads.
     """
 
-    def __init__(
-        self, database: Database, warm: Page, config: Config, codec: EventCodec, clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, warm: Page, config: Config, codec: EventCodec, clock: Clock) -> None:
         self.failed = asyncio.Event()
         """Set when the log went down and the daemon should end. What happened is `failure`."""
         self.failure = ""
@@ -103,8 +101,11 @@ class SqliteLog:
             self._closing = True
             self._writer.put(Stop())
         await asyncio.shield(self._ended)
+        await asyncio.to_thread(self._let_go)
+
+    def _let_go(self) -> None:
         self._writer.join()
-        await asyncio.to_thread(self._reader.shutdown)
+        self._reader.shutdown()
         self._database.close()
 
     @property

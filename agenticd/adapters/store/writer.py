@@ -143,9 +143,7 @@ class Writer:
         except sqlite3.Error as error:
             failure = f"{error} ({getattr(error, 'sqlite_errorname', 'no SQLite code')})"
         finally:
-            lost = [append.on_durable for append in self._batch] + [
-                order.on_durable for order in self._orders
-            ]
+            lost = [append.on_durable for append in self._batch] + [order.on_durable for order in self._orders]
             self._call(self._on_end, failure, lost)
 
     def _work(self) -> None:

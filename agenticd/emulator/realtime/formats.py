@@ -40,9 +40,7 @@ class AudioFormat:
             audio = None
         if audio is None or len(audio) % self.sample_bytes:
             expected = f"Expected base64-encoded audio bytes ({self.description})"
-            raise ClientError(
-                "invalid_value", f"Invalid '{path}'. {expected} but got an invalid value.", path
-            )
+            raise ClientError("invalid_value", f"Invalid '{path}'. {expected} but got an invalid value.", path)
         if len(audio) > _MOST_BYTES:
             raise ClientError("invalid_value", f"Invalid '{path}': more than 15 MiB of audio.", path)
         return audio

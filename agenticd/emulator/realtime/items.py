@@ -69,9 +69,7 @@ class Item:
             case "function_call_output":
                 return self.output
             case "message":
-                parts = (
-                    p.text or p.heard or (p.transcript if not p.truncated else "") or "" for p in self.content
-                )
+                parts = (p.text or p.heard or (p.transcript if not p.truncated else "") or "" for p in self.content)
                 return " ".join(text for text in parts if text)
 
     def to_json(self, *, with_audio: bool = False) -> JsonObject:
@@ -142,17 +140,14 @@ INPUT = schema.listing(schema.tagged("type", {**_ITEM_KINDS, "item_reference": _
 """What `response.create` takes as `input`."""
 
 
-def item_from_json(
-    checked: JsonObject, new_id: str, new_call_id: str, audio_format: AudioFormat, path: str
-) -> Item:
+def item_from_json(checked: JsonObject, new_id: str, new_call_id: str, audio_format: AudioFormat, path: str) -> Item:
     """A new item from a client's checked one. Bad audio is a ClientError."""
     item = Item(id=cast("str", checked.get("id", new_id)), kind=cast("Kind", checked["type"]))
     if item.kind == "message":
         item.role = cast("Role", checked["role"])
         parts = cast("list[JsonObject]", checked["content"])
         item.content = [
-            _part_from_json(part, audio_format, f"{path}.content[{index}]")
-            for index, part in enumerate(parts)
+            _part_from_json(part, audio_format, f"{path}.content[{index}]") for index, part in enumerate(parts)
         ]
     else:
         item.name = cast("str", checked.get("name", ""))
@@ -227,12 +222,7 @@ class Conversation:
         """Cuts the audio of what the model said, and forgets its transcript: nobody knows how far it went."""
         item = self.find(item_id, "truncate")
         part = item.content[0] if item.content else None
-        if (
-            item.role != "assistant"
-            or part is None
-            or part.audio_format is None
-            or not (part.audio or part.truncated)
-        ):
+        if item.role != "assistant" or part is None or part.audio_format is None or not (part.audio or part.truncated):
             raise ClientError("invalid_value", "Only model output audio messages can be truncated", "item_id")
         if content_index != 0:
             message = f"Content index {content_index} is not the audio of the item; set it to 0."

@@ -88,9 +88,7 @@ class Listener:
                 if detector.settings.interrupt_response:
                     self._host.interrupt()
             case SpeechStopped(end_ms):
-                assert (
-                    self._turn is not None
-                )  # a detector stops only what it started, and both are forgotten at once
+                assert self._turn is not None  # a detector stops only what it started, and both are forgotten at once
                 item_id, start_ms = self._turn
                 self._turn = None
                 self._host.emit("input_audio_buffer.speech_stopped", audio_end_ms=end_ms, item_id=item_id)
@@ -135,8 +133,6 @@ class Listener:
             return
         self._quiet_since_ms = None
         item_id = self._host.new_id("item")
-        self._host.emit(
-            "input_audio_buffer.timeout_triggered", audio_start_ms=since, audio_end_ms=now, item_id=item_id
-        )
+        self._host.emit("input_audio_buffer.timeout_triggered", audio_start_ms=since, audio_end_ms=now, item_id=item_id)
         self._commit(item_id, since, now)
         self._host.respond_by_itself(idle=True)

@@ -52,9 +52,7 @@ class Plan:
     idle: bool = False
 
     @classmethod
-    def of(
-        cls, settings: Settings, params: JsonObject, items: Sequence[Item] | None, *, idle: bool = False
-    ) -> Plan:
+    def of(cls, settings: Settings, params: JsonObject, items: Sequence[Item] | None, *, idle: bool = False) -> Plan:
         """From a session's settings and the checked parameters of a `response.create`."""
         session = {**settings.to_json(), **{name: value for name, value in params.items() if name != "audio"}}
         audio = cast("dict[str, JsonObject]", params.get("audio", {})).get("output", {})
@@ -284,15 +282,11 @@ class Response:
     def _end_content(self, part: Part) -> None:
         if part.type == "output_text":
             self._emit("response.output_text.done", content_index=0, text=self._words)
-            self._emit(
-                "response.content_part.done", content_index=0, part={"type": "text", "text": self._words}
-            )
+            self._emit("response.content_part.done", content_index=0, part={"type": "text", "text": self._words})
             return
         self._emit("response.output_audio.done", content_index=0)
         self._emit("response.output_audio_transcript.done", content_index=0, transcript=self._words)
-        self._emit(
-            "response.content_part.done", content_index=0, part={"type": "audio", "transcript": self._words}
-        )
+        self._emit("response.content_part.done", content_index=0, part={"type": "audio", "transcript": self._words})
 
     def _emit(self, kind: str, **fields: JsonValue) -> None:
         """An event of this response's open item."""

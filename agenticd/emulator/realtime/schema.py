@@ -17,9 +17,7 @@ Check: TypeAlias = Callable[[JsonValue, str], JsonValue]
 class ClientError(Exception):
     """What becomes an `error` event. `code` may be None, as it sometimes is in the original."""
 
-    def __init__(
-        self, code: str | None, message: str, param: str | None = None, *, kind: str | None = None
-    ) -> None:
+    def __init__(self, code: str | None, message: str, param: str | None = None, *, kind: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.param = code, message, param
         self.kind = kind or "invalid_request_error"
@@ -96,9 +94,7 @@ def text(most: int | None = None, pattern: str | None = None) -> Check:
             message = f"Invalid '{path}': string too long. Expected a string with {lengths}"
             raise ClientError("string_above_max_length", message, path)
         if pattern is not None and not re.fullmatch(pattern, value):
-            message = (
-                f"Invalid '{path}': string does not match pattern. Expected one that matches '{pattern}'."
-            )
+            message = f"Invalid '{path}': string does not match pattern. Expected one that matches '{pattern}'."
             raise ClientError("invalid_value", message, path)
         return value
 
@@ -113,14 +109,10 @@ def number(least: float, most: float, *, whole: bool = False) -> Check:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise wrong_type(path, expected, value)
         if value < least:
-            message = (
-                f"Invalid '{path}': {kind} below minimum value. Expected a value >= {least}, but got {value}."
-            )
+            message = f"Invalid '{path}': {kind} below minimum value. Expected a value >= {least}, but got {value}."
             raise ClientError(f"{kind}_below_min_value", message, path)
         if value > most:
-            message = (
-                f"Invalid '{path}': {kind} above maximum value. Expected a value <= {most}, but got {value}."
-            )
+            message = f"Invalid '{path}': {kind} above maximum value. Expected a value <= {most}, but got {value}."
             raise ClientError(f"{kind}_above_max_value", message, path)
         return value
 

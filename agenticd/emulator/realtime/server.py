@@ -95,9 +95,7 @@ class RealtimeServer:
             message = "Missing bearer authentication in header"
             return _refusal(socket, http.HTTPStatus.UNAUTHORIZED, None, message)
         if not hmac.compare_digest(key.strip().encode(), self.config.api_key.encode()):
-            return _refusal(
-                socket, http.HTTPStatus.UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided."
-            )
+            return _refusal(socket, http.HTTPStatus.UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.")
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:

@@ -146,7 +146,7 @@ class Session:
                 try:
                     await self._read()
                 finally:
-                    for task in []:
+                    for task in list(self._tasks):
                         task.cancel()
         finally:
             self.closed = True
@@ -249,9 +249,7 @@ class Session:
         self._listener.clear()
 
     def _clear_output(self, event: JsonObject) -> None:
-        message = (
-            "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket the client holds the audio."
-        )
+        message = "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket the client holds the audio."
         raise ClientError("invalid_value", message, "type")
 
     @property
@@ -312,9 +310,7 @@ class Session:
         self.emit("conversation.item.done", previous_item_id=before, item=item.to_json())
 
     def _new_item(self, checked: JsonObject, path: str) -> Item:
-        item = item_from_json(
-            checked, self.new_id("item"), self.new_id("call"), self.settings.input_format, path
-        )
+        item = item_from_json(checked, self.new_id("item"), self.new_id("call"), self.settings.input_format, path)
         for part in item.content:
             if part.audio_format is not None:
                 audio = ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio)))

@@ -63,9 +63,7 @@ def _voice(value: JsonValue, path: str) -> JsonValue:
 
 
 def _alaw(value: JsonValue, path: str) -> JsonValue:
-    raise ClientError(
-        "invalid_value", "The emulator does not speak audio/pcma; use audio/pcmu.", f"{path}.type"
-    )
+    raise ClientError("invalid_value", "The emulator does not speak audio/pcma; use audio/pcmu.", f"{path}.type")
 
 
 def _rate(value: JsonValue, path: str) -> JsonValue:
@@ -172,16 +170,12 @@ _TRANSCRIPTION = schema.record(
         "delay": schema.choice("minimal", "low", "medium", "high", "xhigh"),
     },
 )
-_NOISE_REDUCTION = schema.record(
-    {"type": schema.choice("near_field", "far_field")}, {"strength": schema.number(0, 1)}
-)
+_NOISE_REDUCTION = schema.record({"type": schema.choice("near_field", "far_field")}, {"strength": schema.number(0, 1)})
 _TRUNCATION = schema.record(
     {"type": schema.choice("retention_ratio"), "retention_ratio": schema.number(0, 1)},
     {"token_limits": schema.record({}, {"post_instructions": schema.number(0, 128_000, whole=True)})},
 )
-_TRACING = schema.record(
-    {}, {"workflow_name": schema.text(), "group_id": schema.text(), "metadata": schema.mapping}
-)
+_TRACING = schema.record({}, {"workflow_name": schema.text(), "group_id": schema.text(), "metadata": schema.mapping})
 _REASONING = schema.record({}, {"effort": schema.choice("minimal", "low", "medium", "high", "xhigh")})
 _SHARED: Mapping[str, Check] = {  # by sessions and responses
     "instructions": schema.text(),
@@ -211,9 +205,7 @@ SESSION_UPDATE = schema.record(
                         "turn_detection": schema.nullable(_turn_detection),
                     },
                 ),
-                "output": schema.record(
-                    {}, {"format": _FORMAT, "voice": _voice, "speed": schema.number(0.25, 1.5)}
-                ),
+                "output": schema.record({}, {"format": _FORMAT, "voice": _voice, "speed": schema.number(0.25, 1.5)}),
             },
         ),
         "truncation": _unless_auto(_TRUNCATION, "auto", "disabled"),
@@ -226,9 +218,7 @@ SESSION_UPDATE = schema.record(
 def _metadata(value: JsonValue, path: str) -> JsonValue:
     checked = cast("JsonObject", schema.mapping(value, path))
     if len(checked) > 16:
-        raise ClientError(
-            "invalid_value", f"Invalid '{path}': too many properties. Expected at most 16.", path
-        )
+        raise ClientError("invalid_value", f"Invalid '{path}': too many properties. Expected at most 16.", path)
     for name, entry in checked.items():
         schema.text(64)(name, f"{path}.{name}")
         schema.text(512)(entry, f"{path}.{name}")
@@ -292,10 +282,7 @@ class Settings:
         if change.get("model", self.model) != self.model:
             message = f"The model of a session cannot be changed; it is '{self.model}'."
             raise ClientError("invalid_value", message, "session.model")
-        if (
-            self._data["tracing"] is not None
-            and change.get("tracing", self._data["tracing"]) != self._data["tracing"]
-        ):
+        if self._data["tracing"] is not None and change.get("tracing", self._data["tracing"]) != self._data["tracing"]:
             raise ClientError("invalid_value", "Tracing cannot be modified once it is on.", "session.tracing")
         audio = cast("dict[str, JsonObject]", change.get("audio", {}))
         output = audio.get("output", {})

@@ -33,9 +33,7 @@ def load_clips() -> tuple[Clip, ...]:
     folder = resources.files(__package__) / "clips"
     entries: list[dict[str, str]] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return tuple(
-        Clip(
-            SPEAKERS[entry["speaker"]], entry["text"], (folder / entry["file"]).read_bytes(), entry["sha256"]
-        )
+        Clip(SPEAKERS[entry["speaker"]], entry["text"], (folder / entry["file"]).read_bytes(), entry["sha256"])
         for entry in entries
     )
 

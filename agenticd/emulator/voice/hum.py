@@ -97,9 +97,7 @@ def _period(first: float, second: float, pitch: float) -> npt.NDArray[np.float64
     third, wide = _THIRD_FORMANT
     gains = sum(
         weight / (1 + ((hertz - centre) / width) ** 2)
-        for weight, centre, width in zip(
-            (1.0, 0.6, 0.2), (first, second, third), (*_BANDWIDTHS, wide), strict=True
-        )
+        for weight, centre, width in zip((1.0, 0.6, 0.2), (first, second, third), (*_BANDWIDTHS, wide), strict=True)
     )
     phases = np.pi * harmonics**2 / len(harmonics)  # a chirp's phases: no spike, as in a real voice
     angle = 2 * np.pi * np.outer(np.arange(_TABLE) / _TABLE, harmonics) + phases

@@ -136,8 +136,7 @@ class _Bank:
         correlations = np.fft.irfft(product, size)
         energy = np.concatenate([[0.0], np.cumsum((audio**2).sum(axis=0))])
         matches = [
-            self._place(template, row, energy)
-            for template, row in zip(self.templates, correlations, strict=True)
+            self._place(template, row, energy) for template, row in zip(self.templates, correlations, strict=True)
         ]
         similar = [match for match in matches if match.correlation >= THRESHOLD]
         similar.sort(key=lambda match: match.explained, reverse=True)
@@ -202,7 +201,5 @@ class Recogniser:
         return " ".join(match.template.text for match in sorted(found, key=lambda match: match.start))
 
     def _best(self, features: Features) -> _Match | None:
-        matches = [
-            match for bank in (_clip_bank(), self._learnt_bank) if (match := bank.best(features)) is not None
-        ]
+        matches = [match for bank in (_clip_bank(), self._learnt_bank) if (match := bank.best(features)) is not None]
         return max(matches, key=lambda match: match.explained, default=None)

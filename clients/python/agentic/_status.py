@@ -64,8 +64,7 @@ def _build() -> Mapping[str, type[Any]]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"agentic.status.{name}"))
-        for name in _SHAPES
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"agentic.status.{name}")) for name in _SHAPES
     }
 
 

@@ -83,7 +83,7 @@ class Client:
 
     def __init__(self, target: Target, timeout: float = TIMEOUT) -> None:
         self.target = target
-        self._timeout = timeout
+        self.timeout = timeout
         self._metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
         self._channel = aio.insecure_channel(target.address, options=OPTIONS)
         self._calls = CallServiceStub(self._channel)
@@ -170,9 +170,7 @@ class Client:
         direction: call_pb2.Direction.ValueType = call_pb2.DIRECTION_UNSPECIFIED,
     ) -> pb.ListCallsResponse:
         """A page of calls, newest first."""
-        request = pb.ListCallsRequest(
-            page_size=page_size, page_token=page_token, states=states, direction=direction
-        )
+        request = pb.ListCallsRequest(page_size=page_size, page_token=page_token, states=states, direction=direction)
         return await self._ask(self._calls.ListCalls, request)
 
     async def all_calls(
@@ -255,7 +253,7 @@ class Client:
 
     async def _ask(self, method: Method[Q, A], request: Q) -> A:
         try:
-            return await method(request, timeout=self._timeout, metadata=self._metadata)
+            return await method(request, timeout=self.timeout, metadata=self._metadata)
         except aio.AioRpcError as error:
             raise from_rpc(error) from error
 

@@ -23,7 +23,5 @@ class Cursor:
         """The cursor that the text is. Raises ValueError."""
         match = _FORM.fullmatch(text.strip())
         if match is None:
-            raise ValueError(
-                f"a cursor is epoch:revision, for example 5f0c2a19d3b84e67:1042; not {text.strip()!r}"
-            )
+            raise ValueError(f"a cursor is epoch:revision, for example 5f0c2a19d3b84e67:1042; not {text.strip()!r}")
         return cls(match[1], int(match[2]))

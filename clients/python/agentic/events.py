@@ -113,9 +113,7 @@ class EventStream(Generic[T]):
 
     def _opened(self, opened: pb.StreamOpened) -> None:
         if self._cursor is None:
-            asked = (
-                self._request.after_revision if self._request.HasField("after_revision") else opened.revision
-            )
+            asked = self._request.after_revision if self._request.HasField("after_revision") else opened.revision
             self._cursor = Cursor(opened.epoch, asked)
         elif self._on_resume is not None:
             self._on_resume(self._cursor)

@@ -44,9 +44,7 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
     if given.startswith(("unix:", "/")):
         path = given.removeprefix("unix:")
         if not path.startswith("/"):
-            raise ValueError(
-                f"the path of a Unix socket must be absolute: unix:/run/agenticd/{SOCKET}, not {given}"
-            )
+            raise ValueError(f"the path of a Unix socket must be absolute: unix:/run/agenticd/{SOCKET}, not {given}")
         return Target("unix:/" + path.lstrip("/"))
     if not _is_loopback(given):
         raise ValueError(f"{given} is neither unix:/path nor a port on loopback such as 127.0.0.1:50051")

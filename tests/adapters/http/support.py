@@ -122,9 +122,7 @@ class Board:
     def arrived(self, form: Mapping[str, str]) -> str:
         return self._ask("arrived", CALL, form)
 
-    def attach(
-        self, call_id: CallId, start: StreamStarted, link: MediaLink
-    ) -> Callable[[Input], None] | None:
+    def attach(self, call_id: CallId, start: StreamStarted, link: MediaLink) -> Callable[[Input], None] | None:
         self.starts.append((call_id, start))
         self.links.append(link)
         if self.error is not None:
@@ -229,10 +227,7 @@ class Client:
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Read one answer."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head[1:] if line)
-        }
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await self.reader.readexactly(int(headers.get("content-length", 0)))
         return int(head[0].split()[1]), headers, body
 

@@ -16,9 +16,7 @@ def test_a_message_comes_out_whole_however_it_is_cut(message: bytes, cuts: list[
     pieces = [message[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     last = len(pieces) - 1
     results = [
-        fragments.next(piece, fin=index == last)
-        if index
-        else fragments.first(piece, text=True, fin=index == last)
+        fragments.next(piece, fin=index == last) if index else fragments.first(piece, text=True, fin=index == last)
         for index, piece in enumerate(pieces)
     ]
     assert results == [None] * last + [message]

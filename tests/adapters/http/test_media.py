@@ -223,8 +223,9 @@ def test_a_call_may_close_its_link_while_it_is_being_attached(loop: str):
         home.board.on_attach = lambda link: link.close(1001)
         client = await home.media()
         assert await client.closed_with() == 1001
-        client.abort()
-        await home.board.until(lambda: home.board.kinds() == ["MediaStarted", "MediaClosed"])
+        home.clock.advance(2.1)
+        assert home.board.kinds() == ["MediaStarted", "MediaClosed"]
+        await client.lost()
 
     in_house(loop, check)
 
@@ -383,6 +384,33 @@ def test_three_seconds_without_a_frame_are_a_loss(loop: str):
 
 
 @both_loops
+def test_a_stream_that_never_says_anything_is_a_loss_after_three_seconds_too(loop: str):
+    async def check(home: House) -> None:
+        await home.media()
+        home.clock.advance(3.1)
+        assert home.board.inputs[1:] == [MediaClosed(STREAM, False, "no frame for 3 s")]
+
+    in_house(loop, check)
+
+
+@both_loops
+def test_a_carrier_that_closes_and_reads_no_more_is_cut_off(loop: str):
+    async def check(home: House) -> None:
+        client = await home.media()
+        client.deaf()
+        while home.socket.writable:
+            home.socket.play("A" * 60_000)
+        client.writer.write(frame((1000).to_bytes(2, "big"), opcode=CLOSE))
+        await home.board.until(lambda: "MediaClosed" in home.board.kinds())
+        assert home.server.media_sockets == 1  # it is still being sent what was said
+        home.clock.advance(2.1)
+        await eventually(lambda: home.server.media_sockets == 0)
+        assert home.board.kinds() == ["MediaStarted", "MediaClosed"]
+
+    in_house(loop, check)
+
+
+@both_loops
 def test_a_carrier_that_does_not_close_is_cut_off(loop: str):
     async def check(home: House) -> None:
         client = await home.media()
@@ -512,9 +540,7 @@ def test_a_defect_of_ours_ends_this_socket_and_is_in_the_log(loop: str):
             assert await client.closed_with() == 1011
             await client.close()
             await home.board.until(lambda: "MediaClosed" in home.board.kinds())
-        assert [(line["log_level"], line["event"]) for line in logs] == [
-            ("error", "a media socket's handler failed")
-        ]
+        assert [(line["log_level"], line["event"]) for line in logs] == [("error", "a media socket's handler failed")]
         other.say(mark("m"))
         await home.board.until(lambda: home.board.inputs[-1] == MarkEchoed(STREAM, "m"))
 

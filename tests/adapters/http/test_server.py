@@ -88,9 +88,7 @@ def test_a_port_that_is_taken_is_named(loop: str):
     run(loop, main())
 
 
-@pytest.mark.parametrize(
-    "listen", ["", "8080", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "::1:80", "a:\u0665"]
-)
+@pytest.mark.parametrize("listen", ["", "8080", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "::1:80", "a:\u0665"])
 def test_an_address_that_is_none_says_what_would_be_right(listen: str):
     with pytest.raises(InvalidArgument, match=r'http\.listen: must be .*"127\.0\.0\.1:8080"'):
         server(listen)
@@ -169,9 +167,7 @@ def test_after_stop_nothing_is_admitted(loop: str):
         await late.post(f"/twilio/status/{CALL}", {})
         stopping = asyncio.ensure_future(home.server.stop())
         await asyncio.sleep(0)
-        late.writer.write(
-            request_bytes(f"GET /twilio/media/{CALL}", upgrade_headers(f"/twilio/media/{CALL}"))
-        )
+        late.writer.write(request_bytes(f"GET /twilio/media/{CALL}", upgrade_headers(f"/twilio/media/{CALL}")))
         assert b" 503 " in await late.reader.readuntil(b"\r\n\r\n")
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", home.clients[0].writer.get_extra_info("peername")[1])

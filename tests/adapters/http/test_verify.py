@@ -22,9 +22,7 @@ def test_what_twilios_own_library_signs_is_accepted():
     path = "/twilio/status/X?q=%20"
     assert checks.webhook(path, pairs, SIGNER.compute_signature(PUBLIC + path, form))
     assert checks.upgrade("/m", SIGNER.compute_signature("wss://voice.example.com/m", {}))
-    assert not checks.webhook(
-        path, pairs[1:-1], SIGNER.compute_signature("https://other.example" + path, form)
-    )
+    assert not checks.webhook(path, pairs[1:-1], SIGNER.compute_signature("https://other.example" + path, form))
     assert checks.refused == {"wrong_signature": 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from urllib.parse import urlencode
 
@@ -18,8 +19,10 @@ from tests.adapters.http.support import (
     SIGNER,
     House,
     eventually,
+    house,
     in_house,
     request_bytes,
+    run,
 )
 
 FORM = {"CallSid": "CA1", "From": "+15550001111", "To": "+15552223333", "CallStatus": "in-progress"}
@@ -215,9 +218,7 @@ def test_nothing_else_is_there(path: str):
 # --- Calls that are not there
 
 
-@pytest.mark.parametrize(
-    "path", [f"/twilio/voice/{OTHER_CALL}", f"/twilio/resume/{OTHER_CALL}", "/twilio/voice/x"]
-)
+@pytest.mark.parametrize("path", [f"/twilio/voice/{OTHER_CALL}", f"/twilio/resume/{OTHER_CALL}", "/twilio/voice/x"])
 def test_a_question_about_no_call_of_ours_hangs_up(path: str):
     async def check(home: House) -> None:
         client = await home.connect()
@@ -357,13 +358,16 @@ def test_a_head_that_is_none_gets_400_and_no_traceback(head: bytes, caplog: pyte
     assert caplog.records == []
 
 
-def test_a_defect_of_ours_is_answered_with_500_and_logged(caplog: pytest.LogCaptureFixture):
-    async def check(home: House) -> None:
-        home.board.error = ZeroDivisionError("secret")
-        client = await home.connect()
-        status, _, body = await client.post(ALL["voice"], FORM)
-        assert status == 500
-        assert b"secret" not in body
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_defect_of_ours_is_answered_with_500_and_logged(caplog: pytest.LogCaptureFixture, debug: bool):
+    async def main() -> None:
+        asyncio.get_running_loop().set_debug(debug)
+        async with house() as home:
+            home.board.error = ZeroDivisionError("secret")
+            client = await home.connect()
+            status, _, body = await client.post(ALL["voice"], FORM)
+            assert status == 500
+            assert b"secret" not in body
 
-    on_asyncio(check)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    run("asyncio", main())
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["agenticd.http"]

@@ -1,6 +1,6 @@
 """A daemon's worth of appending, to be killed: prints every acknowledged revision and request, at once.
 
-    python -m tests.adapters.store.appender FILE
+python -m tests.adapters.store.appender FILE
 """
 
 from __future__ import annotations

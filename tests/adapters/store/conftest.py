@@ -37,9 +37,7 @@ class SqlitePlace:
         self.path = folder / "state" / "agenticd.db"
         self.opened: list[SqliteLog] = []
 
-    async def open(
-        self, *, keep: float | None = None, window: int = 1000, waiting: int = 10_000
-    ) -> SqliteLog:
+    async def open(self, *, keep: float | None = None, window: int = 1000, waiting: int = 10_000) -> SqliteLog:
         config = Config(self.path, keep, waiting, window_events=window, warm_events=window // 2)
         log = await SqliteLog.open(config, JsonCodec(), self.clock)
         self.opened.append(log)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agenticd.core.errors import Compacted, StoreDown
-from agenticd.core.events import CallState, Direction, Speaker, TranscriptFinal
+from agenticd.core.events import CallRecord, CallState, Direction, Speaker, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged, Page, Select
 from agenticd.service.ports import CallQuery, Entry, KnownRequest, RequestKey
@@ -132,6 +132,17 @@ async def test_a_closed_log_refuses_and_says_so(place: Place) -> None:
         await store.prune(0.0)
 
 
+async def test_what_comes_while_the_log_closes_is_refused_whole(place: Place) -> None:
+    store = await place.open()
+    call = Call()
+    before = [append(store, call.queued()), append(store, call.digit())]
+    closing = asyncio.ensure_future(store.close())
+    await asyncio.sleep(0)
+    after = [append(store, call.digit()) for _ in range(3)]
+    await closing
+    assert [await answer for answer in (*before, *after)] == [1, 2, None, None, None]
+
+
 async def test_questions_that_wait_while_the_log_closes_are_answered(place: Place) -> None:
     store = await place.open()
     call = Call()
@@ -236,6 +247,17 @@ async def test_which_calls_exist_are_closed_and_are_live(store: Store) -> None:
     assert await store.live() == [old.record, young.record]
 
 
+async def test_a_change_of_the_row_alone_does_not_open_a_closed_call(place: Place) -> None:
+    store = await place.open(keep=DAY)
+    old, call = Call(NOW), Call(NOW)
+    await append_all(store, old.queued(), old.closed(), call.queued(), call.closed(time=NOW + 2 * DAY))
+    await append_all(store, call.amended(attempt=2))
+    assert await store.closed(frozenset({call.call_id})) == {call.call_id: 4}
+    assert await store.live() == []
+    assert await store.prune(NOW + 2 * DAY) == 3
+    assert await store.known(frozenset({old.call_id, call.call_id})) == {call.call_id}
+
+
 async def test_many_calls_can_be_asked_about_at_once(store: Store) -> None:
     call = Call()
     await append_all(store, call.queued(), call.closed())
@@ -254,7 +276,7 @@ async def test_calls_are_listed_newest_first_and_page_by_page(store: Store) -> N
         (call.record for call in calls), key=lambda record: (record.create_time, record.call_id), reverse=True
     )
     assert (await store.calls(CallQuery(100))) == (newest, 25)
-    listed = []
+    listed: list[CallRecord] = []
     query = CallQuery(3)
     while page := (await store.calls(query))[0]:
         assert len(page) <= 3
@@ -298,9 +320,7 @@ async def test_a_request_id_is_remembered_with_its_call(place: Place) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_a_request_id_that_is_taken_keeps_nothing_of_the_second_entry(
-    store: Store, together: bool
-) -> None:
+async def test_a_request_id_that_is_taken_keeps_nothing_of_the_second_entry(store: Store, together: bool) -> None:
     first, second = Call(), Call()
     key = RequestKey("me", "r-1", b"a")
     answers = [append(store, first.queued(request=key))]
@@ -394,9 +414,7 @@ async def test_the_log_goes_on_while_much_is_forgotten(place: Place) -> None:
     while not pruning.done():
         await append_all(store, going.digit())
     assert await pruning == 1201
-    assert [event.revision for event in await read_all(store, 1200, Select())] == [
-        *range(1201, store.window.head + 1)
-    ]
+    assert [event.revision for event in await read_all(store, 1200, Select())] == [*range(1201, store.window.head + 1)]
 
 
 async def test_the_log_forgets_by_itself(place: Place) -> None:

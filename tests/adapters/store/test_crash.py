@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agenticd.core.ids import CallId
-from agenticd.core.log import Select
+from agenticd.core.log import Logged, Select
 from tests.adapters.store.conftest import SqlitePlace
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +35,7 @@ async def test_all_that_was_acknowledged_survives_kill_9(sqlite: SqlitePlace, ki
 
     log = await sqlite.open(window=100)
     assert log.window.head >= len(acknowledged)
-    found = []
+    found: list[Logged] = []
     after = 0
     while after < log.window.head:
         page = await log.read(after, Select(), 256)
@@ -47,11 +47,11 @@ async def test_all_that_was_acknowledged_survives_kill_9(sqlite: SqlitePlace, ki
         sequences[event.call_id] = sequences.get(event.call_id, 0) + 1
     for revision, call_id, _ in acknowledged:
         assert found[int(revision) - 1].call_id == call_id.decode()
-    for call_id, sequence in sequences.items():  # rows, requests and events changed together
-        record, _ = await log.call(call_id)
+    for key, sequence in sequences.items():  # rows, requests and events changed together
+        record, _ = await log.call(key)
         assert record is not None
         assert record.last_sequence == sequence
         assert record.closed == (sequence == 4)
-        known = await log.request("me", call_id)
+        known = await log.request("me", key)
         assert known is not None
-        assert known.call_id == call_id
+        assert known.call_id == key

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from agenticd.adapters.store.schema import MIGRATIONS
 from agenticd.core.errors import StoreDown
 from agenticd.core.events import Event
 from agenticd.core.log import Select
+from agenticd.service.ports import RequestKey
 from tests.adapters.store.conftest import DAY, SqlitePlace
 from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
 
@@ -119,9 +121,7 @@ async def test_an_empty_file_becomes_a_log(sqlite: SqlitePlace) -> None:
 
 
 @pytest.mark.parametrize("how", ["a file in the way", "a folder in its place", "a name too long"])
-async def test_a_place_that_cannot_be_written_is_refused(
-    sqlite: SqlitePlace, tmp_path: Path, how: str
-) -> None:
+async def test_a_place_that_cannot_be_written_is_refused(sqlite: SqlitePlace, tmp_path: Path, how: str) -> None:
     match how:
         case "a file in the way":
             sqlite.path.parent.write_text("")
@@ -169,7 +169,7 @@ async def test_another_program_that_holds_the_file_delays_but_loses_nothing(sqli
     with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answers = [append(log, call.digit())]
-        while log._writer.waiting:  # until the writer stands before the lock
+        while log._writer.waiting:  # noqa: ASYNC110 - until the writer stands before the lock
             await asyncio.sleep(0)
         answers += [append(log, call.digit()) for _ in range(4)]
         assert not log.full
@@ -241,15 +241,20 @@ def test_events_cannot_be_kept_for_less_than_a_day(tmp_path: Path) -> None:
 async def test_one_piece_of_forgetting_is_small(sqlite: SqlitePlace) -> None:
     log = await sqlite.open(keep=DAY)
     calls = [Call() for _ in range(PIECE)]
-    await append_all(log, *(entry for call in calls for entry in (call.queued(), call.closed())))
+    entries = [entry for call in calls for entry in (call.queued(), call.closed())]
+    request = RequestKey("me", "r", b"")
+    await append_all(log, replace(entries[0], request=request), *entries[1:])
     await log.close()
     database = open_database(sqlite.path, NEW)
     late = Call().record.create_time + 9 * DAY
     pieces = [prune_piece(database.writer, first, late, DAY) for first in (1, 1 + PIECE, 1 + 2 * PIECE)]
-    left = database.writer.execute("SELECT count(*) FROM calls").fetchone()[0]
+    left = {
+        table: database.writer.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in ("events", "calls", "briefs", "requests")
+    }
     database.close()
     assert pieces == [(1 + PIECE, True), (1 + 2 * PIECE, True), (1 + 2 * PIECE, False)]
-    assert left == 0
+    assert left == {"events": 0, "calls": 0, "briefs": 0, "requests": 0}
 
 
 # --- when it fails ---

@@ -50,9 +50,7 @@ def _extras(value: object, path: str) -> list[str]:
         return []
     known = KNOWN_EXTRAS.get(path, set())
     found = [f"{path}.{name}" for name in value.model_extra or {} if name not in known]
-    return found + [
-        extra for name in type(value).model_fields for extra in _extras(getattr(value, name), name)
-    ]
+    return found + [extra for name in type(value).model_fields for extra in _extras(getattr(value, name), name)]
 
 
 def validate(event: Event, models: dict[str, type[BaseModel]]) -> None:
@@ -138,9 +136,7 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    config: RealtimeConfig = INSTANT, brain: Brain | None = None
-) -> AsyncIterator[RealtimeServer]:
+async def serving(config: RealtimeConfig = INSTANT, brain: Brain | None = None) -> AsyncIterator[RealtimeServer]:
     """A running server."""
     async with RealtimeServer(config, brain) as server:
         yield server

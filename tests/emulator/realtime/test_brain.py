@@ -47,9 +47,7 @@ DIALOGUE = Dialogue(
         ([("caller", "open"), ("agent", "At fi")], "At five."),
     ],
 )
-async def test_the_first_rule_that_fits_the_last_line_answers(
-    lines: list[tuple[str, str]], reply: object
-) -> None:
+async def test_the_first_rule_that_fits_the_last_line_answers(lines: list[tuple[str, str]], reply: object) -> None:
     assert await DIALOGUE.reply(situation(*lines)) == reply
 
 
@@ -85,9 +83,7 @@ def test_all_that_the_demos_agent_can_say_has_a_clip() -> None:
 async def test_every_clip_of_a_caller_that_is_a_question_has_an_answer() -> None:
     for clip in load_clips():
         if clip.speaker == "caller" and "?" in clip.text and "repeat" not in clip.text:
-            assert await DEMO_DIALOGUE.reply(situation(("caller", clip.text))) != DEMO_DIALOGUE.fallback, (
-                clip.text
-            )
+            assert await DEMO_DIALOGUE.reply(situation(("caller", clip.text))) != DEMO_DIALOGUE.fallback, clip.text
 
 
 @pytest.mark.parametrize(

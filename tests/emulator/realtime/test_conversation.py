@@ -59,9 +59,7 @@ async def test_an_item_is_added_and_done_after_the_one_before_it() -> None:
 async def test_an_item_can_be_put_anywhere() -> None:
     async with talking() as (server, client):
         for item_id, after in (("b", None), ("a", "root"), ("d", "b"), ("c", "b")):
-            await client.send(
-                "conversation.item.create", item=user(item_id, id=item_id), previous_item_id=after
-            )
+            await client.send("conversation.item.create", item=user(item_id, id=item_id), previous_item_id=after)
             await client.until("conversation.item.done")
         assert [item.id for item in server.sessions[0].items] == ["a", "b", "c", "d"]
         assert [event["previous_item_id"] for event in client.of("conversation.item.done")] == [
@@ -140,9 +138,7 @@ async def test_an_id_is_used_once_and_a_place_must_exist() -> None:
         await client.send("conversation.item.create", item=user("one", id="one"))
         error = await refused(client, "conversation.item.create", item=user("again", id="one"))
         assert error["param"] == "item.id"
-        error = await refused(
-            client, "conversation.item.create", item=user("two"), previous_item_id="nowhere"
-        )
+        error = await refused(client, "conversation.item.create", item=user("two"), previous_item_id="nowhere")
         assert error["param"] == "previous_item_id"
         assert len(server.sessions[0].items) == 1
 
@@ -152,9 +148,7 @@ async def test_a_callers_audio_can_be_added_and_is_understood() -> None:
         await client.phone()
         audio = base64.b64encode(Voice().say("What is your address?", "caller")).decode()
         content = [{"type": "input_audio", "audio": audio}]
-        await client.send(
-            "conversation.item.create", item={"type": "message", "role": "user", "content": content}
-        )
+        await client.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
         added = await client.until("conversation.item.done")
         assert "audio" not in added["item"]["content"][0]
         assert server.sessions[0].items[0].text == "What is your address?"
@@ -177,14 +171,12 @@ async def test_truncation_cuts_the_audio_and_forgets_the_words(audio_end_ms: int
     async with talking() as (server, client):
         await client.phone()
         item_id = await spoken(client)
-        await client.send(
-            "conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms
-        )
+        await client.send("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)
         truncated = await client.until("conversation.item.truncated")
         assert (truncated["item_id"], truncated["content_index"]) == (item_id, 0)
         assert truncated["audio_end_ms"] == audio_end_ms
         item = server.sessions[0].items[0]
-        assert item.text == ""
+        assert (item.text, item.content[0].transcript) == ("", None)
         assert item.content[0].audio_ms == audio_end_ms
         await client.send("conversation.item.retrieve", item_id=item_id)
         retrieved = await client.until("conversation.item.retrieved")
@@ -236,9 +228,7 @@ async def test_an_item_that_is_being_spoken_can_be_truncated_and_the_rest_does_n
         await client.phone(interrupt_response=False)
         await client.send("response.create", response={"instructions": 'Say: "Of course."'})
         delta = await client.until("response.output_audio.delta")
-        await client.send(
-            "conversation.item.truncate", item_id=delta["item_id"], content_index=0, audio_end_ms=100
-        )
+        await client.send("conversation.item.truncate", item_id=delta["item_id"], content_index=0, audio_end_ms=100)
         await client.until("response.done")
         item = server.sessions[0].items[0]
         assert (item.text, item.content[0].audio_ms) == ("", 100)

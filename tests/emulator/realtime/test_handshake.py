@@ -157,9 +157,7 @@ async def test_many_sessions_do_not_touch_each_other() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 group.create_task(one(number))
-        assert sorted(s.instructions for s in server.sessions) == sorted(
-            f"You are number {n}." for n in range(20)
-        )
+        assert sorted(s.instructions for s in server.sessions) == sorted(f"You are number {n}." for n in range(20))
 
 
 async def test_only_the_last_finished_sessions_are_kept() -> None:

@@ -55,9 +55,7 @@ async def test_nothing_of_a_cancelled_answer_comes_late_and_the_next_one_does() 
         await client.until("response.done")
         at = len(client.events)
         assert (await client.until("response.done"))["response"]["status"] == "completed"
-        assert {e["item_id"] for e in client.events[at:] if e["type"] == "response.output_audio.delta"} != {
-            first
-        }
+        assert {e["item_id"] for e in client.events[at:] if e["type"] == "response.output_audio.delta"} != {first}
         assert first not in {e["item_id"] for e in client.events[at:] if "output_audio" in e["type"]}
         texts = [item.text for item in server.sessions[0].items]
         assert texts[0] == MENU
@@ -210,13 +208,14 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_go_on() -> None
     async with serving() as server:
         headers = {"Authorization": f"Bearer {server.config.api_key}"}
         url = f"{server.url}?model=gpt-realtime-2.1"
-        async with connect(url, additional_headers=headers, max_queue=1) as deaf, connected(server) as other:
+        async with connect(url, additional_headers=headers, max_size=None) as deaf, connected(server) as other:
             client = Client(deaf)
             await client.phone()
-            await client.send("response.create", response={"instructions": f'Say: "{"la " * 600}"'})
+            await client.send("response.create", response={"instructions": f'Say: "{"la " * 60}"'})
             item_id = (await client.until("response.done"))["response"]["output"][0]["id"]
-            for _ in range(400):  # each is answered with 170 kB
+            for _ in range(400):  # each is answered with 137 kB
                 await client.send("conversation.item.retrieve", item_id=item_id)
             async with asyncio.timeout(20):
                 await server.sessions[0].wait_closed()
+            assert server.sessions[0].close_code == 1006  # not a word of goodbye: the client would not read it
             await other.update(instructions="Still there.")

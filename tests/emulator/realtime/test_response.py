@@ -148,10 +148,7 @@ async def test_the_words_run_ahead_of_the_audio() -> None:
                 played += len(base64.b64decode(event["delta"]))
                 assert len(words) / len(DEMO_GREETING) >= min(1, played / total)
         assert words == DEMO_GREETING
-        assert (
-            client.types("response.output_audio_transcript").count("response.output_audio_transcript.delta")
-            == 1
-        )
+        assert client.types("response.output_audio_transcript").count("response.output_audio_transcript.delta") == 1
 
 
 async def test_audio_comes_at_the_pace_of_the_config() -> None:
@@ -171,9 +168,7 @@ async def test_audio_comes_at_the_pace_of_the_config() -> None:
     ("delay", "order"),
     [(0.0, ("response.created", COMPLETED, "response.done")), (math.inf, ("response.done", COMPLETED))],
 )
-async def test_the_callers_transcript_comes_before_or_after_the_answer(
-    delay: float, order: tuple[str, ...]
-) -> None:
+async def test_the_callers_transcript_comes_before_or_after_the_answer(delay: float, order: tuple[str, ...]) -> None:
     async with talking(replace(INSTANT, transcript_delay=delay)) as (_, client):
         completed = COMPLETED
         await client.phone()
@@ -259,9 +254,7 @@ async def test_a_limit_of_tokens_ends_it_incomplete() -> None:
 async def test_an_answer_to_given_items_leaves_the_conversation_aside() -> None:
     async with talking() as (server, client):
         await client.phone()
-        said = [
-            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Your address?"}]}
-        ]
+        said = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Your address?"}]}]
         done = await answered(client, {"conversation": "none", "input": said})
         assert done["output"][0]["content"][0]["transcript"] == ADDRESS
         assert done["conversation_id"] is None

@@ -158,9 +158,7 @@ async def test_the_voice_is_locked_once_it_was_heard() -> None:
         await client.until("response.done")
         error = await refused(client, {"type": "realtime", **path_of("audio.output.voice", "cedar")})
         assert error["code"] == "cannot_update_voice"
-        assert (await client.update(audio={"output": {"voice": "marin"}}))["audio"]["output"][
-            "voice"
-        ] == "marin"
+        assert (await client.update(audio={"output": {"voice": "marin"}}))["audio"]["output"]["voice"] == "marin"
 
 
 async def test_the_speed_changes_only_between_turns() -> None:

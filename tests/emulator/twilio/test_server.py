@@ -96,6 +96,16 @@ async def test_stopping_twice_or_without_a_start_does_nothing():
     await server.stop()
     async with server:
         await server.stop()
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = server.api_url
+
+
+async def test_a_server_that_was_stopped_can_be_started_again(customer: Customer):
+    server = TwilioServer(TwilioConfig(numbers=(OWNED,)), Tones())
+    for _ in range(2):
+        async with server, aiohttp.ClientSession() as http:
+            call = await Account(server, customer, http).dial(LEAVES)
+            assert await call.ended() == "completed"
 
 
 async def test_a_taken_port_is_an_error_and_leaves_nothing_open(server: TwilioServer):

@@ -29,10 +29,7 @@ def test_a_sentence_is_known_after_silence_and_before_it(clip: Clip) -> None:
 @CLIPS
 def test_a_sentence_is_known_after_24_khz_and_back(clip: Clip) -> None:
     samples = ulaw.decode(clip.ulaw).astype(np.float32)
-    assert (
-        RECOGNISER.text_of(to_ulaw(soxr.resample(soxr.resample(samples, 8000, 24000), 24000, 8000)))
-        == clip.text
-    )
+    assert RECOGNISER.text_of(to_ulaw(soxr.resample(soxr.resample(samples, 8000, 24000), 24000, 8000))) == clip.text
 
 
 @CLIPS
@@ -52,9 +49,7 @@ def test_noise_is_no_sentence(rms: float) -> None:
         assert RECOGNISER.text_of(to_ulaw(noise(samples, rms))) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["The quick brown fox jumps.", "Please hold the line.", "No", "Guten Morgen"]
-)
+@pytest.mark.parametrize("text", ["The quick brown fox jumps.", "Please hold the line.", "No", "Guten Morgen"])
 def test_a_sentence_nobody_taught_is_not_guessed(text: str) -> None:
     assert RECOGNISER.text_of(Voice().say(text, "caller")) is None
 
@@ -77,13 +72,18 @@ def test_a_learnt_text_is_known_in_a_process_that_never_said_it() -> None:
     assert Recogniser().text_of(Voice().say(texts[0], "caller")) is None  # nobody else was taught
 
 
-def test_one_differing_word_is_another_sentence() -> None:
+@pytest.mark.parametrize(
+    ("taught", "said"),
+    [
+        ("Please call me tomorrow at nine.", "Please call me tomorrow at seven."),
+        ("Your order number is four two seven.", "Your order number is five three nine."),
+        ("I would like a table for seven people tonight.", "I would like a table for eighty ghosts tonight."),
+    ],
+)
+def test_a_sentence_that_differs_in_some_words_is_another_one(taught: str, said: str) -> None:
     recogniser = Recogniser()
-    taught = "I would like a table for seven people tonight."
     recogniser.learn(taught, Voice().say(taught, "caller"))
-    assert (
-        recogniser.text_of(Voice().say("I would like a table for eighty ghosts tonight.", "caller")) is None
-    )
+    assert recogniser.text_of(Voice().say(said, "caller")) is None
 
 
 def test_two_sentences_in_one_breath_are_both_heard_in_order() -> None:

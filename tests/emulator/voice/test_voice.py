@@ -70,9 +70,7 @@ def test_a_known_sentence_is_its_clip_however_it_is_written() -> None:
 
 def test_a_sentence_of_the_other_voice_is_hummed() -> None:
     assert not Voice().has_clip("Hello, how can I help you?", "caller")
-    assert Voice().say("Hello, how can I help you?", "caller") != Voice().say(
-        "Hello, how can I help you?", "agent"
-    )
+    assert Voice().say("Hello, how can I help you?", "caller") != Voice().say("Hello, how can I help you?", "agent")
 
 
 @pytest.mark.parametrize("speaker", SPEAKERS)
@@ -89,9 +87,7 @@ def test_a_hum_is_heard_as_one_stretch_of_speech(text: str, speaker: Speaker) ->
 @given(text=st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=120))
 @settings(max_examples=40, deadline=None)
 def test_any_text_lasts_in_proportion_to_its_length(text: str) -> None:
-    assert len(Voice().say(text, "caller")) == pytest.approx(
-        len(text) / CHARACTERS_PER_SECOND * ulaw.RATE, abs=1
-    )
+    assert len(Voice().say(text, "caller")) == pytest.approx(len(text) / CHARACTERS_PER_SECOND * ulaw.RATE, abs=1)
 
 
 @given(text=st.text(max_size=60))

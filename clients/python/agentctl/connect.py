@@ -1,0 +1,41 @@
+"""From a command to the daemon: connects, runs, and makes failures of errors. What is slow to import is
+imported here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from agentctl.exits import Exit, Failure
+from agentctl.options import Env
+
+if TYPE_CHECKING:
+    from agentic import Client
+
+
+def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
+    """Do the work with a client of the daemon that the options name. Returns its exit code; raises
+    Failure."""
+    from agentctl.failures import failure
+    from agentic import target as targets
+    from agentic.client import Client
+    from agentic.errors import AgenticError
+
+    try:
+        target = targets.find(env.address)
+    except ValueError as error:
+        raise Failure(Exit.USAGE, [str(error)]) from error
+    except OSError as error:
+        raise Failure(Exit.DENIED, [f"{error.filename}: {error.strerror}"]) from error
+
+    async def connected() -> int:
+        async with Client(target, env.timeout) as client:
+            if env.wait:
+                await client.wait_ready(env.timeout)
+            return await work(client)
+
+    try:
+        return asyncio.run(connected())
+    except AgenticError as error:
+        raise failure(error, target) from error

@@ -1,0 +1,87 @@
+"""What is said of each error, and what can be done about it. Imported only when something went wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Mapping
+
+from agentctl.exits import Exit, Failure
+from agentic import errors
+from agentic.errors import AgenticError
+from agentic.target import ADDRESS_VARIABLE, TOKEN_VARIABLE, Target
+
+_EXITS: Mapping[type[AgenticError], Exit] = {
+    errors.InvalidArgument: Exit.USAGE,
+    errors.CallNotFound: Exit.NOT_FOUND,
+    errors.CallNotLive: Exit.PRECONDITION,
+    errors.CursorInvalid: Exit.CURSOR,
+    errors.Unavailable: Exit.UNREACHABLE,
+    errors.Unauthenticated: Exit.DENIED,
+    errors.DeadlineExceeded: Exit.TIMEOUT,
+}
+_ELSEWHERE = f"name another address with --addr or {ADDRESS_VARIABLE}"
+
+
+def failure(error: AgenticError, target: Target) -> Failure:
+    """The failure that an error of the client is."""
+    data: dict[str, object] = {
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+        "metadata": dict(error.metadata),
+    }
+    if isinstance(error, errors.Unreachable):
+        exit_code, message, hint = _unreachable(target, error.message)
+        return Failure(exit_code, [message], hint, data | {"message": message})
+    exit_code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.FAILED)
+    messages = [f"{wrong.field} {wrong.description}" for wrong in error.violations] or [error.message]
+    return Failure(exit_code, messages, _hint(error), data)
+
+
+def _hint(error: AgenticError) -> str:
+    match error:
+        case errors.RequestIdReused():
+            return "give another --request-id, or none"
+        case errors.InvalidArgument():
+            return "correct the request and try again"
+        case errors.CallNotFound():
+            return "agentctl call ls shows the calls that the daemon knows"
+        case errors.CursorCompacted():
+            return f"events before {error.first_revision} are gone; --after 0 begins with the oldest that is kept"
+        case errors.LogReplaced():
+            return "the daemon has another log now: remove the cursor file, and begin with --after 0"
+        case errors.TooManyCalls():
+            return f"try again in {error.retry_after or 5:.0f} s"
+        case errors.Unavailable():
+            return "nothing was done; try again"
+        case errors.Unauthenticated():
+            return f"name the daemon's token file in {TOKEN_VARIABLE}, or use its Unix socket"
+        case errors.DeadlineExceeded():
+            return "whether it was done is not known; allow more time with --timeout"
+        case errors.Internal():
+            return f"report it with what the daemon's log has: journalctl -u agenticd -g {error.incident}"
+    return ""
+
+
+def _unreachable(target: Target, said: str) -> tuple[Exit, str, str]:
+    """Why nobody answers, by trying the address once more without gRPC, which does not tell."""
+    silent = f"agenticd does not answer on {target.address}"
+    path = target.path
+    if path is None:
+        return Exit.UNREACHABLE, f"{silent} ({said})", f"is it running there? Else {_ELSEWHERE}"
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except FileNotFoundError:
+            return Exit.UNREACHABLE, f"{silent} (no such socket)", f"start it, or {_ELSEWHERE}"
+        except PermissionError:
+            hint = 'join the group that may use it: sudo usermod -aG agenticd "$USER", then log in again'
+            return Exit.DENIED, f"{silent} (permission denied)", hint
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "").lower()
+            text = "nobody listens" if reason == "econnrefused" else (error.strerror or reason).lower()
+            return Exit.UNREACHABLE, f"{silent} ({text})", "look at it: systemctl status agenticd"
+    return Exit.UNREACHABLE, f"{silent} ({said})", "look at it: systemctl status agenticd"

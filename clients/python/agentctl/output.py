@@ -1,0 +1,65 @@
+"""Answers as text for programs: JSON in the contract's names, plain columns, ids. For people: render.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """protojson with the contract's field names, every field there, in the contract's order."""
+    from google.protobuf.json_format import MessageToDict
+
+    plain = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return _ordered(plain, message)
+
+
+def _ordered(plain: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The same, field by field in the order of the contract, whichever of them are set."""
+    found: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        if field.name not in plain:
+            continue
+        value = plain[field.name]
+        part = getattr(message, field.name)
+        if isinstance(value, dict) and not isinstance(part, Mapping):
+            value = _ordered(value, part)
+        elif isinstance(value, list) and field.message_type is not None:
+            value = [_ordered(one, child) for one, child in zip(value, part, strict=True)]
+        found[field.name] = value
+    return found
+
+
+def line(text: str) -> None:
+    """One line, at once: whoever reads a stream does not wait for a buffer to fill."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def json_block(message: Message) -> None:
+    """One message, for people who read JSON and programs alike."""
+    line(json.dumps(to_dict(message), indent=2, ensure_ascii=False))
+
+
+def json_line(data: Mapping[str, Any]) -> None:
+    """One object on one line."""
+    line(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns with a header. Nothing is cut."""
+    lines = [header, *rows]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(header))]
+    for row in lines:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def pairs(values: Iterable[tuple[str, str]]) -> None:
+    """name: value, one on each line."""
+    for name, value in values:
+        line(f"{name}: {value}")
