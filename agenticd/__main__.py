@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -34,7 +35,7 @@ def serve(config_path: Path | None) -> None:
     from agenticd.adapters.host import logs, loop, systemd
     from agenticd.adapters.rpc.listen import CannotListen
     from agenticd.adapters.store.errors import StoreUnusable
-    from agenticd.config import ConfigError, load
+    from agenticd.config import ConfigError, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
     journal = systemd.is_journal(os.environ, 2)
@@ -43,15 +44,16 @@ def serve(config_path: Path | None) -> None:
         sockets = systemd.inherited_sockets(os.environ, os.getpid())
         settings = load(config_path, os.environ, Path.cwd())
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
+        runtime = places(os.environ).runtime
+        if any(not address.startswith("unix:") or str(runtime) in address for address in settings.grpc.listen):
+            make_private(runtime)
         from agenticd.app import Host
         from agenticd.app import serve as run
 
-        host = Host(
-            systemd.Notifier(os.environ), sockets, systemd.watchdog_interval(os.environ, os.getpid())
-        )
-        code = loop.run(run(settings, host))
+        watchdog = systemd.watchdog_interval(os.environ, os.getpid())
+        code = loop.run(run(settings, Host(systemd.Notifier(os.environ), runtime, sockets, watchdog)))
     except ConfigError as error:
-        _fail(*(str(problem) for problem in error.problems))
+        _fail(*str(error).splitlines())
     except (CannotListen, StoreUnusable, InvalidArgument) as error:
         _fail(str(error))
     sys.exit(code)
@@ -71,7 +73,7 @@ def check(config_path: Path | None) -> None:
     try:
         settings = load(config_path, os.environ, Path.cwd())
     except ConfigError as error:
-        _fail(*(str(problem) for problem in error.problems))
+        _fail(*str(error).splitlines())
     click.echo(effective(settings), nl=False)
 
 
@@ -101,7 +103,7 @@ def version() -> None:
     click.echo(distribution_version("agenticd"))
 
 
-def _fail(*problems: str) -> None:
+def _fail(*problems: str) -> NoReturn:
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
     sys.exit(EX_CONFIG)

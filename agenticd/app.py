@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
+from pathlib import Path
 from socket import socket
 
 import structlog
@@ -57,9 +58,11 @@ SWITCH_INTERVAL = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the machine gave us: sockets from systemd by name, its notifier, and how often it wants a sign of life."""
+    """What the machine gave us: systemd's notifier, a directory for what lives as long as we do, sockets from systemd
+    by name, and how often it wants a sign of life."""
 
     notifier: Notifier
+    runtime: Path
     sockets: Mapping[str, socket] = field(default_factory=dict)
     watchdog: float | None = None
 
@@ -115,7 +118,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         model = OpenAIModel(_openai_config(settings), clock)
         calls = _calls(settings, log, clock, watch, carrier, model)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
-        rpc = RpcServer(RpcConfig(settings.grpc.listen, settings.store.path.parent / "grpc.token"), calls, watch)
+        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch)
         node: Node
         metrics = Metrics(
             Sources(
@@ -248,9 +251,7 @@ def _http_config(settings: Settings) -> HttpConfig:
 
 def _twilio_config(settings: Settings) -> TwilioConfig:
     twilio = settings.twilio
-    return TwilioConfig(
-        api_url=twilio.api_url, account_sid=twilio.account_sid, auth_token=twilio.auth_token.reveal()
-    )
+    return TwilioConfig(api_url=twilio.api_url, account_sid=twilio.account_sid, auth_token=twilio.auth_token.reveal())
 
 
 def _openai_config(settings: Settings) -> OpenAIConfig:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import agentic
 import click
+
+import agentic
 from agentctl.conversation import Conversation
 from agentic.v1.event_pb2 import Event, LiveWords
-
 from agenticd.emulator.phone import Line, PhoneScript, write_wav
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
 from agenticd.emulator.twilio import Call
@@ -114,11 +114,13 @@ def _summary(story: Story, call: Call, sound: Path, seconds: float) -> None:
         f"  a call of {closed.duration.ToMilliseconds() / 1000:.1f} s with {closed.turns} turns; an answer began"
         f" {median(waits) if waits else 0:.0f} ms after the caller's last word (median)"
     )
-    _say(f"  {len(story.events)} durable events, call_sequence 1 to {len(story.events)} without a gap, call_closed last")
+    count = len(story.events)
+    _say(f"  {count} durable events, call_sequence 1 to {count} without a gap, call_closed last")
     stream = call.stream
     if stream is not None:
         _say(
-            f"  {stream.media_sent} frames from the phone, {stream.media_received} to it, {stream.media_dropped} dropped"
+            f"  {stream.media_sent} frames of 20 ms from the phone, {stream.media_received} media messages to it,"
+            f" {stream.media_dropped} dropped"
         )
     _say(f"  the sound, caller left and agent right: {sound}")
     _say(f"  all of it in {seconds:.1f} s. What next: README.md")

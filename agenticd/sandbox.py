@@ -6,18 +6,18 @@ process, so that whoever made it can look at its calls and listen to them.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import textwrap
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agenticd.emulator.app import Emulator
 from agenticd.emulator.phone import PhoneScript
-from agenticd.emulator.realtime import Brain, RealtimeConfig, RealtimeServer
-from agenticd.emulator.twilio import TwilioConfig, TwilioServer
-from agenticd.emulator.voice import Voice
+from agenticd.emulator.realtime import Brain, RealtimeConfig
+from agenticd.emulator.twilio import TwilioConfig
 from agenticd.launch import Daemon, listening_socket
 
 FROM = "+15550001111"
@@ -40,8 +40,10 @@ class Sandbox:
         calls_per_second: int = 1000,
     ) -> None:
         self.folder = folder
-        self.twilio = TwilioServer(twilio or TwilioConfig(numbers=(FROM,)), Voice(), phones, default_phone)
-        self.realtime = RealtimeServer(realtime, brain)
+        self._emulator = Emulator(
+            twilio or TwilioConfig(numbers=(FROM,)), realtime, brain=brain, phones=phones, default_phone=default_phone
+        )
+        self.twilio, self.realtime = self._emulator.twilio, self._emulator.realtime
         self.address = f"unix:{folder / 'agenticd.sock'}"
         self.http: socket.socket
         self.daemon: Daemon
@@ -50,29 +52,19 @@ class Sandbox:
         self._calls_per_second = calls_per_second
 
     async def __aenter__(self) -> Self:
-        self.http = listening_socket()
-        self.daemon = Daemon(self.folder / "config.yaml", self.http, self.folder / "daemon.log")
-        try:
-            await asyncio.gather(self.twilio.start(), self.realtime.start())
-            self.daemon.config.write_text(self._config())
-            await self.daemon.start()
-        except BaseException:
-            await self._close()
-            raise
+        async with AsyncExitStack() as stack:
+            self.http = stack.enter_context(listening_socket())
+            await stack.enter_async_context(self._emulator)
+            config = self.folder / "config.yaml"
+            config.write_text(self._config())
+            self.daemon = await stack.enter_async_context(Daemon(config, self.http, self.folder / "daemon.log"))
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self.daemon.stop()
-        finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        await self.twilio.stop()
-        await self.realtime.stop()
-        self.http.close()
+        await self._stack.aclose()
 
     @property
     def public_url(self) -> str:

@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 
 from bench import measure, proc, report, soak
-from bench.bridges import BridgeFailed
+from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
 T = TypeVar("T")
@@ -93,10 +93,16 @@ def main(
 @main.command("soak")
 @click.option("--minutes", default=15.0, show_default=True, type=click.FloatRange(0.2, 24 * 60), help="Of churn.")
 @click.option("--calls", default=10, show_default=True, type=click.IntRange(1, 200), help="Calls at once.")
+@click.option(
+    "--fill",
+    is_flag=True,
+    help="Before, make so many very short calls that the part of the event log that is kept in memory is full "
+    "(65,536 events, some minutes at full load): what grows afterwards is not that.",
+)
 @_JSON
-def soak_command(minutes: float, calls: int, json_path: Path | None) -> None:
+def soak_command(minutes: float, calls: int, fill: bool, json_path: Path | None) -> None:
     """Churn short calls through the daemon, and see whether memory, descriptors and calls come back."""
-    options = soak.Options(minutes, calls)
+    options = soak.Options(minutes, calls, fill)
     result = _run(soak.soak(options))
     soak.show(result, options)
     if json_path is not None:
@@ -128,11 +134,11 @@ def _run(main: Coroutine[object, object, T]) -> T:
     except asyncio.CancelledError:
         sys.exit(143)
     except (BridgeFailed, ExceptionGroup) as error:
-        failures = _failures(error)
-        if not failures:
+        found = failures(error)
+        if not found:
             raise
-        for failure in failures:
-            click.echo(f"error: {failure}", err=True)
+        for text in found:
+            click.echo(f"error: {text}", err=True)
         sys.exit(1)
 
 
@@ -141,16 +147,6 @@ async def _stoppable(main: Coroutine[object, object, T]) -> T:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await main
-
-
-def _failures(error: Exception) -> list[BridgeFailed]:
-    """What failed, out of the groups that it came in; empty when something else did, too."""
-    if isinstance(error, BridgeFailed):
-        return [error]
-    if not isinstance(error, ExceptionGroup):
-        return []
-    inner = [_failures(each) for each in error.exceptions]
-    return [failure for each in inner for failure in each] if all(inner) else []
 
 
 def _say(text: str) -> None:

@@ -28,6 +28,20 @@ class BridgeFailed(Exception):
     """The bridge could not be started, or ended by itself."""
 
 
+def failures(error: Exception) -> list[str]:
+    """What a bridge did wrong, out of the groups that it came in. Empty when something else failed, too."""
+    match error:
+        case BridgeFailed():
+            return [str(error)]
+        case grpc.aio.AioRpcError():
+            return [f"{error.code().name} {error.details()}"]
+        case ExceptionGroup():
+            inner = [failures(each) for each in error.exceptions]
+            return [text for each in inner for text in each] if all(inner) else []
+        case _:
+            return []
+
+
 @dataclass(frozen=True, slots=True)
 class Relay:
     """A running relay."""
@@ -81,8 +95,18 @@ class RunningDaemon:
         async with grpc.aio.secure_channel(self.address, credentials) as channel:
             yield Api(call_service_pb2_grpc.CallServiceStub(channel), node_service_pb2_grpc.NodeServiceStub(channel))
 
-    def last_words(self) -> str:
-        """The end of its log."""
+    @asynccontextmanager
+    async def explaining(self) -> AsyncIterator[None]:
+        """Make one BridgeFailed, with the end of the daemon's log, of whatever fails because of the daemon."""
+        try:
+            yield
+        except (BridgeFailed, grpc.aio.AioRpcError, ExceptionGroup) as error:
+            found = failures(error)
+            if not found:
+                raise
+            raise BridgeFailed(f"{'; '.join(found)}\nThe daemon's log ends with:\n{self._last_words()}") from error
+
+    def _last_words(self) -> str:
         return "\n".join(self.process.log.read_text(errors="replace").splitlines()[-20:])
 
 

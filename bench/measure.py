@@ -6,13 +6,11 @@ import asyncio
 import gc
 import tempfile
 from array import array
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, process_time
 
-import grpc
 from picows import WSError
 
 from agentic.v1 import call_service_pb2
@@ -191,7 +189,7 @@ async def through_daemon(options: Options, cores: Cores) -> Run:
             rig.model.serving(),
             carrier.serving(),
             bridges.daemon(folder, carrier.api_url, rig.model.realtime_url, cores.bridge) as daemon,
-            _explaining(daemon),
+            daemon.explaining(),
         ):
             lines = list(rig.lines.values())
             await _place(rig, daemon, lines[:1])
@@ -222,16 +220,6 @@ async def _place(rig: _Rig, daemon: bridges.RunningDaemon, lines: Collection[Lin
             request = call_service_pb2.PlaceCallRequest(to_address=number_of(line.number))
             await api.calls.PlaceCall(request, timeout=10)
     await rig.hear(lines)
-
-
-@asynccontextmanager
-async def _explaining(daemon: bridges.RunningDaemon) -> AsyncIterator[None]:
-    """Put the end of the daemon's log to what went wrong with it."""
-    try:
-        yield
-    except (BridgeFailed, grpc.aio.AioRpcError, TimeoutError) as error:
-        what = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
-        raise BridgeFailed(f"{what}\nThe daemon's log ends with:\n{daemon.last_words()}") from error
 
 
 async def all_arrived(lines: Collection[Line]) -> None:

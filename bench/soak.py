@@ -12,8 +12,7 @@ import asyncio
 import json
 import random
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -24,6 +23,7 @@ import click
 import grpc
 
 from agentic.v1 import call_service_pb2, node_service_pb2
+from agenticd.core.log import MAX_EVENTS
 from bench import bridges, proc
 from bench.audio import Delays, Faults, Line
 from bench.bridges import Api, BridgeFailed
@@ -34,10 +34,12 @@ from bench.phone import Pacer, Phone
 from bench.proc import Cores, on_core
 
 TALK_SECONDS = 2.0
+_SHORT_TALK = 0.1
+_LOOK_EVERY = 10.0
 _MEGABYTE = 1e6
 _WARM_UP = 300.0  # seconds of churn before memory is looked at; of a shorter soak a third
 _SAMPLES = 240
-_SAMPLE_EVERY = (1.0, 5.0)
+_SAMPLE_EVERY = 1.0  # at the least
 _CALL_WITHIN = 60.0
 _BACK_WITHIN = 45.0
 _QUIET = 4.0  # idle connections are closed meanwhile
@@ -49,6 +51,8 @@ class Options:
 
     minutes: float
     calls: int
+    fill: bool = False
+    """Fill the part of the log that is kept in memory, before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class _Churn:
     def __init__(self) -> None:
         self.faults = Faults()
         self.done = 0
+        self.talk_seconds = TALK_SECONDS
         self._delays = Delays()
         self._lines: dict[int, Line] = {}
         self._over: dict[int, asyncio.Event] = {}
@@ -124,7 +129,7 @@ class _Churn:
 
     async def _talk(self, phone: Phone, call: CarrierCall) -> None:
         self._pacer.add(phone, random.random())
-        await asyncio.sleep(TALK_SECONDS)
+        await asyncio.sleep(self.talk_seconds)
         self._pacer.remove(phone)
         await all_arrived([phone.line])
 
@@ -139,13 +144,15 @@ async def soak(options: Options) -> Result:
             churn.carrier.serving(),
             bridges.daemon(Path(name), churn.carrier.api_url, churn.model.realtime_url, cores.bridge) as daemon,
             daemon.api() as api,
-            _explaining(daemon),
+            daemon.explaining(),
         ):
             watch = _Watch(daemon.pid, api, churn)
             await _together(churn, api, options.calls)
+            if options.fill:
+                await _fill(churn, api, watch, options.calls)
             begin = await watch.settled(None)
             targets = proc.descriptor_targets(daemon.pid)
-            _say(f"at the start, after a first {options.calls} calls: {_said(begin)}")
+            _say(f"at the start: {_said(begin)}")
             await _keep_calling(churn, api, watch, options)
             end = await watch.settled(begin)
             stayed = _more(targets, proc.descriptor_targets(daemon.pid))
@@ -198,9 +205,32 @@ class _Watch:
 
 
 async def _together(churn: _Churn, api: Api, calls: int) -> None:
+    """So many calls at once, each once."""
     async with asyncio.TaskGroup() as group:
         for _ in range(calls):
             group.create_task(churn.call(api))
+
+
+async def _calls_until(churn: _Churn, api: Api, calls: int, until: float) -> None:
+    """Calls after calls, so many at once."""
+
+    async def one_after_another() -> None:
+        await asyncio.sleep(random.random() * churn.talk_seconds)
+        while monotonic() < until:
+            await churn.call(api)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(calls):
+            group.create_task(one_after_another())
+
+
+async def _fill(churn: _Churn, api: Api, watch: _Watch, calls: int) -> None:
+    """Make calls that are soon hung up until as many events are in the log as it keeps in memory."""
+    _say(f"filling the log with {MAX_EVENTS:,} events")
+    churn.talk_seconds = _SHORT_TALK
+    while (await watch.look()).head_revision < MAX_EVENTS:
+        await _calls_until(churn, api, calls, monotonic() + _LOOK_EVERY)
+    churn.talk_seconds = TALK_SECONDS
 
 
 async def _keep_calling(churn: _Churn, api: Api, watch: _Watch, options: Options) -> None:
@@ -208,16 +238,9 @@ async def _keep_calling(churn: _Churn, api: Api, watch: _Watch, options: Options
     watch.begin()
     seconds = options.minutes * 60
     until = monotonic() + seconds
-    every = min(max(seconds / _SAMPLES, _SAMPLE_EVERY[0]), _SAMPLE_EVERY[1])
-
-    async def one_after_another() -> None:
-        await asyncio.sleep(random.random() * TALK_SECONDS)
-        while monotonic() < until:
-            await churn.call(api)
-
+    every = max(seconds / _SAMPLES, _SAMPLE_EVERY)
     async with asyncio.TaskGroup() as group:
-        for _ in range(options.calls):
-            group.create_task(one_after_another())
+        group.create_task(_calls_until(churn, api, options.calls, until))
         told = 0
         while monotonic() < until:
             await asyncio.sleep(every)
@@ -283,6 +306,11 @@ def show(result: Result, options: Options) -> None:
             f"memory grew by {result.slope:+.2f} MB per 10 min, from minute {result.slope_from / 60:.1f} on"
             " (median of all slopes; the bar is 1.00, from minute 5 on)"
         )
+        if begin.head_revision < MAX_EVENTS:
+            click.echo(
+                f"  with it {end.head_revision - begin.head_revision:,} events, of which the daemon keeps up to"
+                f" {MAX_EVENTS:,} in memory: see --fill"
+            )
     for text in result.told:
         click.echo(f"fault: {text}")
     if not result.came_back:
@@ -304,12 +332,3 @@ def _said(sample: Sample) -> str:
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
-
-
-@asynccontextmanager
-async def _explaining(daemon: bridges.RunningDaemon) -> AsyncIterator[None]:
-    """Put the end of the daemon's log to what went wrong with it."""
-    try:
-        yield
-    except (BridgeFailed, ExceptionGroup) as error:
-        raise BridgeFailed(f"{error}\nThe daemon's log ends with:\n{daemon.last_words()}") from error

@@ -5,7 +5,8 @@ does not list is late, repeated or out of order, and is ignored. Two rules are n
 
 1. An order to end is never forgotten: once it is given, a transition to a state before ENDING goes to ENDING instead,
    but for UNCONFIRMED, where there may be nothing to end and nobody to tell.
-2. A deadline is a trigger or a question to the carrier, as `_deadline_passed` says; every state that is not final has one.
+2. A deadline is a trigger or a question to the carrier, as `_deadline_passed` says; every state that is not final has
+   one.
 
 Pure: `handle(input, now)` never awaits and never raises for what a peer sent.
 """
@@ -226,13 +227,7 @@ class CallMachine:
         record = self._record
         self._due = now + record.options.queue_timeout
         dial_before = record.create_time + record.options.queue_timeout
-        return [
-            Append(
-                CallQueued(
-                    record.direction, record.from_address, record.to_address, record.agent, dial_before
-                )
-            )
-        ]
+        return [Append(CallQueued(record.direction, record.from_address, record.to_address, record.agent, dial_before))]
 
     def _status(self, input: inputs.StatusReported, now: float) -> list[Effect]:
         trigger = _STATUS.get(input.status)
@@ -273,9 +268,7 @@ class CallMachine:
         effects = self._fire(Trigger.UNANSWERED, now)
         if not effects:
             return []
-        text = (
-            f"Twilio did not answer the order to dial ({what}); the call is looked for and not dialled again"
-        )
+        text = f"Twilio did not answer the order to dial ({what}); the call is looked for and not dialled again"
         return [Append(Warning("DIAL_UNANSWERED", text)), *effects]
 
     def _order_end(self, reason: EndReason, by: EndedBy, message: str, now: float) -> list[Effect]:
@@ -330,9 +323,7 @@ class CallMachine:
     def _deadline_passed(self, now: float) -> list[Effect]:
         if self._limit is not None and now >= self._limit:
             self._limit = None
-            return self._order_end(
-                EndReason.MAX_DURATION, EndedBy.DAEMON, "the longest duration is reached", now
-            )
+            return self._order_end(EndReason.MAX_DURATION, EndedBy.DAEMON, "the longest duration is reached", now)
         if self._due is None or now < self._due:
             return []
         match self.state:
@@ -481,9 +472,7 @@ class CallMachine:
         self._told_down = True
         return [Tell(inputs.LineWentDown())]
 
-    def _end_of(
-        self, status: str, carrier_code: int = 0, sip_code: int = 0, message: str = ""
-    ) -> CallEnd | None:
+    def _end_of(self, status: str, carrier_code: int = 0, sip_code: int = 0, message: str = "") -> CallEnd | None:
         if status not in _ENDS:
             return None
         reason, by = _ENDS[status]
@@ -494,9 +483,7 @@ class CallMachine:
     def _ordered_or(self, end: CallEnd) -> CallEnd:
         if self._ordered is None:
             return end
-        return replace(
-            end, reason=self._ordered.reason, ended_by=self._ordered.by, message=self._ordered.message
-        )
+        return replace(end, reason=self._ordered.reason, ended_by=self._ordered.by, message=self._ordered.message)
 
 
 def apply(record: CallRecord, payload: Payload, time: float) -> CallRecord:
@@ -510,9 +497,7 @@ def apply(record: CallRecord, payload: Payload, time: float) -> CallRecord:
         case CallRinging(carrier_call_id=carrier_call_id):
             return replace(record, state=CallState.RINGING, carrier_call_id=carrier_call_id)
         case CallAnswered(carrier_call_id):
-            return replace(
-                record, state=CallState.IN_PROGRESS, carrier_call_id=carrier_call_id, answer_time=time
-            )
+            return replace(record, state=CallState.IN_PROGRESS, carrier_call_id=carrier_call_id, answer_time=time)
         case CallEnding():
             return replace(record, state=CallState.ENDING, ending=payload)
         case CallEnded(end):

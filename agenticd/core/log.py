@@ -38,9 +38,7 @@ class Select:
 
     def matches(self, event: Logged) -> bool:
         """Whether it wants this one."""
-        return (not self.call_ids or event.call_id in self.call_ids) and (
-            not self.kinds or event.kind in self.kinds
-        )
+        return (not self.call_ids or event.call_id in self.call_ids) and (not self.kinds or event.kind in self.kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class Item:
     """One utterance of the agent on its way to the phone.
 
     `sent` counts bytes sent, `begin` their place in the generation; `start` is when its first byte is played; `rest`
-    waits for a whole frame; `complete`: the model has no more of it; `frozen`: what was heard of it, once that is settled.
+    waits for a whole frame; `complete`: the model has no more of it; `frozen`: what was heard of it, once that is
+    settled.
     """
 
     item_id: str

@@ -142,9 +142,7 @@ def encode_response_cancel() -> bytes:
 def encode_message(role: Literal["user", "assistant", "system"], text: str) -> bytes:
     """Put words into the conversation: what was said before a reconnection, or a hint (system)."""
     content = [{"type": _CONTENT[role], "text": text}]
-    return _encode(
-        {"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}}
-    )
+    return _encode({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
 
 
 def encode_function_output(call_id: str, output: str) -> bytes:

@@ -25,9 +25,7 @@ def sign(token: str, url: str, params: Iterable[tuple[str, str]] = ()) -> str:
     return base64.b64encode(digest).decode()
 
 
-def valid(
-    token: str, url: str, params: Iterable[tuple[str, str]], signature: str, *, websocket: bool = False
-) -> bool:
+def valid(token: str, url: str, params: Iterable[tuple[str, str]], signature: str, *, websocket: bool = False) -> bool:
     """Whether Twilio signed this request: `signature` is that of `url`, or of one of these variants of it.
 
     In each, user:password@ and the #fragment are left out, as Twilio does. Twilio signs sometimes with the

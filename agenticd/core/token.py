@@ -25,9 +25,7 @@ def check(key: bytes, token: str, call_id: str, now: float) -> int | None:
         return None
     attempt, expires = int(numbers[0]), int(numbers[1])
     # The whole text is compared: a token has one form only.
-    genuine = hmac.compare_digest(
-        mint(key, call_id, attempt, expires).encode(), token.encode("utf-8", "replace")
-    )
+    genuine = hmac.compare_digest(mint(key, call_id, attempt, expires).encode(), token.encode("utf-8", "replace"))
     return attempt if genuine and now < expires else None
 
 

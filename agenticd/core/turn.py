@@ -265,9 +265,7 @@ class Turn:
             self._usage += input.usage
             effects.append(Append(events.UsageReported(input.response_id, input.usage)))
         if input.status == "failed":
-            effects += self._warn(
-                "MODEL_ERROR", f"an answer failed with the error {input.error_code or 'unknown'}"
-            )
+            effects += self._warn("MODEL_ERROR", f"an answer failed with the error {input.error_code or 'unknown'}")
         return effects
 
     # Barge-in, and what was heard.

@@ -16,9 +16,7 @@ _PARAMETER_LIMIT = 500
 _NOT_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF))
 
 
-def connect_stream(
-    *, stream_url: str, action_url: str, stream_status_url: str, parameters: Mapping[str, str]
-) -> str:
+def connect_stream(*, stream_url: str, action_url: str, stream_status_url: str, parameters: Mapping[str, str]) -> str:
     """Connect the call's audio to `stream_url`; when that is over, however it ended, ask `action_url`.
 
     Twilio: the stream's URL has no query (error 31920), and a parameter's name and value have less than 500

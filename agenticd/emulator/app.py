@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -47,12 +48,11 @@ class Emulator:
             OSError: if a port is taken.
 
         """
-        await self.twilio.start()
-        try:
+        async with AsyncExitStack() as stack:
+            await self.twilio.start()
+            stack.push_async_callback(self.twilio.stop)
             await self.realtime.start()
-        except BaseException:
-            await self.twilio.stop()
-            raise
+            stack.pop_all()
 
     async def stop(self) -> None:
         """Drop all calls, then all sessions, and wait until nothing is left of them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from agenticd.core import inputs, token, twiml
-from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, StoreDown
+from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound
 from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason, TranscriptFinal
 from agenticd.core.ids import RANDOM_BYTES, CallId, new_call_id
 from agenticd.core.mediastream import StreamStarted
@@ -270,9 +270,7 @@ class Calls:
         recent = self._resumes.setdefault(call_id, deque(maxlen=RESUMES))
         now = self._world.clock.monotonic()
         if len(recent) == RESUMES and now - recent[0] < RESUMES_WITHIN:
-            session.feed(
-                inputs.HangUpRequested(EndReason.MEDIA_LOST, EndedBy.DAEMON, "the media stream does not hold")
-            )
+            session.feed(inputs.HangUpRequested(EndReason.MEDIA_LOST, EndedBy.DAEMON, "the media stream does not hold"))
             return twiml.hang_up()
         recent.append(now)
         session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
@@ -315,9 +313,7 @@ class Calls:
         if form.get("StreamEvent") == "stream-error":
             _logger.warning("Twilio reports an error of the media stream", call_id=call_id)
 
-    def attach(
-        self, call_id: CallId, start: StreamStarted, link: MediaLink
-    ) -> Callable[[inputs.Input], None] | None:
+    def attach(self, call_id: CallId, start: StreamStarted, link: MediaLink) -> Callable[[inputs.Input], None] | None:
         """A media stream began: the session's door if its token is good, else None."""
         session = self._sessions.get(call_id)
         if session is None or start.call_sid != (session.call.carrier_call_id or start.call_sid):

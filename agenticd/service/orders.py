@@ -99,9 +99,7 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
     brief = _brief(order, profile, wrong)
     options = CallOptions(
         ring_timeout=_seconds(order.ring_timeout, "options.ring_timeout", 5, 600, 30.0, wrong),
-        max_duration=_seconds(
-            order.max_duration, "options.max_duration", 1, 14400, profile.max_duration, wrong
-        ),
+        max_duration=_seconds(order.max_duration, "options.max_duration", 1, 14400, profile.max_duration, wrong),
         queue_timeout=_seconds(order.queue_timeout, "options.queue_timeout", 1, 3600, 60.0, wrong),
     )
     _check_metadata(order.metadata, wrong)
@@ -143,9 +141,7 @@ def _address(text: str, name: str, wrong: list[Violation]) -> str:
     if not text:
         advice = "is required: E.164 with its +, for example +15550001111, or sip:user@host"
     elif text[:1] != "+":
-        advice = (
-            "must begin with + and the country code (E.164), for example +15550001111, or be sip:user@host"
-        )
+        advice = "must begin with + and the country code (E.164), for example +15550001111, or be sip:user@host"
     else:
         advice = "is no number that can be dialled; E.164 is + and 7 to 15 digits with the country code"
     wrong.append(Violation(name, advice))
@@ -209,9 +205,7 @@ def _check_variables(variables: Mapping[str, str], wrong: list[Violation]) -> No
         wrong.append(Violation("variables", f"has more than {VARIABLES} names"))
     for key, value in variables.items():
         if not _NAME.fullmatch(key):
-            wrong.append(
-                Violation("variables", "has a name that is not of letters, digits and _ (at most 64)")
-            )
+            wrong.append(Violation("variables", "has a name that is not of letters, digits and _ (at most 64)"))
         elif len(value.encode()) > VALUE_LIMIT:
             wrong.append(Violation(f"variables[{key}]", f"is longer than {VALUE_LIMIT // 1024} KiB"))
 
@@ -221,16 +215,12 @@ def _check_metadata(metadata: Mapping[str, str], wrong: list[Violation]) -> None
         wrong.append(Violation("metadata", f"has more than {METADATA_KEYS} keys"))
     for key, value in metadata.items():
         if not 0 < len(key) <= METADATA_KEY_LIMIT:
-            wrong.append(
-                Violation("metadata", f"has a key that is empty or over {METADATA_KEY_LIMIT} characters")
-            )
+            wrong.append(Violation("metadata", f"has a key that is empty or over {METADATA_KEY_LIMIT} characters"))
         elif len(value) > METADATA_VALUE_LIMIT:
             wrong.append(Violation(f"metadata[{key}]", f"is longer than {METADATA_VALUE_LIMIT} characters"))
 
 
-def _seconds(
-    given: float | None, name: str, least: int, most: int, default: float, wrong: list[Violation]
-) -> float:
+def _seconds(given: float | None, name: str, least: int, most: int, default: float, wrong: list[Violation]) -> float:
     if given is None:
         return default
     if not least <= given <= most:

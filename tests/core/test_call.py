@@ -135,6 +135,7 @@ INPUTS: tuple[inputs.Input, ...] = (
     inputs.DeadlinePassed(),
 )
 
+
 def situation(call: Call) -> tuple[object, ...]:
     """What of a machine decides what it does next; times only as far as they can make a difference."""
     machine, now = call.machine, call.now
@@ -434,7 +435,8 @@ def test_a_call_that_nobody_settles_is_closed_all_the_same() -> None:
         machine.handle(input, 0.0)
     assert not machine.closed
     assert machine.deadline() == 10.0
-    assert any(isinstance(e, Append) and isinstance(e.payload, CallClosed) for e in machine.handle(inputs.DeadlinePassed(), 10.0))
+    late = machine.handle(inputs.DeadlinePassed(), 10.0)
+    assert any(isinstance(e, Append) and isinstance(e.payload, CallClosed) for e in late)
 
 
 # --- After a restart ---------------------------------------------------------------------------------------------

@@ -83,9 +83,9 @@ def test_a_stop_without_a_body_still_stops_the_stream():
 
 @pytest.mark.parametrize("digit", "0123456789*#ABCD")
 def test_each_key_of_a_phone_is_a_digit(digit):
-    assert decode(
-        json.dumps({"event": "dtmf", "streamSid": STREAM, "dtmf": {"digit": digit}})
-    ) == DigitPressed(STREAM, digit)
+    assert decode(json.dumps({"event": "dtmf", "streamSid": STREAM, "dtmf": {"digit": digit}})) == DigitPressed(
+        STREAM, digit
+    )
 
 
 @pytest.mark.parametrize("digit", ["", "a", "E", "10", "+", "٣", " ", "\n"])

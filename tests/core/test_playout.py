@@ -129,9 +129,7 @@ def test_played_out_is_the_phones_word() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 2), st.integers(1, 60), st.booleans()), min_size=1, max_size=15
-    ),
+    st.lists(st.tuples(st.floats(0, 2), st.integers(1, 60), st.booleans()), min_size=1, max_size=15),
     st.floats(0, 3),
 )
 def test_it_agrees_with_a_phone_that_plays(steps: list[tuple[float, int, bool]], wait: float) -> None:

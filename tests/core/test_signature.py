@@ -178,9 +178,7 @@ def test_a_json_body_is_bound_by_its_hash():
     assert not valid_json(TOKEN, url, BODY, sign(TOKEN, "https://example.com/myapp"))
 
 
-@pytest.mark.parametrize(
-    "query", ["", "?x=1", "?bodySHA256=", "?bodySHA256={0}&bodySHA256={0}", "?bodysha256={0}"]
-)
+@pytest.mark.parametrize("query", ["", "?x=1", "?bodySHA256=", "?bodySHA256={0}&bodySHA256={0}", "?bodysha256={0}"])
 def test_a_json_body_without_its_one_hash_is_refused_even_if_signed(query):
     url = "https://example.com/myapp" + query.format(hashlib.sha256(BODY).hexdigest())
     assert not valid_json(TOKEN, url, BODY, sign(TOKEN, url))

@@ -39,7 +39,8 @@ class Talk:
         return new
 
     def up(self) -> Talk:
-        self.feed(realtime.SessionCreated("sess", "m", 0), realtime.SessionUpdated("sess", "m", "audio/pcmu", "audio/pcmu"))
+        self.feed(realtime.SessionCreated("sess", "m", 0))
+        self.feed(realtime.SessionUpdated("sess", "m", "audio/pcmu", "audio/pcmu"))
         self.feed(inputs.LineWentUp(), inputs.MediaStarted("MZ", 1), MediaReceived("MZ", FRAME))
         return self
 

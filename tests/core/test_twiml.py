@@ -32,9 +32,7 @@ def test_a_stream_is_followed_by_the_question_what_next():
     )
 
 
-@given(
-    st.dictionaries(XML_TEXT.filter(lambda name: len(name) < 100), XML_TEXT.filter(lambda v: len(v) < 300))
-)
+@given(st.dictionaries(XML_TEXT.filter(lambda name: len(name) < 100), XML_TEXT.filter(lambda v: len(v) < 300)))
 def test_parameters_arrive_as_they_were_given_and_nothing_else_arrives(parameters):
     root = ET.fromstring(document(parameters))
     assert [verb.tag for verb in root] == ["Connect", "Redirect"]
@@ -45,9 +43,7 @@ def test_parameters_arrive_as_they_were_given_and_nothing_else_arrives(parameter
 
 def test_what_twilio_would_not_take_is_a_defect_of_ours():
     with pytest.raises(AssertionError, match="query"):
-        twiml.connect_stream(
-            stream_url=STREAM + "?a=1", action_url=ACTION, stream_status_url=STATUS, parameters={}
-        )
+        twiml.connect_stream(stream_url=STREAM + "?a=1", action_url=ACTION, stream_status_url=STATUS, parameters={})
     with pytest.raises(AssertionError, match="token"):
         document({"token": "x" * 495})
 

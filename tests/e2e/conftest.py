@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import agentic
 import pytest
-from agentic.v1 import event_pb2
 
+import agentic
+from agentic.v1 import event_pb2
 from agenticd.emulator.realtime import Session
 from agenticd.emulator.twilio import Call
 from agenticd.sandbox import Sandbox

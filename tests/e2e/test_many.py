@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from agentic.v1 import event_pb2
 
+from agentic.v1 import event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, Session

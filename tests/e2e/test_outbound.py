@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import agentic
 import pytest
-from agentic.v1 import call_pb2, event_pb2
 
+import agentic
+from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING

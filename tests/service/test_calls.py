@@ -63,8 +63,8 @@ class Desk:
         placed = await self.calls.place(PlaceOrder(TO), "me")
         call_id = placed.record.call_id
         await self.until(CallState.DIALING, call_id)
-        while not self.calls.live[call_id].call.carrier_call_id:
-            await asyncio.sleep(0)
+        while not (await self.calls.get(call_id))[0].carrier_call_id:
+            await self.calls.live[call_id].durable()  # the carrier's answer is an input like any other
         return call_id
 
 

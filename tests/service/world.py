@@ -1,4 +1,4 @@
-"""A world of a few lines for the use cases: a log whose commits the test makes, a clock in hand, peers that do as told."""
+"""A world of a few lines for the use cases: a log that the test commits, a clock in hand, peers that do as told."""
 
 from __future__ import annotations
 

@@ -42,9 +42,7 @@ def style_for(stream: TextIO, *, journal: bool) -> Style:
     return Style.HUMAN if stream.isatty() else Style.JSON
 
 
-def set_up(
-    stream: TextIO, style: Style, *, level: str = "info", pii: bool = False, colors: bool = True
-) -> None:
+def set_up(stream: TextIO, style: Style, *, level: str = "info", pii: bool = False, colors: bool = True) -> None:
     """Send all log lines there, those of libraries too, from `level` (a name in LEVELS) on.
 
     Libraries are heard from warning on, whatever the level: what they say below names numbers and texts.

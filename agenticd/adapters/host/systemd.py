@@ -111,9 +111,7 @@ def inherited_sockets(environ: MutableMapping[str, str], pid: int) -> dict[str, 
         descriptor = _FIRST_FD + number
         name = names[number] if number < len(names) and names[number] else "unknown"
         if name in found:
-            raise InvalidArgument.at(
-                "LISTEN_FDNAMES", f'has "{name}" twice; each needs a FileDescriptorName='
-            )
+            raise InvalidArgument.at("LISTEN_FDNAMES", f'has "{name}" twice; each needs a FileDescriptorName=')
         found[name] = _adopted(descriptor, name)
     return found
 

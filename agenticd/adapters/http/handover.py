@@ -47,9 +47,7 @@ def refusal(request: web.Request) -> web.Response | None:
     return None
 
 
-async def hand_over(
-    request: web.Request, listener: WSListener, on_error: Callable[[], None]
-) -> web.StreamResponse:
+async def hand_over(request: web.Request, listener: WSListener, on_error: Callable[[], None]) -> web.StreamResponse:
     """Give the connection of a good upgrade to the listener, and return when the connection is lost.
 
     on_error is called for each frame that breaks the WebSocket protocol; picows then closes the connection.

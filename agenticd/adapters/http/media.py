@@ -282,9 +282,7 @@ class MediaSocket(WSListener):
         self._sockets.faults[why] += 1
         self._faults += 1
         if self._faults == FAULT_LIMIT:
-            _log.warning(
-                "media socket closed: it sends too much that is wrong", call_id=self.call_id, last=why
-            )
+            _log.warning("media socket closed: it sends too much that is wrong", call_id=self.call_id, last=why)
             self._tell_closed(stopped=False, message="too many wrong messages")
             self.close(_POLICY)
 

@@ -132,9 +132,7 @@ def parse_listen(listen: str, field: str) -> tuple[str, int]:
 
 def _checked(sock: socket.socket, field: str) -> socket.socket:
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
-        raise InvalidArgument.at(
-            field, "the inherited socket is no TCP socket: ListenStream= takes a port here"
-        )
+        raise InvalidArgument.at(field, "the inherited socket is no TCP socket: ListenStream= takes a port here")
     return sock
 
 

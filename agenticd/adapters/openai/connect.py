@@ -99,19 +99,17 @@ async def _dial(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     refusal: OSError | None = None
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
-        try:
+        with contextlib.ExitStack() as unless_connected:
+            sock = unless_connected.enter_context(socket.socket(family, kind, protocol))
             sock.setblocking(False)
             _tune(sock)
-            await loop.sock_connect(sock, address)
-        except OSError as error:
-            sock.close()
-            refusal = refusal or error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
+            try:
+                await loop.sock_connect(sock, address)
+            except OSError as error:
+                refusal = refusal or error
+            else:
+                unless_connected.pop_all()
+                return sock
     raise refusal or OSError("no address")
 
 

@@ -127,10 +127,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # some errors, a full disk among them, have already rolled back
+    finally:
+        if connection.in_transaction:  # it failed; some errors, a full disk among them, have already rolled back
             connection.execute("ROLLBACK")
-        raise
 
 
 def _lock(path: Path) -> io.FileIO:

@@ -12,8 +12,9 @@ from pathlib import Path
 ADDRESS_VARIABLE = "AGENTCTL_ADDR"
 TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE"
 SOCKET = "agenticd.sock"
-TOKEN = "token"
-SYSTEM_DIRECTORY = Path("/run/agenticd")
+TOKEN = "grpc.token"
+SYSTEM_RUNTIME = Path("/run/agenticd")
+SYSTEM_STATE = Path("/var/lib/agenticd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,20 @@ class Target:
 
 
 def find(address: str | None = None, token: str | None = None, env: Mapping[str, str] = os.environ) -> Target:
-    """The daemon at `address`, else at $AGENTCTL_ADDR, else at the first socket that exists of those in
-    $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd and /run/agenticd.
+    """The daemon at `address`, else at $AGENTCTL_ADDR, else where daemons listen.
 
-    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the
-    file `token` beside one of these sockets. Raises ValueError for an address of another form or on another
-    machine, and OSError if $AGENTCTL_TOKEN_FILE cannot be read.
+    That is the first agenticd.sock that exists in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd (without that
+    variable: agenticd-<uid> in the temporary directory, if it is the user's own), and /run/agenticd.
+    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the first
+    grpc.token that can be read of those in $STATE_DIRECTORY, $XDG_STATE_HOME/agenticd or
+    ~/.local/state/agenticd, and /var/lib/agenticd.
+
+    Raises ValueError for an address of another form or on another machine, and OSError if $AGENTCTL_TOKEN_FILE
+    cannot be read.
     """
     given = address or env.get(ADDRESS_VARIABLE) or ""
     if not given:
-        sockets = [directory / SOCKET for directory in _directories(env)]
+        sockets = [directory / SOCKET for directory in _runtime(env)]
         return Target(f"unix:{next((path for path in sockets if path.exists()), sockets[-1])}")
     if given.startswith(("unix:", "/")):
         path = given.removeprefix("unix:")
@@ -51,13 +56,35 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
     return Target(given, token or _token(env))
 
 
-def _directories(env: Mapping[str, str]) -> Iterator[Path]:
-    """Where daemons keep their sockets and tokens, the nearest first."""
-    if runtime := env.get("RUNTIME_DIRECTORY"):  # systemd: several are separated by colons
-        yield Path(runtime.partition(":")[0])
-    if user := env.get("XDG_RUNTIME_DIR"):
-        yield Path(user) / "agenticd"
-    yield SYSTEM_DIRECTORY
+def _runtime(env: Mapping[str, str]) -> Iterator[Path]:
+    """Where daemons keep their sockets, the nearest first."""
+    if runtime := _directory(env, "RUNTIME_DIRECTORY"):
+        yield runtime
+    if user := _directory(env, "XDG_RUNTIME_DIR"):
+        yield user / "agenticd"
+    else:
+        temporary = (_directory(env, "TMPDIR") or Path("/tmp")) / f"agenticd-{os.getuid()}"
+        # Anybody can make that directory first, to stand in for the daemon.
+        if temporary.is_dir() and not temporary.is_symlink() and temporary.stat().st_uid == os.getuid():
+            yield temporary
+    yield SYSTEM_RUNTIME
+
+
+def _state(env: Mapping[str, str]) -> Iterator[Path]:
+    """Where daemons keep their tokens, the nearest first."""
+    if state := _directory(env, "STATE_DIRECTORY"):
+        yield state
+    if user := _directory(env, "XDG_STATE_HOME"):
+        yield user / "agenticd"
+    elif home := _directory(env, "HOME"):
+        yield home / ".local/state/agenticd"
+    yield SYSTEM_STATE
+
+
+def _directory(env: Mapping[str, str], name: str) -> Path | None:
+    """A variable's directory: the first of several (systemd), and none that is relative (XDG)."""
+    first = env.get(name, "").partition(":")[0]
+    return Path(first) if first.startswith("/") else None
 
 
 def _is_loopback(address: str) -> bool:
@@ -74,7 +101,7 @@ def _is_loopback(address: str) -> bool:
 def _token(env: Mapping[str, str]) -> str | None:
     if named := env.get(TOKEN_VARIABLE):
         return Path(named).read_text(encoding="ascii", errors="replace").strip()
-    for directory in _directories(env):
+    for directory in _state(env):
         try:
             return (directory / TOKEN).read_text(encoding="ascii", errors="replace").strip()
         except OSError:

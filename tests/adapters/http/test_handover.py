@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+import socket
 
 import pytest
 import websockets.asyncio.client
@@ -152,6 +153,20 @@ def test_an_upgrade_signed_as_a_webhook_is_refused(loop: str):
 
 
 @both_loops
+def test_the_socket_keeps_little_back_so_that_a_clear_is_soon_heard(loop: str):
+    async def check(home: House) -> None:
+        await home.media()
+        transport = home.socket._transport
+        assert transport is not None
+        sock = transport.underlying_transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 16 * 1024  # Linux doubles it
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 16 * 1024
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    in_house(loop, check)
+
+
+@both_loops
 def test_fifty_broken_connections_leave_no_descriptor_and_no_task(loop: str):
     async def check(home: House) -> None:
         await _break(home, 3)  # whatever is made once, is made
@@ -164,6 +179,9 @@ def test_fifty_broken_connections_leave_no_descriptor_and_no_task(loop: str):
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks_before)
         assert home.server.media_sockets == 0
         assert home.clock.pending == 0
+        server = home.server._site._runner.server
+        assert server is not None
+        await eventually(lambda: server.connections == [])
 
     in_house(loop, check)
 

@@ -41,9 +41,7 @@ async def test_an_answered_call_reports_four_events_in_order(account: Account, c
     assert reports[3].form["SipResponseCode"] == "200"
 
 
-async def test_the_voice_url_is_asked_when_the_phone_is_answered_and_not_before(
-    account: Account, customer: Customer
-):
+async def test_the_voice_url_is_asked_when_the_phone_is_answered_and_not_before(account: Account, customer: Customer):
     call = await account.dial(ANSWERS)
     await call.wait_status("ringing")
     assert customer.at("/voice") == []
@@ -71,6 +69,7 @@ async def test_a_call_that_nobody_answers_ends_as_its_script_says(
     reports = customer.at("/status")
     assert [r.form["CallStatus"] for r in reports] == seen
     assert (reports[-1].form["SipResponseCode"], reports[-1].form["CallDuration"]) == (sip, "0")
+    assert "Duration" not in reports[-1].form, "the minutes of completed calls"
     assert customer.at("/voice") == []
     assert call.resource()["duration"] is None
 
@@ -151,12 +150,8 @@ async def test_inline_twiml_is_performed_and_an_url_goes_before_it(account: Acco
 
 
 async def test_pause_redirect_and_hangup_are_performed_in_order(account: Account, customer: Customer):
-    customer.documents["/voice"] = (
-        '<Response><Redirect method="GET">next?a=1&amp;b=%20</Redirect><Hangup/></Response>'
-    )
-    customer.documents["/next"] = (
-        '<Response><Pause length="1"/><Redirect>http://{}/last</Redirect></Response>'
-    )
+    customer.documents["/voice"] = '<Response><Redirect method="GET">next?a=1&amp;b=%20</Redirect><Hangup/></Response>'
+    customer.documents["/next"] = '<Response><Pause length="1"/><Redirect>http://{}/last</Redirect></Response>'
     customer.documents["/next"] = str(customer.documents["/next"]).format(customer.authority)
     customer.documents["/last"] = "<Response><Hangup/><Redirect>/never</Redirect></Response>"
     call = await account.dial()
@@ -184,9 +179,7 @@ async def test_verbs_that_are_not_built_are_told_and_skipped(account: Account, c
     assert len(customer.at("/next")) == 1
 
 
-async def test_a_redirect_by_rest_leaves_the_stream_for_the_new_document(
-    account: Account, customer: Customer
-):
+async def test_a_redirect_by_rest_leaves_the_stream_for_the_new_document(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
         if len(customer.sockets) == 1:
             await socket.until("media")
@@ -214,9 +207,7 @@ async def test_a_redirect_by_rest_can_bring_its_own_twiml(account: Account, cust
     assert await call.ended() == "completed"
 
 
-async def test_a_hang_up_is_not_held_up_by_a_webhook_that_does_not_answer(
-    account: Account, customer: Customer
-):
+async def test_a_hang_up_is_not_held_up_by_a_webhook_that_does_not_answer(account: Account, customer: Customer):
     over = asyncio.Event()
 
     async def voice(request: aiohttp.web.Request) -> aiohttp.web.Response:

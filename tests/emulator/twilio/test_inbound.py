@@ -36,12 +36,8 @@ async def test_a_call_is_answered_by_a_stream(server: TwilioServer, customer: Cu
 
 
 @pytest.mark.usefixtures("number")
-@pytest.mark.parametrize(
-    ("verb", "status"), [("<Reject/>", "no-answer"), ('<Reject reason="busy"/>', "busy")]
-)
-async def test_reject_as_the_first_verb_never_answers(
-    server: TwilioServer, customer: Customer, verb: str, status: str
-):
+@pytest.mark.parametrize(("verb", "status"), [("<Reject/>", "no-answer"), ('<Reject reason="busy"/>', "busy")])
+async def test_reject_as_the_first_verb_never_answers(server: TwilioServer, customer: Customer, verb: str, status: str):
     customer.documents["/in"] = f"<Response>{verb}<Redirect>/next</Redirect></Response>"
     call = await server.ring_in(CALLEE, OWNED, LEAVES)
     assert await call.ended() == status

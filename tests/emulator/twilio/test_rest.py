@@ -88,9 +88,7 @@ async def test_the_library_creates_fetches_and_hangs_up_a_call(
 
 async def test_the_librarys_blocking_client_reads_it_too(server: TwilioServer, customer: Customer):
     server.set_phone(CALLEE, RINGS)
-    client = Client(
-        server.config.account_sid, server.config.auth_token, http_client=HttpClient(server.api_url)
-    )
+    client = Client(server.config.account_sid, server.config.auth_token, http_client=HttpClient(server.api_url))
     call = await asyncio.to_thread(
         lambda: client.calls.create(to=CALLEE, from_=OWNED, url=customer.url("/voice"), timeout=600)
     )
@@ -190,9 +188,7 @@ async def test_an_error_is_json_with_its_code_and_where_to_read_more(account: Ac
         "Bearer " + "f" * 32,
     ],
 )
-async def test_who_does_not_know_the_token_gets_401_and_20003(
-    server: TwilioServer, authorization: str | None
-):
+async def test_who_does_not_know_the_token_gets_401_and_20003(server: TwilioServer, authorization: str | None):
     url = f"{server.api_url}/2010-04-01/Accounts/{server.config.account_sid}/Calls.json"
     headers = {} if authorization is None else {"Authorization": authorization}
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
@@ -260,9 +256,7 @@ async def test_calls_are_listed_newest_first_over_pages_and_by_filter(
     assert len(today) <= 5
 
 
-async def test_a_call_that_is_made_while_pages_are_read_does_not_shift_them(
-    account: Account, customer: Customer
-):
+async def test_a_call_that_is_made_while_pages_are_read_does_not_shift_them(account: Account, customer: Customer):
     calls = [await account.dial(RINGS) for _ in range(4)]
     _, first = await account.get("Calls.json", PageSize="2")
     await account.dial(RINGS)

@@ -39,7 +39,7 @@ async def test_twenty_calls_at_once_keep_their_audio_apart_and_whole(account: Ac
         assert stream is not None
         assert bytes([number, number | 0x80]) * 1600 in socket.audio()
         assert bytes(call.phone.sent)[stream.skip :] == socket.audio()
-        heard = bytes(call.phone.heard).strip(b"\xff")
+        heard = bytes(call.phone.heard).replace(b"\xff", b"")
         assert heard == bytes(stream.received)
         assert len(set(heard)) == 1
         assert len(heard) == 1600

@@ -25,9 +25,7 @@ async def hang_up(account: Account, sid: str) -> None:
     assert (status, body["status"]) == (200, "completed")
 
 
-async def test_the_first_messages_are_connected_and_start_with_all_their_fields(
-    account: Account, customer: Customer
-):
+async def test_the_first_messages_are_connected_and_start_with_all_their_fields(account: Account, customer: Customer):
     customer.documents["/voice"] = customer.connect(parameters=PARAMETERS)
 
     async def media(socket: Socket) -> None:
@@ -67,9 +65,7 @@ async def test_the_upgrade_is_signed_and_offers_no_compression(account: Account,
     assert "Sec-WebSocket-Extensions" not in customer.sockets[0].headers
 
 
-async def test_media_counts_in_strings_and_carries_what_the_telephone_sent(
-    account: Account, customer: Customer
-):
+async def test_media_counts_in_strings_and_carries_what_the_telephone_sent(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
         await socket.until("media", 20)
 
@@ -168,9 +164,7 @@ async def test_the_caller_hangs_up_and_twilio_sends_stop_and_closes(account: Acc
     assert account.server.debugger.codes(call.sid) == []
 
 
-async def test_a_hang_up_by_rest_stops_the_stream_with_audio_still_buffered(
-    account: Account, customer: Customer
-):
+async def test_a_hang_up_by_rest_stops_the_stream_with_audio_still_buffered(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
         await socket.play(TONE * 100)
         await socket.mark("never")
@@ -201,9 +195,7 @@ async def test_the_server_closes_and_twilio_goes_on_with_the_action_url(account:
     assert account.server.debugger.codes(call.sid) == [31921], "told even if it was intended"
 
 
-async def test_the_server_closes_and_without_an_action_the_next_verb_runs(
-    account: Account, customer: Customer
-):
+async def test_the_server_closes_and_without_an_action_the_next_verb_runs(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
         await socket.until("media")
 
@@ -217,7 +209,8 @@ async def test_the_server_closes_and_without_an_action_the_next_verb_runs(
 
 async def test_a_call_lives_through_several_streams_one_after_the_other(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
-        await socket.play(TONE * 50)
+        if len(customer.sockets) == 1:
+            await socket.play(TONE * 50)
         await socket.until("media", 3)
 
     customer.media = media
@@ -229,8 +222,10 @@ async def test_a_call_lives_through_several_streams_one_after_the_other(account:
     assert first.sid != second.sid
     assert customer.sockets[1].messages[1]["sequenceNumber"] == "1"
     assert customer.sockets[1].of("media")[0]["media"]["timestamp"] == "0"
-    played = len(bytes(call.phone.heard).replace(b"\xff", b""))
-    assert played < len(TONE) * 20, "what the first stream left in the buffer is not played into the second"
+    assert TONE[:160] in bytes(call.phone.heard)
+    # From the second frame of the second stream on: the first one's end may lie in the same 20 ms.
+    later = bytes(call.phone.heard)[second.skip + 160 :]
+    assert set(later) == {0xFF}, "what the first stream left in the buffer is not played into the second"
     for stream, socket in zip(call.streams, customer.sockets, strict=True):
         assert bytes(call.phone.sent)[stream.skip :].startswith(socket.audio())
 
@@ -257,9 +252,7 @@ async def test_a_connection_that_breaks_is_31903_and_the_call_goes_on(account: A
 
 
 @pytest.mark.parametrize("status", [403, 404, 302, 500])
-async def test_a_refused_handshake_is_31920_and_the_next_verb_runs(
-    account: Account, customer: Customer, status: int
-):
+async def test_a_refused_handshake_is_31920_and_the_next_verb_runs(account: Account, customer: Customer, status: int):
     customer.refuse_media = status
     callback = f' statusCallback="{customer.url("/stream")}" name="agent"'
     customer.documents["/voice"] = customer.connect(

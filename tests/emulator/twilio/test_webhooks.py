@@ -135,9 +135,7 @@ async def test_without_a_fallback_or_with_a_broken_one_the_call_ends(account: Ac
 
 
 @pytest.mark.parametrize("content_type", ["text/xml", "application/xml", "text/html", "text/plain"])
-async def test_the_content_types_that_twilio_reads_as_twiml(
-    account: Account, customer: Customer, content_type: str
-):
+async def test_the_content_types_that_twilio_reads_as_twiml(account: Account, customer: Customer, content_type: str):
     customer.documents["/voice"] = answer(
         text="<Response><Redirect>/next</Redirect></Response>", content_type=content_type, charset="utf-8"
     )
@@ -226,9 +224,7 @@ async def test_cookies_are_kept_for_the_call_and_for_no_other(account: Account, 
     assert [request.headers.get("Cookie") for request in customer.at("/next")] == ["visitor=7"] * 2
 
 
-async def test_a_status_callback_that_fails_is_told_and_does_not_touch_the_call(
-    account: Account, customer: Customer
-):
+async def test_a_status_callback_that_fails_is_told_and_does_not_touch_the_call(account: Account, customer: Customer):
     customer.documents["/status"] = answer(status=500)
     call = await account.dial(PhoneScript(outcome="busy", ring=0))
     assert await call.ended() == "busy"
