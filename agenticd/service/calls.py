@@ -176,6 +176,8 @@ class Calls:
     async def _place(self, order: PlaceOrder, key: RequestKey | None) -> Placed:
         if self._draining:
             raise Draining
+        if self._world.log.full:
+            raise StoreDown
         if len(self._sessions) >= self._config.max_calls:
             raise Exhausted(self._config.max_calls, retry_after=5.0)
         plan = resolve(order, self._config.agents, self._config.from_number)

@@ -61,6 +61,7 @@ class HandLog:
     epoch = "e"
     secret = b"s" * 32
     first_revision = 1
+    full = False
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Entry, OnDurable]] = []

@@ -14,9 +14,7 @@ FRAME = 160
 
 _LOUD = 256  # mean of |sample| (16 bit), -42 dBFS: a clear voice is far above, a line's noise below
 _SHIFT = 4  # magnitudes are kept in a byte each: up to 4080, then flat, which changes no verdict
-_LEVEL = bytes(
-    np.minimum(np.abs(ulaw.decode(bytes(range(256))).astype(np.int32)) >> _SHIFT, 255).astype(np.uint8)
-)
+_LEVEL = bytes(np.minimum(np.abs(ulaw.decode(bytes(range(256))).astype(np.int32)) >> _SHIFT, 255).astype(np.uint8))
 _LOUD_FRAME = FRAME * (_LOUD >> _SHIFT)
 _SILENT_FRAME = bytes([ulaw.SILENCE]) * FRAME
 

@@ -91,9 +91,7 @@ class Interpreter:
             url = step.url if not isinstance(step, Inline) else ""
             extra = {"ErrorCode": str(failed.code), "ErrorUrl": url}
         try:
-            return await self._document(
-                Fetch("fallback", options.fallback_url, options.fallback_method, extra)
-            )
+            return await self._document(Fetch("fallback", options.fallback_url, options.fallback_method, extra))
         except _Failed as failed:
             self._debugger.note(failed.code, self._call.sid, f"the fallback URL: {failed}")
             return None
@@ -173,9 +171,7 @@ class Interpreter:
                 case twiml.Hangup() | twiml.Reject():
                     return None
                 case twiml.NotBuilt():
-                    self._debugger.note(
-                        NOT_BUILT, self._call.sid, f"this emulator cannot do <{verb.name}>: skipped"
-                    )
+                    self._debugger.note(NOT_BUILT, self._call.sid, f"this emulator cannot do <{verb.name}>: skipped")
                 case _:
                     assert_never(verb)
         return None

@@ -45,9 +45,7 @@ _Order: TypeAlias = _Over | Fetch | Inline
 class Life:
     """Runs one call. `end` and `redirect` may be called from outside at any time, and take effect at once."""
 
-    def __init__(
-        self, config: TwilioConfig, debugger: Debugger, call: Call, connector: aiohttp.BaseConnector
-    ) -> None:
+    def __init__(self, config: TwilioConfig, debugger: Debugger, call: Call, connector: aiohttp.BaseConnector) -> None:
         self.call = call
         self._config = config
         self._debugger = debugger
@@ -129,9 +127,7 @@ class Life:
         first: list[Document | None] = []
 
         async def ask() -> None:
-            first.append(
-                await self._interpreter.obtain(Fetch("voice", call.options.url, call.options.method))
-            )
+            first.append(await self._interpreter.obtain(Fetch("voice", call.options.url, call.options.method)))
 
         await self._perform(tasks.create_task(ask()))
         document = first[0] if first else None
@@ -233,9 +229,7 @@ class Life:
         """Send the callbacks, one after the other. Their answers are not read beyond the status."""
         while (callback := await self._callbacks.get()) is not None:
             try:
-                answer = await self._webhooks.request(
-                    callback.kind, callback.method, callback.url, callback.params
-                )
+                answer = await self._webhooks.request(callback.kind, callback.method, callback.url, callback.params)
             except NoAnswer as error:
                 self._debugger.note(error.code, self.call.sid, f"{callback.kind} callback: {error}")
             else:

@@ -36,9 +36,7 @@ def page(calls: Iterable[Call], path: str, query: Mapping[str, str]) -> dict[str
 
     def uri(page_number: int, page_token: str = "") -> str:
         paging = {"PageSize": str(size), "Page": str(page_number)}
-        return (
-            f"{path}?{urlencode({**filters, **paging, **({'PageToken': page_token} if page_token else {})})}"
-        )
+        return f"{path}?{urlencode({**filters, **paging, **({'PageToken': page_token} if page_token else {})})}"
 
     more = begin + size < len(found)
     return {
@@ -59,9 +57,7 @@ def _matches(call: Call, query: Mapping[str, str]) -> bool:
     for name, value in texts.items():
         if query.get(name) and query[name] != value:
             return False
-    return all(
-        _in_time(query, name, at) for name, at in (("StartTime", call.started), ("EndTime", call.ended_at))
-    )
+    return all(_in_time(query, name, at) for name, at in (("StartTime", call.started), ("EndTime", call.ended_at)))
 
 
 def _in_time(query: Mapping[str, str], name: str, at: float | None) -> bool:

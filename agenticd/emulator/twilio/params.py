@@ -148,9 +148,7 @@ def update(form: Form, options: Options, note: Note) -> Update:
             status_callback_method=_method(form, "StatusCallbackMethod"),
         )
     if "TimeLimit" in form.names():
-        options = replace(
-            options, time_limit=_number(form, "TimeLimit", options.time_limit, _MAX_CALL, 20001)
-        )
+        options = replace(options, time_limit=_number(form, "TimeLimit", options.time_limit, _MAX_CALL, 20001))
     return Update(status, url, _method(form, "Method"), text, options)
 
 

@@ -115,9 +115,7 @@ class Rest:
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
         form = params.Form(await request.text())
-        wanted = params.update(
-            form, call.options, lambda code, text: self._debugger.note(code, call.sid, text)
-        )
+        wanted = params.update(form, call.options, lambda code, text: self._debugger.note(code, call.sid, text))
         life = self._account.life(call.sid)
         if wanted.status:
             if life is None or call.final:

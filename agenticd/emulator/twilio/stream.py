@@ -98,9 +98,7 @@ class MediaStream:
         self._socket = opened = await self._handshake()
         try:
             await opened.send(wire.CONNECTED)
-            await opened.send(
-                wire.start(self.sid, self._call.account_sid, self._call.sid, self.noun.parameters)
-            )
+            await opened.send(wire.start(self.sid, self._call.account_sid, self._call.sid, self.noun.parameters))
         except ConnectionClosed:
             pass  # `listen` finds out how and why
         self.skip = len(self._call.phone.sent)

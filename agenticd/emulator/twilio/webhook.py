@@ -136,9 +136,7 @@ class Webhooks:
                 return answer
             attempt += 1
 
-    async def _follow(
-        self, method: Method, url: str, params: Mapping[str, str], patience: _Patience
-    ) -> Answer:
+    async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
         url = urlunsplit(urlsplit(url)._replace(fragment=""))
         if method == "GET":
             url, params = _with_query(url, params), {}

@@ -23,9 +23,7 @@ class _Name(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     name: str
 
 
-class Media(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="event", tag="media"
-):
+class Media(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="event", tag="media"):
     """Audio to be played: mu-law, any number of bytes."""
 
     stream_sid: str = msgspec.field(name="streamSid")
@@ -39,9 +37,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, ta
     mark: _Name
 
 
-class Clear(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="event", tag="clear"
-):
+class Clear(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="event", tag="clear"):
     """All that was not played is to be forgotten."""
 
     stream_sid: str = msgspec.field(name="streamSid")

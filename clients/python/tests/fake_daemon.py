@@ -4,6 +4,7 @@ order."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         """How open streams end, once, when they have given all events."""
         self.extra: list[pb.StreamEventsResponse] = []
         """Frames between the events and the waiting, for the next stream."""
+        self.following = 0
+        """How many streams have begun to follow, ever."""
         self.answers = asyncio.Event()
         self.answers.set()
         self._moved = asyncio.Condition()
@@ -91,6 +94,15 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             self._moved.notify_all()
         return revision
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what requests, streams and events change."""
+        async with self._moved:
+            await self._moved.wait_for(condition)
+
+    async def _tell(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
     async def end_streams(self, fault: Fault) -> None:
         async with self._moved:
             self.stream_end = fault
@@ -99,6 +111,7 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
     async def _enter(self, request: Any, context: Any) -> None:
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
+        await self._tell()
         await self.answers.wait()
         if self.faults:
             await _abort(context, self.faults.pop(0))
@@ -176,6 +189,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         await context.write(pb.StreamEventsResponse(opened=opened))
         after = request.after_revision if request.HasField("after_revision") else self._head
         open_calls = set(request.call_ids)
+        self.following += 1
+        await self._tell()
         while True:
             batch = [event for event in self.log if event.revision > after]
             after = batch[-1].revision if batch else after

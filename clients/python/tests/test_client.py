@@ -4,6 +4,7 @@ daemon."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import uuid
 from pathlib import Path
@@ -13,8 +14,9 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from agentic import Client, Cursor, Target, connect, errors
+from agentic.client import OPTIONS
 from agentic.target import find
-from agentic.v1 import call_pb2
+from agentic.v1 import call_pb2, node_service_pb2
 from agentic.v1 import call_service_pb2 as pb
 from tests.fake_daemon import CALL, EPOCH, FakeDaemon, Fault
 
@@ -170,9 +172,11 @@ def test_a_cursor_is_text_and_back() -> None:
     assert str(Cursor("5f0c", 1042)) == "5f0c:1042"
 
 
-def test_the_service_config_is_about_services_that_exist() -> None:
-    from agentic import client as module
-
-    named = {entry["service"] for entry in module._SERVICE_CONFIG["methodConfig"][0]["name"]}
-    assert named == {"agentic.v1.CallService", "agentic.v1.NodeService"}
-    assert pb.DESCRIPTOR.services_by_name["CallService"].full_name in named
+def test_retries_are_for_services_that_exist_and_for_unavailable_alone() -> None:
+    config = json.loads(str(dict(OPTIONS)["grpc.service_config"]))["methodConfig"]
+    assert [entry["retryPolicy"]["retryableStatusCodes"] for entry in config] == [["UNAVAILABLE"]]
+    services = (
+        pb.DESCRIPTOR.services_by_name["CallService"],
+        node_service_pb2.DESCRIPTOR.services_by_name["NodeService"],
+    )
+    assert [name["service"] for name in config[0]["name"]] == [service.full_name for service in services]

@@ -39,8 +39,7 @@ async def test_without_a_cursor_it_begins_from_now(client: Client, daemon: FakeD
     await daemon.append(warning={})
     async with client.events() as stream:
         first = asyncio.create_task(anext(stream))
-        while stream.cursor is None:  # until it is opened
-            await asyncio.sleep(0)
+        await daemon.until(lambda: daemon.following == 1)
         await daemon.append(warning={"message": "later"})
         assert (await first).warning.message == "later"
 
@@ -83,23 +82,19 @@ async def test_frames_of_a_newer_daemon_are_skipped(client: Client, daemon: Fake
 
 
 async def test_bookmarks_move_the_cursor(client: Client, daemon: FakeDaemon) -> None:
-    moved: list[Cursor] = []
+    moved: asyncio.Queue[Cursor] = asyncio.Queue()
     daemon.extra = [pb.StreamEventsResponse(bookmark=pb.Bookmark(revision=40))]
     await daemon.append(OTHER, warning={})
-    async with client.events(call_ids=[CALL], after=0, on_bookmark=moved.append) as stream:
+    async with client.events(call_ids=[CALL], after=0, on_bookmark=moved.put_nowait) as stream:
         reading = asyncio.create_task(anext(stream))
-        while not moved:
-            await asyncio.sleep(0)
-        assert stream.cursor == Cursor(EPOCH, 40)
+        assert await moved.get() == stream.cursor == Cursor(EPOCH, 40)
         await daemon.end_streams(Fault(StatusCode.UNAVAILABLE, "DRAINING"))
-        while len(daemon.requests) < 2:
-            await asyncio.sleep(0)
+        await daemon.until(lambda: len(daemon.requests) == 2)
         reading.cancel()
-    assert moved == [Cursor(EPOCH, 40)]
     assert daemon.requests[1].after_revision == 40, "resumed from the bookmark"
 
 
-@pytest.mark.parametrize("grace", [None, 1.0], ids=["killed", "stopped"])
+@pytest.mark.parametrize("grace", [None, 0.1], ids=["killed", "stopped"])
 async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
     client: Client, daemon: FakeDaemon, grace: float | None
 ) -> None:
@@ -141,8 +136,7 @@ async def test_what_reconnecting_mends_is_not_an_error(client: Client, daemon: F
         await anext(stream)
         await daemon.end_streams(fault)
         following = asyncio.create_task(anext(stream))
-        while len(daemon.requests) < 2:
-            await asyncio.sleep(0)
+        await daemon.until(lambda: len(daemon.requests) == 2)
         await daemon.append(warning={})
         assert (await following).revision == 4
 

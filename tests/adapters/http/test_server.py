@@ -161,6 +161,7 @@ def test_stop_leaves_no_descriptor(loop: str):
                 deaf.writer.write(asked)
                 await asyncio.sleep(0)
             await home.server.stop()
+            await eventually(lambda: descriptors() <= before + len(home.clients))
             for client in (idle, half, kept, unproven):
                 await client.lost()
         await eventually(lambda: descriptors() <= before)

@@ -43,6 +43,7 @@ def test_the_signature_is_the_one_that_twilios_pages_print():
         ("https://example.com:8443/v?a=%2F#rc=2", "https://example.com/v?a=%2F"),
         ("http://example.com:8080/v/", "http://example.com:8080/v/"),
         ("https://user:pass@example.com/v", "https://example.com/v"),
+        ("http://user:pass@example.com:8080/v#ct=1", "http://example.com:8080/v"),
     ],
 )
 def test_fragment_userinfo_and_the_port_of_https_are_not_signed(url: str, signed: str):
