@@ -27,8 +27,8 @@ ACCOUNT_SID = "AC" + "b" * 32
 AUTH_TOKEN = "c" * 32  # noqa: S105 - of no account
 FROM_NUMBER = "+15550001111"
 _SIGNATURE = "X-Twilio-Signature"
-_KEEP_ALIVE = 2.0
-"""Seconds: an idle connection must be gone when descriptors are counted."""
+_SERVER_KEEP_ALIVE, _CLIENT_KEEP_ALIVE = 120.0, 2.0
+"""Seconds. It is the client that closes an idle connection, and never the server under a request on its way."""
 _WEBHOOK_WITHIN = 10.0
 
 
@@ -116,11 +116,11 @@ class Carrier:
         app.router.add_post(f"{base}.json", self._create)
         app.router.add_get(f"{base}/{{sid}}.json", self._fetch)
         app.router.add_post(f"{base}/{{sid}}.json", self._update)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEP_ALIVE)
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=_SERVER_KEEP_ALIVE)
         await runner.setup()
         sock = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._port = sock.getsockname()[1]
-        connector = aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE)
+        connector = aiohttp.TCPConnector(keepalive_timeout=_CLIENT_KEEP_ALIVE)
         timeout = aiohttp.ClientTimeout(total=_WEBHOOK_WITHIN)
         try:
             await web.SockSite(runner, sock).start()

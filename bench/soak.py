@@ -22,7 +22,7 @@ from time import monotonic
 import click
 import grpc
 
-from agentic.v1 import call_service_pb2, node_service_pb2
+from agentic.v1 import call_pb2, call_service_pb2, node_service_pb2
 from agenticd.core.log import MAX_EVENTS
 from bench import bridges, proc
 from bench.audio import Delays, Faults, Line
@@ -41,8 +41,8 @@ _WARM_UP = 300.0  # seconds of churn before memory is looked at; of a shorter so
 _SAMPLES = 240
 _SAMPLE_EVERY = 1.0  # at the least
 _CALL_WITHIN = 60.0
-_BACK_WITHIN = 45.0
-_QUIET = 4.0  # idle connections are closed meanwhile
+_BACK_WITHIN = 60.0
+_QUIET = 22.0  # the daemon closes idle connections meanwhile, which it does 10 to 20 s after their last use
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +104,22 @@ class _Churn:
         self._pacer = Pacer(self._delays)
 
     async def call(self, api: Api) -> None:
-        """One call from end to end. Raises BridgeFailed when the daemon does not take it."""
+        """One call from end to end. Raises AioRpcError when the daemon does not take it."""
         number, self._next = self._next, (self._next + 1) % 10_000_000
         over = self._over[number] = asyncio.Event()
         self._lines[number] = Line(number, self._delays, self.faults)
         try:
             request = call_service_pb2.PlaceCallRequest(to_address=number_of(number))
-            await api.calls.PlaceCall(request, timeout=10)
-            async with asyncio.timeout(_CALL_WITHIN):
-                await over.wait()
-        except grpc.aio.AioRpcError as error:
-            raise BridgeFailed(f"PlaceCall was refused: {error.code().name} {error.details()}") from error
-        except TimeoutError:
-            self.faults.add(f"call {number} was not over after {_CALL_WITHIN:.0f} s")
+            placed = await api.calls.PlaceCall(request, timeout=10)
+            try:
+                async with asyncio.timeout(_CALL_WITHIN):
+                    await over.wait()
+            except TimeoutError:
+                shown = await api.calls.GetCall(
+                    call_service_pb2.GetCallRequest(call_id=placed.call.call_id), timeout=10
+                )
+                state = call_pb2.CallState.Name(shown.call.state)
+                self.faults.add(f"call {number} was not over after {_CALL_WITHIN:.0f} s, but {state}")
         finally:
             del self._lines[number], self._over[number]
         self.done += 1

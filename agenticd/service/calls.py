@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from agenticd.core import inputs, token, twiml
-from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound
+from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, StoreDown
 from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason, TranscriptFinal
 from agenticd.core.ids import RANDOM_BYTES, CallId, new_call_id
 from agenticd.core.mediastream import StreamStarted

@@ -43,8 +43,8 @@ RECORD = CallRecord(
 )
 
 
-def status(word: str, **codes: int) -> inputs.StatusReported:
-    return inputs.StatusReported(SID, word, 0, **codes)
+def status(word: str, sip_code: int = 0) -> inputs.StatusReported:
+    return inputs.StatusReported(SID, word, 0, sip_code)
 
 
 def hang_up(by: EndedBy = EndedBy.API) -> inputs.HangUpRequested:
@@ -258,15 +258,14 @@ def test_silence_of_everybody_comes_to_an_end_or_asks_on(steps: list[tuple[Call,
     for _, _, after in steps[::7]:
         lone = copy.copy(after)
         lone.machine = copy.copy(after.machine)
+        states = []
         for _ in range(60):
             if lone.machine.closed:
                 break
-            lone.ordered = []
-            before = lone.machine.state
             lone.wait()
+            states.append(lone.machine.state)
         else:
-            assert lone.machine.state is not CallState.QUEUED
-            assert before is lone.machine.state
+            assert set(states[-10:]) <= {CallState.ENDING, CallState.RINGING, CallState.DIALING}, states
 
 
 # --- The stories -------------------------------------------------------------------------------------------------

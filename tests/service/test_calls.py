@@ -13,7 +13,7 @@ import pytest
 from agenticd.adapters.rpc.codec import ProtoEventCodec
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
-from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused
+from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused, StoreDown
 from agenticd.core.events import CallState, EndReason
 from agenticd.core.ids import CallId
 from agenticd.core.mediastream import StreamStarted
@@ -298,3 +298,11 @@ async def test_the_status_counts(desk: Desk) -> None:
     status = desk.calls.status()
     assert (status.live_calls, status.queued_calls) == (2, 1)
     assert status.head_revision >= 2
+
+
+async def test_while_the_log_is_behind_new_calls_are_refused_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteLog, "full", property(lambda _: True))
+    with pytest.raises(StoreDown):
+        await desk.calls.place(PlaceOrder(TO), "me")

@@ -14,7 +14,7 @@ AGENTS = {
 FROM = "+15550001111"
 
 
-def plan(**changes: object):  # type: ignore[no-untyped-def]
+def plan(**changes: object):
     order = PlaceOrder(**{"to_address": "+15550002222", "agent": "plain", **changes})  # type: ignore[arg-type]
     return resolve(order, AGENTS, FROM)
 

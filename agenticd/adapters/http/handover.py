@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 
 LARGEST_FRAME = 256 * 1024
 """Bytes. A larger frame ends the connection with 1009; what a listener takes is its own, smaller, limit."""
-WRITE_HIGH_WATER = 16 * 1024
+_WRITE_HIGH_WATER = 16 * 1024
 _WRITE_LOW_WATER = 8 * 1024
 _SEND_BUFFER = 16 * 1024
 _NOT_SENT = 16 * 1024
@@ -153,7 +153,7 @@ class _Done(web.StreamResponse):
 
 def _tune(transport: asyncio.Transport) -> None:
     """Keep little in the kernel and in the transport, so that a `clear` is not behind seconds of audio."""
-    transport.set_write_buffer_limits(high=WRITE_HIGH_WATER, low=_WRITE_LOW_WATER)
+    transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER, low=_WRITE_LOW_WATER)
     sock = transport.get_extra_info("socket")
     with contextlib.suppress(OSError):  # the peer may be gone; its loss is reported on its own way
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias, assert_never
-from urllib.parse import urljoin
 
-from agenticd.emulator.twilio import twiml
+from agenticd.emulator.twilio import twiml, urls
 from agenticd.emulator.twilio.call import Call
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
@@ -165,7 +164,7 @@ class Interpreter:
                     if following is not None:
                         return following
                 case twiml.Redirect():
-                    return Fetch("redirect", urljoin(document.url, verb.url), verb.method)
+                    return Fetch("redirect", urls.resolve(document.url, verb.url), verb.method)
                 case twiml.Pause():
                     await asyncio.sleep(verb.length)
                 case twiml.Hangup() | twiml.Reject():
@@ -200,7 +199,7 @@ class Interpreter:
             self._tell(stream, "stream-error", closed.text)
         if connect.action is None:
             return None
-        return Fetch("action", urljoin(document.url, connect.action), connect.method)
+        return Fetch("action", urls.resolve(document.url, connect.action), connect.method)
 
     def _let_go(self) -> MediaStream | None:
         """No stream is open any more: what it left in the telephone's buffer is not played."""

@@ -162,12 +162,15 @@ class Life:
         step: Step | None = first
         while step is not None:
             await self._perform(tasks.create_task(self._interpreter.run(step)))
+            if self.call.final:
+                break
             await self._interpreter.abandon()
             order, self._order = self._order, None
-            step = None if order is None or isinstance(order, _Over) or self.call.final else order
+            step = None if isinstance(order, _Over) else order
         self.end("completed")
         heart.cancel()
         self.call.phone.hear_no_more(asyncio.get_running_loop().time())
+        await self._interpreter.abandon()
 
     async def _perform(self, work: asyncio.Task[None]) -> None:
         """Wait for the end of `work`, or for an order, which cancels it."""

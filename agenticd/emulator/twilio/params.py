@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 from urllib.parse import parse_qs, urlsplit
 
+from agenticd.emulator.twilio import urls
 from agenticd.emulator.twilio.call import Event, Options
 from agenticd.emulator.twilio.debugger import NOT_BUILT
 from agenticd.emulator.twilio.errors import RestError
@@ -172,16 +173,8 @@ def _from(from_: str, numbers: Collection[str]) -> str:
     return from_
 
 
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
-    except ValueError:
-        return False
-
-
 def _url(url: str) -> str:
-    if not _is_url(url):
+    if not urls.is_web(url):
         raise RestError(21205, url)
     return url
 
@@ -194,7 +187,7 @@ def _optional_url(form: Form, name: str) -> str:
 def _status_callback(form: Form, note: Note) -> str:
     """A bad one does not refuse the call: nothing is ever called back, and the debugger says why."""
     url = form.get("StatusCallback")
-    if url and (not _is_url(url) or "_" in (urlsplit(url).hostname or "")):
+    if url and (not urls.is_web(url) or "_" in (urlsplit(url).hostname or "")):
         note(21609, f"StatusCallback is not a valid URL: {url}")
         return ""
     return url

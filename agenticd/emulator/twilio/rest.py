@@ -97,7 +97,7 @@ class Rest:
         return scheme.lower() == "basic" and hmac.compare_digest(given, wanted)
 
     async def _create(self, request: web.Request) -> web.Response:
-        form = params.Form(await request.text())
+        form = await _form(request)
         # A warning about a call comes before the call has a SID.
         warnings: list[tuple[int, str]] = []
         wanted = params.creation(form, self._config.numbers, lambda code, text: warnings.append((code, text)))
@@ -114,7 +114,7 @@ class Rest:
 
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
-        form = params.Form(await request.text())
+        form = await _form(request)
         wanted = params.update(form, call.options, lambda code, text: self._debugger.note(code, call.sid, text))
         life = self._account.life(call.sid)
         if wanted.status:
@@ -155,6 +155,11 @@ class Rest:
         if call is None:
             raise RestError(20404, request.path)
         return call
+
+
+async def _form(request: web.Request) -> params.Form:
+    # Whatever the content type says: Twilio reads forms only.
+    return params.Form((await request.read()).decode(errors="replace"))
 
 
 def _event(webhook: Webhook) -> dict[str, object]:

@@ -6,19 +6,17 @@ It moves bytes between telephone and socket. When it is opened, and what follows
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 
 from agenticd.emulator.phone import Phone
-from agenticd.emulator.twilio import wire
+from agenticd.emulator.twilio import urls, wire
 from agenticd.emulator.twilio.call import Call, new_sid
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
@@ -120,7 +118,7 @@ class MediaStream:
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_LIMIT,
             )
-        except (InvalidURI, InvalidHandshake, OSError, EOFError) as error:
+        except (InvalidURI, InvalidHandshake, OSError, EOFError, ValueError) as error:
             raise _refusal(error, url) from error
 
     async def listen(self) -> Closed:
@@ -223,32 +221,19 @@ def check_url(url: str, allow_plain: bool) -> None:
         StreamRefused: 31923 malformed, 31922 not wss, 31920 with a query string.
 
     """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError as error:
-        raise StreamRefused(31923, f"{url!r} is no URL") from error
-    if not parts.scheme or not host:
+    parts = urls.split(url)
+    if parts is None:
         raise StreamRefused(31923, f"{url!r} is no absolute URL")
-    if parts.scheme != "wss" and not (parts.scheme == "ws" and allow_plain and _is_loopback(host)):
+    plain = parts.scheme == "ws" and allow_plain and urls.is_loopback(parts.hostname or "")
+    if parts.scheme != "wss" and not plain:
         raise StreamRefused(31922, f"the scheme of {url!r} is not wss")
     if "?" in url:
         raise StreamRefused(31920, "the URL of a <Stream> carries no query string: use <Parameter>")
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _refusal(error: Exception, url: str) -> StreamRefused:
     match error:
-        case InvalidURI():
+        case InvalidURI() | ValueError():  # the latter: a host that no resolver can be asked for
             return StreamRefused(31923, f"{url!r} is no URL")
         case InvalidStatus():
             return StreamRefused(31920, f"{url} answered the handshake with {error.response.status_code}")

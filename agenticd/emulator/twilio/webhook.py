@@ -11,12 +11,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
 import aiohttp
-from twilio.request_validator import RequestValidator, remove_port
+from twilio.request_validator import RequestValidator
 from yarl import URL
 
+from agenticd.emulator.twilio import urls
 from agenticd.emulator.twilio.call import Call, Webhook
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.twiml import MAX_BYTES, Method
@@ -49,19 +50,6 @@ def signature(token: str, url: str, params: Mapping[str, str]) -> str:
     """X-Twilio-Signature, as the vendor's own library computes it."""
     computed: str = RequestValidator(token).compute_signature(url, params)
     return computed
-
-
-def signed_url(url: str) -> str:
-    """The text that stands for `url` in a signature.
-
-    Twilio leaves out the fragment and any userinfo, and for voice over https the port; over http it stays.
-    """
-    parts = urlsplit(url)
-    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-    if parts.scheme != "https":
-        return bare
-    without_port: str = remove_port(urlsplit(bare))
-    return without_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +105,7 @@ class Webhooks:
             NoAnswer: if there is no answer in the end.
 
         """
+        _demand_web(url)
         params = {**self._call.params(), **extra}
         patience = _patience(url, self._config)
         attempt = 0
@@ -137,14 +126,15 @@ class Webhooks:
             attempt += 1
 
     async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
-        url = urlunsplit(urlsplit(url)._replace(fragment=""))
+        url = urldefrag(url).url
         if method == "GET":
             url, params = _with_query(url, params), {}
         for _ in range(_MAX_REDIRECTS + 1):
             answer, location = await self._once(method, url, params, patience)
             if location is None:
                 return answer
-            url = urljoin(url, location)
+            url = urls.resolve(url, location)
+            _demand_web(url)
             if answer.status not in (307, 308):  # as any HTTP client: the others become a GET without a body
                 method, params = "GET", {}
         raise NoAnswer(11215, f"more than {_MAX_REDIRECTS} redirects from {url}")
@@ -157,7 +147,7 @@ class Webhooks:
             "Accept": "*/*",
             "User-Agent": "TwilioProxy/1.1",
             "I-Twilio-Idempotency-Token": secrets.token_hex(16),
-            "X-Twilio-Signature": signature(self._config.auth_token, signed_url(url), params),
+            "X-Twilio-Signature": signature(self._config.auth_token, urls.signed(url), params),
         }
         data = None
         if method == "POST":
@@ -166,9 +156,9 @@ class Webhooks:
         timeout = aiohttp.ClientTimeout(
             total=patience.connect + patience.read, sock_connect=patience.connect, sock_read=patience.read
         )
-        # Not re-quoted: what is signed and what is sent are the text that was given.
-        target = URL(url, encoded=True)
         try:
+            # Not re-quoted: what is signed and what is sent are the text that was given.
+            target = URL(url, encoded=True)
             async with self._session.request(
                 method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
@@ -177,6 +167,11 @@ class Webhooks:
                 return Answer(response.status, response.headers.get("Content-Type", ""), body, url), location
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _no_answer(error, url) from error
+
+
+def _demand_web(url: str) -> None:
+    if not urls.is_web(url):
+        raise NoAnswer(11100, f"{url!r} is no absolute http or https URL")
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -197,7 +192,7 @@ def _no_answer(error: Exception, url: str) -> NoAnswer:
     """Twilio's code for what went wrong."""
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return NoAnswer(11100, f"{url} is no http or https URL")
+            return NoAnswer(11100, f"{url!r} is no absolute http or https URL")
         case aiohttp.ClientConnectorDNSError():
             return NoAnswer(11210, f"the host of {url} has no address")
         case aiohttp.ClientSSLError() | ssl.SSLError():

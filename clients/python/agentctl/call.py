@@ -178,7 +178,7 @@ async def _ls(client: Client, env: Env, states: Sequence[str], direction: str | 
         case "table":
             from agentctl import render
 
-            render.table(words.COLUMNS, rows, env.colored)
+            render.table(words.COLUMNS, rows, words.SPARE, env.colored)
         case _:
             output.columns(words.COLUMNS, rows)
     if token and env.terminal:

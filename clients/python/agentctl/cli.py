@@ -23,8 +23,23 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
+class PipeClosed(Exception):
+    """Whoever read our output has enough. By this name because click makes an exit code of its own of EPIPE."""
+
+
+class Root(Group):
+    """The command itself."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that the line names."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
+
+
 @click.group(
-    cls=Group,
+    cls=Root,
     params=[
         *everywhere(hidden=False),
         click.Option(
@@ -70,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.FAILED
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. What is still buffered must not fail again when Python ends.
+    except PipeClosed:
+        # What is still buffered must not fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE_CLOSED
 

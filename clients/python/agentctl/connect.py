@@ -1,9 +1,9 @@
-"""From a command to the daemon: connects, runs, and makes failures of errors. What is slow to import is
-imported here."""
+"""From a command to the daemon: connects, runs, makes failures of errors. What is slow is imported here."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
-    """Do the work with a client of the daemon that the options name. Returns its exit code; raises
-    Failure."""
+    """Do the work with a client of the daemon that the options name. Raises Failure."""
+    # gRPC would tell of every connection that goes away, in a log format of its own, on the user's terminal.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from agentctl.failures import failure
     from agentic import target as targets
     from agentic.client import Client

@@ -25,8 +25,7 @@ class Conversation:
     """Give it what a stream gives; it answers with what to write.
 
     Speakers take turns on lines of their own. An utterance that continues after somebody else's words begins
-    with "…". Words that were dropped on the way are never guessed: the whole utterance follows when it is
-    final.
+    with "…". Words that were dropped on the way are never guessed: what is missing follows when the utterance is final.
     """
 
     def __init__(self, style: Style = plain) -> None:
@@ -75,18 +74,18 @@ class Conversation:
 
     def _final(self, said: TranscriptFinal) -> str:
         shown = self._shown.pop(said.item_id, "")
-        torn = said.item_id in self._torn
         self._torn.discard(said.item_id)
         speaker = words.speaker(said)
-        if shown and not torn and said.text.startswith(shown):
+        if shown and said.text.startswith(shown):
             rest = "" if said.interrupted else said.text[len(shown) :]
             if self._line == said.item_id or rest:
                 begin = self._begin(said.item_id, speaker, continued=True)
                 return begin + flat(rest) + self._cut(said) + self._close()
             return self._note(f"{speaker} was cut{self._cut(said)}") if said.interrupted else ""
         if not said.text:
-            return ""
-        return self._begin(said.item_id, speaker, continued=False) + words.heard(said) + self._close()
+            return self._close() if self._line == said.item_id else ""
+        line = self._close() + self._begin(said.item_id, speaker, continued=False)
+        return line + words.heard(said) + self._close()
 
     def _cut(self, said: TranscriptFinal) -> str:
         """Behind words that were shown as the model said them: what the phone played of them."""

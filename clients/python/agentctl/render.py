@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -22,17 +22,36 @@ ROLE_STYLES = {"caller": "bold cyan", "agent": "bold green", "note": "dim", "end
 
 
 def _console(colored: bool) -> Console:
-    return Console(file=sys.stdout, color_system="standard" if colored else None, highlight=False, soft_wrap=False)
+    # What is not a terminal has no width: nothing is cut there.
+    width = None if sys.stdout.isatty() else 100_000
+    return Console(
+        file=sys.stdout,
+        color_system="standard" if colored else None,
+        force_terminal=colored,
+        highlight=False,
+        width=width,
+    )
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], colored: bool) -> None:
-    """Rows under a header. A cell that names a state has its colour."""
-    made = Table(box=None, pad_edge=False, header_style="bold" if colored else "")
-    for title in header:
-        made.add_column(title, no_wrap=True, overflow="fold" if title == "CALL" else "ellipsis")
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], colored: bool) -> None:
+    """Rows under a header. Where it is too narrow for all, the columns in `spare` go, the first first.
+
+    A cell that names a state has its colour.
+    """
+    console = _console(colored)
+    widths = {title: max(len(row[index]) for row in (header, *rows)) for index, title in enumerate(header)}
+    shown = list(header)
+    for title in spare:
+        if sum(widths[one] + 2 for one in shown) - 2 <= console.width:
+            break
+        shown.remove(title)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if colored else "")
+    for title in shown:
+        made.add_column(title, no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(cell, STATE_STYLES.get(cell, "") if colored else "") for cell in row))
-    _console(colored).print(made)
+        cells = [cell for title, cell in zip(header, row, strict=True) if title in shown]
+        made.add_row(*(Text(cell, STATE_STYLES.get(cell, "") if colored else "") for cell in cells))
+    console.print(made)
 
 
 def facts(values: Mapping[str, str], colored: bool) -> None:

@@ -142,6 +142,8 @@ def facts(call: Call) -> dict[str, str]:
 
 
 COLUMNS = ("CALL", "STATE", "DIRECTION", "FROM", "TO", "AGENT", "CREATED", "TALKED", "END")
+SPARE = ("AGENT", "FROM", "DIRECTION", "TALKED", "CREATED")
+"""What a narrow terminal can do without, the first first."""
 
 
 def row(call: Call) -> Sequence[str]:

@@ -94,6 +94,12 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             self._moved.notify_all()
         return revision
 
+    async def show(self, *words: event_pb2.LiveWords) -> None:
+        """Words, behind the events that there are; returns when a stream has them."""
+        self.extra = [pb.StreamEventsResponse(live=one) for one in words]
+        await self._tell()
+        await self.until(lambda: not self.extra)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what requests, streams and events change."""
         async with self._moved:
@@ -200,11 +206,13 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             open_calls -= {event.call_id for event in batch if event.HasField("call_closed")}
             if request.call_ids and not open_calls:
                 return
-            for frame in self.extra:
-                await context.write(frame)
-            self.extra = []
+            if self._head == after:
+                frames, self.extra = self.extra, []
+                for frame in frames:
+                    await context.write(frame)
+                await self._tell()
             async with self._moved:
-                await self._moved.wait_for(lambda at=after: self._head > at or self.stream_end)  # type: ignore[misc]
+                await self._moved.wait_for(lambda at=after: self._head > at or self.stream_end or self.extra)  # type: ignore[misc]
             if self.stream_end is not None and self._head == after:
                 fault, self.stream_end = self.stream_end, None
                 await _abort(context, fault)

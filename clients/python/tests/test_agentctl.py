@@ -4,14 +4,16 @@ codes."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import pty
 import signal
-import stat
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import termios
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +44,11 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-Run = Callable[..., Awaitable[Done]]
+Run = Callable[..., Coroutine[Any, Any, Done]]
 
 
 @pytest.fixture
-def agentctl(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+async def agentctl(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command line in a thread, its client in this loop: gRPC wants one loop in a process."""
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
@@ -66,7 +68,7 @@ def agentctl(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @asynccontextmanager
 async def process(daemon: FakeDaemon, *arguments: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
     """agentctl as people start it."""
-    env = os.environ | {"AGENTCTL_ADDR": daemon.address, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "200"}
+    env = os.environ | {"AGENTCTL_ADDR": daemon.address, "TERM": "xterm", "NO_COLOR": "1"}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     command = [sys.executable, "-m", "agentctl", *arguments]
     started = await asyncio.create_subprocess_exec(*command, env=env, **options)
@@ -78,11 +80,13 @@ async def process(daemon: FakeDaemon, *arguments: str, **options: Any) -> AsyncI
             await started.wait()
 
 
-async def conversation(daemon: FakeDaemon, *, answered: bool = True) -> None:
-    """A whole call, from ringing to its close."""
+async def conversation(daemon: FakeDaemon, *live: event_pb2.LiveWords, answered: bool = True) -> None:
+    """A whole call, from ringing to its close; the words come when it is answered."""
     await daemon.append(call_ringing={"to_address": "+15550001111"})
     if answered:
         await daemon.append(call_answered={})
+        if live:
+            await daemon.show(*live)
         await daemon.append(
             transcript_final={"speaker": 2, "item_id": "a", "position": 1, "text": "Hello.", "heard_text": "Hello."}
         )
@@ -252,16 +256,13 @@ async def test_on_a_terminal_words_come_as_they_are_spoken(daemon: FakeDaemon) -
     async with process(daemon, "call", "place", "+15550001111", "--follow", stdout=theirs) as running:
         os.close(theirs)
         await daemon.until(lambda: daemon.following == 1)
-        said = {"call_id": CALL, "item_id": "a", "speaker": 2}
-        daemon.extra = [
-            pb.StreamEventsResponse(live=event_pb2.LiveWords(**said, offset=0, text="Hel")),  # type: ignore[arg-type]
-            pb.StreamEventsResponse(live=event_pb2.LiveWords(**said, offset=3, text="lo.")),  # type: ignore[arg-type]
-        ]
-        await conversation(daemon)
+        said = event_pb2.LiveWords(call_id=CALL, item_id="a", speaker=event_pb2.SPEAKER_AGENT, text="Hel")
+        more = event_pb2.LiveWords(call_id=CALL, item_id="a", speaker=event_pb2.SPEAKER_AGENT, text="lo", offset=3)
+        await conversation(daemon, said, more)
         shown = await asyncio.to_thread(_read_all, ours)
         assert await running.wait() == Exit.OK
     assert daemon.requests[1].include_live
-    assert " agent: Hello.\r\ncaller: Hi!\r\n" in shown
+    assert "· answered\r\n agent: Hello.\r\ncaller: Hi!\r\n" in shown
     assert shown.endswith("— COMPLETED by CALLER, after 32 s and 1 turn\r\n")
 
 
@@ -322,11 +323,10 @@ async def test_events_as_text_and_as_json(agentctl: Run, daemon: FakeDaemon) -> 
 
 
 async def test_live_words_are_lines_of_their_own(agentctl: Run, daemon: FakeDaemon) -> None:
-    live = event_pb2.LiveWords(call_id=CALL, item_id="a", speaker=event_pb2.SPEAKER_AGENT, text="Hel")
-    daemon.extra = [pb.StreamEventsResponse(live=live)]
     await daemon.append(warning={})
     following = asyncio.create_task(agentctl("events", "--call", CALL, "--after", "0", "--live"))
-    await daemon.until(lambda: not daemon.extra and daemon.following == 1)
+    await daemon.until(lambda: daemon.following == 1)
+    await daemon.show(event_pb2.LiveWords(call_id=CALL, item_id="a", speaker=event_pb2.SPEAKER_AGENT, text="Hel"))
     await daemon.append(call_closed={})
     lines = (await following).lines
     assert [line.get("live", {}).get("text") for line in lines] == [None, "Hel", None]
@@ -347,7 +347,7 @@ async def test_a_cursor_file_goes_on_where_it_stopped(agentctl: Run, daemon: Fak
     await daemon.append(OTHER, call_closed={})
     done = await following
     assert [line["revision"] for line in done.lines] == ["6"], "only what is new"
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("agenticd")) == ["cursor"]
+    assert sorted(name for name in os.listdir(tmp_path) if not name.startswith("agenticd")) == ["cursor"]
 
 
 async def test_a_bookmark_is_stored_too(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -451,11 +451,17 @@ async def test_why_nobody_answers(agentctl: Run, daemon: FakeDaemon, tmp_path: P
     assert "systemctl status agenticd" in dead.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every socket")
-async def test_who_may_not_open_the_socket_is_told_the_group(agentctl: Run, daemon: FakeDaemon) -> None:
-    Path(daemon.address.removeprefix("unix:")).chmod(stat.S_IRUSR)
+async def test_who_may_not_open_the_socket_is_told_the_group(
+    agentctl: Run, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    await daemon.stop()
+    monkeypatch.setattr(socket.socket, "connect", denied)  # root, who may run the tests, may open every socket
     done = await agentctl("node", "status")
     assert done.code == Exit.DENIED
+    assert "(permission denied)" in done.err
     assert "usermod -aG agenticd" in done.err
 
 
@@ -502,3 +508,15 @@ def test_every_command_shows_examples(path: list[str], capsys: pytest.CaptureFix
     assert main([*path, "--help"]) == Exit.OK
     shown = capsys.readouterr().out
     assert shown.count("\n    agentctl ") == 2
+
+
+async def test_a_narrow_terminal_gets_fewer_columns_and_none_is_cut(daemon: FakeDaemon) -> None:
+    daemon.calls[CALL] = call_pb2.Call(call_id=CALL, state=call_pb2.CALL_STATE_IN_PROGRESS, to_address="+15550001111")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    async with process(daemon, "call", "ls", stdout=theirs) as running:
+        os.close(theirs)
+        shown = (await asyncio.to_thread(_read_all, ours)).splitlines()
+        assert await running.wait() == Exit.OK
+    assert shown[0].split() == ["CALL", "STATE", "TO", "CREATED", "END"]
+    assert shown[1].split()[:3] == [CALL, "IN_PROGRESS", "+15550001111"]

@@ -170,18 +170,22 @@ def test_stop_leaves_no_descriptor(loop: str):
 
 
 @both_loops
-@pytest.mark.usefixtures("short_grace")
-def test_after_stop_nothing_is_admitted(loop: str):
+def test_after_stop_nothing_is_admitted(loop: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mediasockets, "_GRACE_SECONDS", 25.0)
+
     async def check(home: House) -> None:
-        await home.media()
+        client = await home.media()
         late = await home.connect()
         await late.post(f"/twilio/status/{CALL}", {})
+        port = home.server.port
         stopping = asyncio.ensure_future(home.server.stop())
-        await asyncio.sleep(0)
-        late.writer.write(request_bytes(f"GET /twilio/media/{CALL}", upgrade_headers(f"/twilio/media/{CALL}")))
+        await client.closed_with()  # it waits for this one to go
+        path = f"/twilio/media/{CALL}"
+        late.writer.write(request_bytes(f"GET {path}", upgrade_headers(path)))
         assert b" 503 " in await late.reader.readuntil(b"\r\n\r\n")
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", home.clients[0].writer.get_extra_info("peername")[1])
+            await asyncio.open_connection("127.0.0.1", port)
+        client.abort()
         await stopping
 
     in_house(loop, check)
@@ -189,16 +193,15 @@ def test_after_stop_nothing_is_admitted(loop: str):
 
 @both_loops
 def test_a_connection_that_asks_nothing_is_closed(loop: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(site, "_HEAD_SECONDS", 0.05)
-
     async def check(home: House) -> None:
+        silent_ones = home.server._site._silent
+        await home.media()
+        assert not silent_ones  # what has asked stays
+        monkeypatch.setattr(site, "_HEAD_SECONDS", 0.05)
         silent, slow = await home.connect(), await home.connect()
         slow.writer.write(b"POST /twilio/status/x HTTP/1.1\r\nX-Drip: a")
-        live = await home.media()
         await silent.lost()
         await slow.lost()
-        # What has asked stays.
-        home.socket.play("AAAA")
-        assert (await live.message())["event"] == "media"
+        assert not silent_ones
 
     in_house(loop, check)

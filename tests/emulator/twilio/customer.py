@@ -36,6 +36,7 @@ class Socket:
     """The server's end of a media stream: all messages seen, and what a server can send."""
 
     ws: web.WebSocketResponse
+    transport: asyncio.Transport
     headers: Mapping[str, str]
     raw_headers: tuple[tuple[bytes, bytes], ...]
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -158,8 +159,9 @@ class Customer:
         if self.refuse_media is not None:
             return web.Response(status=self.refuse_media, headers={"Location": self.media_url})
         ws = web.WebSocketResponse()
+        assert isinstance(request.transport, asyncio.Transport)
         await ws.prepare(request)
-        socket = Socket(ws, request.headers, request.raw_headers)
+        socket = Socket(ws, request.transport, request.headers, request.raw_headers)
         self.sockets.append(socket)
         await socket.until("start")
         await self.media(socket)

@@ -10,7 +10,7 @@ from aiohttp import web
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioServer
 from tests.emulator.twilio.conftest import CALLEE, OWNED
-from tests.emulator.twilio.customer import Customer
+from tests.emulator.twilio.customer import Customer, Socket
 
 LEAVES = PhoneScript(lines=(Line(hang_up=True, after="time", pause=0.1),))
 
@@ -22,8 +22,13 @@ def number(server: TwilioServer, customer: Customer) -> None:
 
 @pytest.mark.usefixtures("number")
 async def test_a_call_is_answered_by_a_stream(server: TwilioServer, customer: Customer):
+    async def media(socket: Socket) -> None:
+        await socket.play(b"\x00\x80" * 1000)
+        await socket.drain()
+
+    customer.media = media
     customer.documents["/in"] = customer.connect()
-    call = await server.ring_in(CALLEE, OWNED, LEAVES)
+    call = await server.ring_in(CALLEE, OWNED, PhoneScript(lines=(Line(hang_up=True, pause=0.1),)))
     assert await call.ended() == "completed"
     (asked,) = customer.at("/in")
     assert asked.signed

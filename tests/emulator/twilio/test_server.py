@@ -29,7 +29,7 @@ async def test_twenty_calls_at_once_keep_their_audio_apart_and_whole(account: Ac
     calls = []
     for number in range(20):
         audio = bytes([number, number | 0x80]) * 1600
-        lines = (Line(audio=audio, after="time", pause=0.1), Line(hang_up=True, after="time", pause=0.1))
+        lines = (Line(audio=audio, pause=0.1), Line(hang_up=True, after="time", pause=0.1))
         calls.append(await account.dial(PhoneScript(ring=0, lines=lines)))
     assert [await call.ended() for call in calls] == ["completed"] * 20
     assert len({call.sid for call in calls}) == 20

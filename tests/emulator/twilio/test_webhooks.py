@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from agenticd.emulator.phone import PhoneScript
-from agenticd.emulator.twilio import TwilioConfig, TwilioServer
-from agenticd.emulator.twilio.webhook import signature, signed_url
+from agenticd.emulator.twilio import TwilioConfig, TwilioServer, urls
+from agenticd.emulator.twilio.webhook import signature
 from tests.emulator.twilio.conftest import OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer
 
@@ -47,7 +47,7 @@ def test_the_signature_is_the_one_that_twilios_pages_print():
     ],
 )
 def test_fragment_userinfo_and_the_port_of_https_are_not_signed(url: str, signed: str):
-    assert signed_url(url) == signed
+    assert urls.signed(url) == signed
 
 
 async def test_the_url_is_asked_and_signed_exactly_as_it_was_given(account: Account, customer: Customer):
@@ -178,10 +178,20 @@ async def test_an_answer_that_does_not_come_in_time_is_11200(customer: Customer)
     customer.documents["/voice"] = voice
     config = TwilioConfig(numbers=(OWNED,), read_timeout=0.1)
     async with TwilioServer(config, Tones()) as server, aiohttp.ClientSession() as http:
-        call = await Account(server, customer, http).dial()
+        call = await Account(server, customer, http).dial(StatusCallback="")
         assert await call.ended() == "completed"
         assert server.debugger.codes(call.sid) == [11200]
     too_late.set()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host:port/", "http://[::1/", "http://", "ftp://127.0.0.1/", "mailto:a", "http://a b/", "/next"]
+)
+async def test_a_url_that_is_none_fails_like_a_server_that_is_not_there(account: Account, url: str):
+    redirect = f"<Response><Redirect>{url}</Redirect></Response>"
+    call = await account.dial(Url="", Twiml=redirect, StatusCallback="")
+    assert await call.ended() == "completed"
+    assert account.server.debugger.codes(call.sid) == [11100]
 
 
 async def test_redirects_are_followed_and_signed_anew(account: Account, customer: Customer):
