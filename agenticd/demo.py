@@ -91,7 +91,8 @@ async def _call(client: agentic.Client) -> Story:
     call_id = placed.call.call_id
     story, conversation = Story(), Conversation(_style)
     # From before call_queued: the story is told from its first event.
-    async with client.events(call_ids=[call_id], after=placed.revision - 1, live=True) as stream:
+    before = agentic.Cursor(placed.epoch, placed.revision - 1)
+    async with client.events(call_ids=[call_id], after=before, live=True) as stream:
         async for item in stream:
             if isinstance(item, LiveWords):
                 _write(conversation.words(item))

@@ -105,9 +105,7 @@ def versions(root: Path) -> dict[str, str]:
     return {
         "pyproject.toml": daemon["version"],
         "clients/python/pyproject.toml": client["version"],
-        "pyproject.toml, dependency on the client": ", ".join(
-            str(p.specifier).removeprefix("==") for p in pins
-        ),
+        "pyproject.toml, dependency on the client": ", ".join(str(p.specifier).removeprefix("==") for p in pins),
     }
 
 
@@ -138,12 +136,8 @@ def not_locked(root: Path) -> list[str]:
         pins = locked(root, lock)
         for requirement in map(Requirement, declared):
             pin = pins.get(canonicalize_name(requirement.name))
-            if requirement.name != client["project"]["name"] and (
-                pin is None or pin not in requirement.specifier
-            ):
-                found.append(
-                    f"requirements/{lock}: {requirement} is declared, locked is {pin}: run `make lock`"
-                )
+            if requirement.name != client["project"]["name"] and (pin is None or pin not in requirement.specifier):
+                found.append(f"requirements/{lock}: {requirement} is declared, locked is {pin}: run `make lock`")
     return found
 
 
@@ -176,11 +170,7 @@ def test_the_developers_lock_changes_no_version_of_the_runtime() -> None:
 
 
 def test_notice_names_every_package_that_users_get() -> None:
-    named = {
-        canonicalize_name(line.split()[0])
-        for line in (ROOT / "NOTICE").read_text().splitlines()
-        if line.strip()
-    }
+    named = {canonicalize_name(line.split()[0]) for line in (ROOT / "NOTICE").read_text().splitlines() if line.strip()}
     assert sorted(locked(ROOT, "runtime.txt").keys() - named) == []
 
 
@@ -266,9 +256,7 @@ def test_another_version_and_a_stale_lock_are_found(tree: Path) -> None:
     (tree / "clients/python/pyproject.toml").write_text(client)
     (tree / "pyproject.toml").write_text(daemon)
     (tree / "requirements/runtime.txt").write_text("a==0.9 \\\n    --hash=sha256:00\n")
-    (tree / "requirements/dev.txt").write_text(
-        "a==1 --hash=sha256:00\nB==1 --hash=sha256:00\nc==2 --hash=sha256:00\n"
-    )
+    (tree / "requirements/dev.txt").write_text("a==1 --hash=sha256:00\nB==1 --hash=sha256:00\nc==2 --hash=sha256:00\n")
     (tree / "requirements/uv.txt").write_text("uv==1 --hash=sha256:00\n")
     assert sorted(versions(tree).values()) == ["1", "2", "3"]
     assert [hit.split(" is declared")[0] for hit in not_locked(tree)] == [

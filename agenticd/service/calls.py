@@ -169,11 +169,18 @@ class Calls:
     async def place(self, order: PlaceOrder, identity: str) -> Placed:
         """Accept a call. Raises InvalidArgument, RequestIdReused, Exhausted, Draining, StoreDown."""
         if not order.request_id:
-            return await self._place(order, None)
+            return await self._placed(self._accept(order, None))
         key = RequestKey(identity, order.request_id, fingerprint(order))
-        return await self._requests.once(key, lambda: self._place(order, key), self._replay)
+        async with self._requests.claim(key) as claim:
+            if claim.known is not None:
+                record, _ = await self.get(claim.known.call_id)
+                return Placed(record, claim.known.revision, replayed=True)
+            session = self._accept(order, key)
+            claim.until = session.accepted
+            return await self._placed(session)
 
-    async def _place(self, order: PlaceOrder, key: RequestKey | None) -> Placed:
+    def _accept(self, order: PlaceOrder, key: RequestKey | None) -> Session:
+        """Make the call. From here on it lives, whatever becomes of who asked for it."""
         if self._draining:
             raise Draining
         if self._world.log.full:
@@ -199,17 +206,13 @@ class Calls:
         session = Session(record, self._world, key)
         self._hold(session)
         session.feed(inputs.CallPlaced())
+        return session
+
+    async def _placed(self, session: Session) -> Placed:
         queued = session.record
         # Its turn may come before call_queued is durable; the dialling itself waits for that.
         self._dialer.enqueue(session)
-        await session.durable(1)
-        return Placed(queued, session.first_revision, replayed=False)
-
-    async def _replay(self, call_id: CallId, revision: int) -> Placed:
-        record, _ = await self._world.log.call(call_id)
-        if record is None:
-            raise NotFound(call_id)
-        return Placed(record, revision, replayed=True)
+        return Placed(queued, await asyncio.shield(session.accepted), replayed=False)
 
     async def hang_up(self, call_id: CallId, message: str) -> tuple[CallRecord, int]:
         """Order the call's end; on a call that has ended, show it. Raises NotFound, InvalidArgument, StoreDown."""

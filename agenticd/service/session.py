@@ -78,8 +78,10 @@ class Session:
         """The call as its newest event leaves it, durable or not yet."""
         self.call = CallMachine(record, answered_at)
         self.turn = Turn(record.brief, record.call_id)
-        self.first_revision = 0
-        """The revision of the call's first event that this session appended."""
+        self.accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """The revision of the first entry, when it is durable; StoreDown if it never will be."""
+        # It need not be asked for: a call that was recovered was accepted long ago.
+        self.accepted.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._world = world
         self._request = request
         self._media: MediaLink | None = None
@@ -132,14 +134,13 @@ class Session:
             old.close()
         self.feed(inputs.MediaStarted(stream_id, attempt))
 
-    async def durable(self, entries: int | None = None) -> None:
-        """Wait until so many entries of this session, or all that there are so far, are durable. Raises StoreDown."""
+    async def durable(self) -> None:
+        """Wait until all that has happened so far is durable. Raises StoreDown."""
         if self._store_down:
             raise StoreDown
-        wanted = self._appended if entries is None else entries
-        if self._durable < wanted:
+        if self._durable < self._appended:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append((wanted, future))
+            self._waiters.append((self._appended, future))
             await future
 
     def abandon(self) -> None:
@@ -254,7 +255,8 @@ class Session:
             return
         self._durable += 1
         self._durable_sequence = sequence
-        self.first_revision = self.first_revision or revision
+        if not self.accepted.done():
+            self.accepted.set_result(revision)
         for wanted, future in self._waiters:
             if wanted <= self._durable and not future.done():
                 future.set_result(None)
@@ -266,6 +268,8 @@ class Session:
     def _lose_store(self) -> None:
         """Nothing more can be recorded, so nothing more may be done: the next start looks at what was."""
         self._store_down = True
+        if not self.accepted.done():
+            self.accepted.set_exception(StoreDown())
         self.abandon()
         for _, future in self._waiters:
             if not future.done():

@@ -300,9 +300,21 @@ async def test_the_status_counts(desk: Desk) -> None:
     assert status.head_revision >= 2
 
 
-async def test_while_the_log_is_behind_new_calls_are_refused_first(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_while_the_log_is_behind_new_calls_are_refused_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqliteLog, "full", property(lambda _: True))
     with pytest.raises(StoreDown):
         await desk.calls.place(PlaceOrder(TO), "me")
+
+
+async def test_a_client_that_goes_away_does_not_let_its_retry_dial_again(desk: Desk) -> None:
+    """The deadline passes between the order and its durability; the retry comes at once."""
+    order = PlaceOrder(TO, request_id="r-1")
+    first = asyncio.ensure_future(desk.calls.place(order, "me"))
+    while not desk.calls.live:  # noqa: ASYNC110 - the very next moment is meant
+        await asyncio.sleep(0)
+    first.cancel()
+    second = await desk.calls.place(order, "me")
+    assert second.replayed
+    assert list(desk.calls.live) == [second.record.call_id]
+    with pytest.raises(asyncio.CancelledError):
+        await first

@@ -24,7 +24,7 @@ def dialed(sessions: list[Session]) -> list[bool]:
     return [session.call.state is CallState.DIALING for session in sessions]
 
 
-def test_calls_are_dialled_in_order_at_the_carriers_pace() -> None:
+async def test_calls_are_dialled_in_order_at_the_carriers_pace() -> None:
     hands = Hands()
     dialer, sessions = Dialer(hands.clock, 2.0), queued(hands, 3)
     for session in sessions:
@@ -40,7 +40,7 @@ def test_calls_are_dialled_in_order_at_the_carriers_pace() -> None:
     assert len(dialer) == 0
 
 
-def test_a_call_that_was_hung_up_costs_no_turn() -> None:
+async def test_a_call_that_was_hung_up_costs_no_turn() -> None:
     hands = Hands()
     dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
     for session in sessions:
@@ -50,7 +50,7 @@ def test_a_call_that_was_hung_up_costs_no_turn() -> None:
     assert dialed(sessions) == [True, False, True]
 
 
-def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:
+async def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:
     hands = Hands()
     dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
     dialer.enqueue(sessions[0])
@@ -60,7 +60,7 @@ def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:
     assert dialed(sessions[1:]) == [True, False]
 
 
-def test_a_closed_dialer_dials_nobody() -> None:
+async def test_a_closed_dialer_dials_nobody() -> None:
     hands = Hands()
     dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 2)
     for session in sessions:

@@ -165,7 +165,7 @@ def story(session: Session, media: HandMedia, hands: Hands) -> None:
     clock.advance(6.0)
 
 
-def test_the_same_inputs_at_the_same_times_give_the_same_events() -> None:
+async def test_the_same_inputs_at_the_same_times_give_the_same_events() -> None:
     histories = []
     for _ in range(2):
         hands, media = Hands(), HandMedia()
@@ -183,7 +183,7 @@ def test_the_same_inputs_at_the_same_times_give_the_same_events() -> None:
     assert ("clear", None) in orders
 
 
-def test_the_row_says_what_the_events_say() -> None:
+async def test_the_row_says_what_the_events_say() -> None:
     hands = Hands()
     session = Session(record(), hands.world)
     story(session, HandMedia(), hands)
@@ -195,7 +195,7 @@ def test_the_row_says_what_the_events_say() -> None:
     assert (last.state, last.closed) == (CallState.ENDED, True)
 
 
-def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> None:
+async def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> None:
     """Closing the model's link feeds ModelClosed from inside feed: the door stays one."""
     hands = Hands()
     session = Session(record(), hands.world)
@@ -205,7 +205,7 @@ def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> None:
     assert hands.log.kinds == ["call_queued", "call_ending", "call_ended", "call_closed"]
 
 
-def test_one_timer_rings_for_the_earliest_deadline() -> None:
+async def test_one_timer_rings_for_the_earliest_deadline() -> None:
     hands = Hands()
     session = Session(record(), hands.world)
     session.feed(inputs.CallPlaced())
@@ -216,7 +216,7 @@ def test_one_timer_rings_for_the_earliest_deadline() -> None:
     assert session.record.end.reason is EndReason.EXPIRED
 
 
-def test_a_defect_ends_its_call_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_ends_its_call_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     hands = Hands()
     session = Session(record(), hands.world)
     session.feed(inputs.CallPlaced())
@@ -231,7 +231,7 @@ def test_a_defect_ends_its_call_and_nothing_else(monkeypatch: pytest.MonkeyPatch
     assert session.record.end.ended_by is EndedBy.DAEMON
 
 
-def test_a_newer_stream_takes_the_older_ones_place() -> None:
+async def test_a_newer_stream_takes_the_older_ones_place() -> None:
     hands, first, second = Hands(), HandMedia(), HandMedia()
     session = Session(record(), hands.world)
     session.feed(inputs.CallPlaced())

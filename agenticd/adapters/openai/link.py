@@ -87,9 +87,7 @@ class OpenAILink(WSListener):
     nobody is there any more.
     """
 
-    def __init__(
-        self, model: OpenAIModel, call_id: CallId, brief: AgentBrief, feed: Callable[[Input], None]
-    ) -> None:
+    def __init__(self, model: OpenAIModel, call_id: CallId, brief: AgentBrief, feed: Callable[[Input], None]) -> None:
         self.call_id = call_id
         self.state = State.NEW
         self.dropped = 0

@@ -51,9 +51,7 @@ class CallService:
         records, revision = await self._calls.list(query)
         return convert.page_message(records, query, convert.page_size(request), revision)
 
-    async def GetTranscript(
-        self, request: pb.GetTranscriptRequest, context: object
-    ) -> pb.GetTranscriptResponse:
+    async def GetTranscript(self, request: pb.GetTranscriptRequest, context: object) -> pb.GetTranscriptResponse:
         """Shows what was said."""
         utterances, revision = await self._calls.transcript(convert.call_id(request))
         return convert.transcript_message(utterances, revision)

@@ -37,9 +37,7 @@ class _Shape:
     def __init__(self, ours: type, theirs: Descriptor) -> None:
         names = {field.name for field in dataclasses.fields(ours)}
         if names != set(theirs.fields_by_name):
-            raise AssertionError(
-                f"{ours.__name__} and {theirs.full_name} differ: {names ^ set(theirs.fields_by_name)}"
-            )
+            raise AssertionError(f"{ours.__name__} and {theirs.full_name} differ: {names ^ set(theirs.fields_by_name)}")
         self._ours = ours
         self._theirs = GetMessageClass(theirs)
         self._fields = tuple(_field(field) for field in theirs.fields)

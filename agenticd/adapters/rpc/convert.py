@@ -100,9 +100,7 @@ def _seconds(
     value: Duration = getattr(options, name)
     well_formed = abs(value.seconds) <= _MAX_DURATION_SECONDS and abs(value.nanos) <= _MAX_NANOS
     if not well_formed or value.seconds * value.nanos < 0:
-        checks.wrong(
-            f"options.{name}", "is no valid google.protobuf.Duration: seconds or nanos are out of range"
-        )
+        checks.wrong(f"options.{name}", "is no valid google.protobuf.Duration: seconds or nanos are out of range")
         return None
     return seconds_of(value)
 
@@ -132,9 +130,7 @@ def call_query(request: pb.ListCallsRequest) -> CallQuery:
         if request.page_token:
             after = pages.read_token(request.page_token, states, direction)
             if after is None:
-                checks.wrong(
-                    "page_token", "is no next_page_token of a page with this filter; begin without one"
-                )
+                checks.wrong("page_token", "is no next_page_token of a page with this filter; begin without one")
         return CallQuery(page_size(request) + 1, states, direction, after)
 
 
@@ -196,9 +192,7 @@ def placed_message(placed: Placed, epoch: str) -> pb.PlaceCallResponse:
     )
 
 
-def page_message(
-    records: Sequence[CallRecord], query: CallQuery, size: int, revision: int
-) -> pb.ListCallsResponse:
+def page_message(records: Sequence[CallRecord], query: CallQuery, size: int, revision: int) -> pb.ListCallsResponse:
     """A page of calls out of one more than it takes, and the token for the next one if there is one."""
     token = ""
     if len(records) > size:

@@ -129,9 +129,7 @@ class Guard(aio.ServerInterceptor):
         except TimeoutError:
             if not cap.expired():
                 raise
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, f"not done within {self._unary_timeout:g} s"
-            )
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"not done within {self._unary_timeout:g} s")
 
 
 def _check_form(request: object) -> None:

@@ -19,18 +19,14 @@ _TOKEN = struct.Struct(">B8sd26s")
 _FORM = 1
 
 
-def write_token(
-    after: tuple[float, CallId], states: frozenset[CallState], direction: Direction | None
-) -> str:
+def write_token(after: tuple[float, CallId], states: frozenset[CallState], direction: Direction | None) -> str:
     """The token for the page that begins after this (create_time, call_id)."""
     create_time, call_id = after
     data = _TOKEN.pack(_FORM, _digest(states, direction), create_time, call_id.encode())
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def read_token(
-    token: str, states: frozenset[CallState], direction: Direction | None
-) -> tuple[float, CallId] | None:
+def read_token(token: str, states: frozenset[CallState], direction: Direction | None) -> tuple[float, CallId] | None:
     """What was written, or None if the token is not ours or belongs to another filter."""
     try:
         data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -38,12 +34,7 @@ def read_token(
         call_id = parse_call_id(raw_id.decode("ascii"))
     except (binascii.Error, struct.error, ValueError):
         return None
-    if (
-        form != _FORM
-        or digest != _digest(states, direction)
-        or call_id is None
-        or not math.isfinite(create_time)
-    ):
+    if form != _FORM or digest != _digest(states, direction) or call_id is None or not math.isfinite(create_time):
         return None
     return create_time, call_id
 

@@ -31,9 +31,7 @@ class EnumNames(Generic[E, V]):
         self._from_wire: dict[int, E] = {number: member for member, number in self._to_wire.items()}
         strangers = {number for number in theirs.values() if number} - self._from_wire.keys()
         if strangers:
-            raise AssertionError(
-                f"{theirs.DESCRIPTOR.name} has values that {ours.__name__} lacks: {strangers}"
-            )
+            raise AssertionError(f"{theirs.DESCRIPTOR.name} has values that {ours.__name__} lacks: {strangers}")
 
     def to_wire(self, member: E) -> V:
         """The contract's number."""

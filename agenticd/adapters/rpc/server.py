@@ -138,9 +138,7 @@ class RpcServer:
 
     async def set_serving(self, serving: bool) -> None:
         """What the health service says of the daemon and of each service."""
-        status = (
-            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", CALL_SERVICE.full_name, NODE_SERVICE.full_name):
             await self._health.set(name, status)
 

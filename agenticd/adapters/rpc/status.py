@@ -36,9 +36,7 @@ class Unauthenticated(AgenticError):
     reason = "UNAUTHENTICATED"
 
     def __init__(self) -> None:
-        super().__init__(
-            'this address needs the metadata "authorization: Bearer <token>" with the daemon\'s token'
-        )
+        super().__init__('this address needs the metadata "authorization: Bearer <token>" with the daemon\'s token')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,7 @@ def _not_found(error: errors.NotFound) -> _Answer:
 
 
 def _not_live(error: errors.NotLive) -> _Answer:
-    violation = details.PreconditionFailure.Violation(
-        type="CALL_STATE", subject=error.call_id, description=str(error)
-    )
+    violation = details.PreconditionFailure.Violation(type="CALL_STATE", subject=error.call_id, description=str(error))
     failure = details.PreconditionFailure(violations=[violation])
     return _Answer(grpc.StatusCode.FAILED_PRECONDITION, {"state": error.state}, (failure,))
 
@@ -86,9 +82,7 @@ def _not_live(error: errors.NotLive) -> _Answer:
 def _exhausted(error: errors.Exhausted) -> _Answer:
     violation = details.QuotaFailure.Violation(subject="calls", description=str(error))
     quota = details.QuotaFailure(violations=[violation])
-    return _Answer(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, {"limit": str(error.limit)}, (quota, _retry(error.retry_after))
-    )
+    return _Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, {"limit": str(error.limit)}, (quota, _retry(error.retry_after)))
 
 
 def _draining(_: errors.Draining) -> _Answer:
@@ -116,9 +110,7 @@ def _carrier_refused(error: errors.CarrierRefused) -> _Answer:
 
 
 def _carrier_unanswered(_: errors.CarrierUnanswered) -> _Answer:
-    return _Answer(
-        grpc.StatusCode.UNAVAILABLE, details=(_retry(_CARRIER_RETRY),), message="the carrier did not answer"
-    )
+    return _Answer(grpc.StatusCode.UNAVAILABLE, details=(_retry(_CARRIER_RETRY),), message="the carrier did not answer")
 
 
 def _carrier_failed(_: errors.CarrierError) -> _Answer:
@@ -159,9 +151,7 @@ def status_of(error: AgenticError) -> WireStatus | None:
     answer = row(error)
     if answer.code is grpc.StatusCode.INTERNAL:
         return None
-    return _status(
-        answer.code, error.reason, answer.message or str(error), answer.metadata or {}, answer.details
-    )
+    return _status(answer.code, error.reason, answer.message or str(error), answer.metadata or {}, answer.details)
 
 
 def defect(incident: str) -> WireStatus:

@@ -24,7 +24,8 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 class PipeClosed(Exception):
-    """Whoever read our output has enough. By this name because click makes an exit code of its own of EPIPE."""
+    """Whoever read our output has enough. By this name because click makes an exit code of its own of
+    EPIPE."""
 
 
 class Root(Group):

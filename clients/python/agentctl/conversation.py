@@ -25,7 +25,9 @@ class Conversation:
     """Give it what a stream gives; it answers with what to write.
 
     Speakers take turns on lines of their own. An utterance that continues after somebody else's words begins
-    with "…". Words that were dropped on the way are never guessed: what is missing follows when the utterance is final.
+    with "…". Words that were dropped on the way are never guessed: what is missing follows when the
+    utterance is final. The caller's words are known only some time after the caller spoke; the agent's
+    answer is held back until then.
     """
 
     def __init__(self, style: Style = plain) -> None:
@@ -33,9 +35,17 @@ class Conversation:
         self._line: str | None = None  # the item whose line is being written
         self._shown: dict[str, str] = {}  # what is shown of each item that is not final
         self._torn: set[str] = set()  # items of which words are missing
+        self._awaited: set[str] = set()  # what the caller said and nobody knows yet
+        self._held: list[LiveWords] = []  # the agent's words behind that
 
     def words(self, live: LiveWords) -> str:
         """Words while they are spoken."""
+        if self._awaited and words.speaker(live) == "agent":
+            self._held.append(live)
+            return ""
+        return self._show(live)
+
+    def _show(self, live: LiveWords) -> str:
         shown = self._shown.get(live.item_id, "")
         if live.item_id in self._torn or live.offset != len(shown):
             self._torn.add(live.item_id)
@@ -47,7 +57,9 @@ class Conversation:
         """What happened. Empty for what a listener does not notice."""
         match event.WhichOneof("payload"):
             case "transcript_final":
-                return self._final(event.transcript_final)
+                return self._transcript(event.transcript_final)
+            case "speech_stopped":
+                self._awaited.add(event.speech_stopped.item_id)
             case "call_queued":
                 return self._note(f"call {event.call_id} to {flat(event.call_queued.to_address)} is queued")
             case "call_dialing":
@@ -71,6 +83,20 @@ class Conversation:
     def end(self, text: str) -> str:
         """The last line."""
         return self._close() + self._style(f"— {text}", "end") + "\n"
+
+    def _transcript(self, said: TranscriptFinal) -> str:
+        """An utterance, and what waited for it. The agent's answer does not wait for ever: some noise has no
+        words."""
+        if words.speaker(said) == "agent":
+            self._awaited.clear()
+            return self._release() + self._final(said)
+        self._awaited.discard(said.item_id)
+        line = self._final(said)
+        return line if self._awaited else line + self._release()
+
+    def _release(self) -> str:
+        held, self._held = self._held, []
+        return "".join(map(self._show, held))
 
     def _final(self, said: TranscriptFinal) -> str:
         shown = self._shown.pop(said.item_id, "")

@@ -44,8 +44,6 @@ def _hint(error: AgenticError) -> str:
     match error:
         case errors.RequestIdReused():
             return "give another --request-id, or none"
-        case errors.InvalidArgument():
-            return "correct the request and try again"
         case errors.CallNotFound():
             return "agentctl call ls shows the calls that the daemon knows"
         case errors.CursorCompacted():

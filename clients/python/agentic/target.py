@@ -12,9 +12,8 @@ from pathlib import Path
 ADDRESS_VARIABLE = "AGENTCTL_ADDR"
 TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE"
 SOCKET = "agenticd.sock"
-TOKEN = "grpc.token"
+TOKEN = "token"
 SYSTEM_RUNTIME = Path("/run/agenticd")
-SYSTEM_STATE = Path("/var/lib/agenticd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,8 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
 
     That is the first agenticd.sock that exists in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd (without that
     variable: agenticd-<uid> in the temporary directory, if it is the user's own), and /run/agenticd.
-    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the first
-    grpc.token that can be read of those in $STATE_DIRECTORY, $XDG_STATE_HOME/agenticd or
-    ~/.local/state/agenticd, and /var/lib/agenticd.
+    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the first file
+    `token` that can be read in those directories.
 
     Raises ValueError for an address of another form or on another machine, and OSError if $AGENTCTL_TOKEN_FILE
     cannot be read.
@@ -57,7 +55,7 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
 
 
 def _runtime(env: Mapping[str, str]) -> Iterator[Path]:
-    """Where daemons keep their sockets, the nearest first."""
+    """Where daemons keep their sockets and tokens, the nearest first."""
     if runtime := _directory(env, "RUNTIME_DIRECTORY"):
         yield runtime
     if user := _directory(env, "XDG_RUNTIME_DIR"):
@@ -68,17 +66,6 @@ def _runtime(env: Mapping[str, str]) -> Iterator[Path]:
         if temporary.is_dir() and not temporary.is_symlink() and temporary.stat().st_uid == os.getuid():
             yield temporary
     yield SYSTEM_RUNTIME
-
-
-def _state(env: Mapping[str, str]) -> Iterator[Path]:
-    """Where daemons keep their tokens, the nearest first."""
-    if state := _directory(env, "STATE_DIRECTORY"):
-        yield state
-    if user := _directory(env, "XDG_STATE_HOME"):
-        yield user / "agenticd"
-    elif home := _directory(env, "HOME"):
-        yield home / ".local/state/agenticd"
-    yield SYSTEM_STATE
 
 
 def _directory(env: Mapping[str, str], name: str) -> Path | None:
@@ -101,7 +88,7 @@ def _is_loopback(address: str) -> bool:
 def _token(env: Mapping[str, str]) -> str | None:
     if named := env.get(TOKEN_VARIABLE):
         return Path(named).read_text(encoding="ascii", errors="replace").strip()
-    for directory in _state(env):
+    for directory in _runtime(env):
         try:
             return (directory / TOKEN).read_text(encoding="ascii", errors="replace").strip()
         except OSError:

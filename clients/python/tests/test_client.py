@@ -147,10 +147,10 @@ def test_addresses_that_cannot_be_a_daemons(address: str) -> None:
 def test_the_token_is_looked_for_where_daemons_keep_theirs(env: dict[str, str], tmp_path: Path) -> None:
     address = "127.0.0.1:50051"
     assert find(address, env=env).token is None
-    state = tmp_path / "xdg_state_home" / "agenticd"
-    state.mkdir(parents=True)
-    (state / "grpc.token").write_text("from-state\n")
-    assert find(address, env=env).token == "from-state"
+    runtime = Path(env["XDG_RUNTIME_DIR"]) / "agenticd"
+    runtime.mkdir(parents=True, exist_ok=True)
+    (runtime / "token").write_text("from-runtime\n")
+    assert find(address, env=env).token == "from-runtime"
     (tmp_path / "named").write_text("from-file\n")
     env["AGENTCTL_TOKEN_FILE"] = str(tmp_path / "named")
     assert find(address, env=env).token == "from-file"

@@ -55,6 +55,22 @@ def test_who_speaks_in_between_gets_a_line_and_the_other_goes_on_below() -> None
     assert shown == " agent: We open \ncaller: Hm.\n agent: … at five.\n"
 
 
+def stopped(item: str) -> Event:
+    return Event(speech_stopped=event_pb2.SpeechStopped(item_id=item))
+
+
+def test_an_answer_stands_below_what_it_answers_though_that_is_known_later() -> None:
+    shown = show(
+        stopped("c1"), live("a1", 0, "At "), live("a1", 3, "five."), final("c1", "When?"), live("a1", 8, " Yes.")
+    )
+    assert shown == "caller: When?\n agent: At five. Yes."
+
+
+def test_an_answer_to_noise_is_not_held_back_for_ever() -> None:
+    shown = show(stopped("c1"), live("a1", 0, "Pardon?"), final("a1", "Pardon?"), live("a2", 0, "Hello?"))
+    assert shown == " agent: Pardon?\n agent: Hello?"
+
+
 def test_a_note_in_between_does_not_break_a_word() -> None:
     digit = Event(digit_received=event_pb2.DigitReceived(digit="5"))
     shown = show(live("a1", 0, "We op"), digit, live("a1", 5, "en."), final("a1", "We open."))

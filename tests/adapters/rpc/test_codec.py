@@ -84,9 +84,7 @@ def test_times_are_told_as_clients_read_them() -> None:
     assert message.time.ToJsonString() == "2025-11-22T18:02:47.500Z"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(1.0000004, 1.0), (0.9999996, 1.0), (0.0, 0.0), (59.9999999, 60.0)]
-)
+@pytest.mark.parametrize(("seconds", "told"), [(1.0000004, 1.0), (0.9999996, 1.0), (0.0, 0.0), (59.9999999, 60.0)])
 def test_a_floats_noise_is_not_told(seconds: float, told: float) -> None:
     assert scalars.seconds_of(scalars.duration(seconds)) == told
     assert scalars.seconds_of(scalars.timestamp(NOW // 1 + seconds)) == NOW // 1 + told

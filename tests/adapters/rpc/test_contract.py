@@ -19,9 +19,7 @@ FILES: tuple[FileDescriptor, ...] = tuple(
 
 
 def messages(holder: FileDescriptor | Descriptor) -> Iterator[Descriptor]:
-    nested = (
-        holder.message_types_by_name if isinstance(holder, FileDescriptor) else holder.nested_types_by_name
-    )
+    nested = holder.message_types_by_name if isinstance(holder, FileDescriptor) else holder.nested_types_by_name
     for message in nested.values():
         yield message
         yield from messages(message)

@@ -115,9 +115,7 @@ async def test_pages_have_every_call_once_and_the_last_has_no_token() -> None:
         if not page.next_page_token:
             break
         request.page_token = page.next_page_token
-    assert seen == sorted(
-        calls.records, key=lambda name: (calls.records[name].create_time, name), reverse=True
-    )
+    assert seen == sorted(calls.records, key=lambda name: (calls.records[name].create_time, name), reverse=True)
     assert pages_read == 4
 
 
@@ -167,9 +165,7 @@ def test_a_live_call_has_no_end_and_an_ended_one_has_all_of_it() -> None:
         )
     )
     assert (ended.end.reason, ended.end.ended_by) == (call_pb2.END_REASON_COMPLETED, call_pb2.ENDED_BY_CALLER)
-    assert ended.end_time.ToNanoseconds() - ended.answer_time.ToNanoseconds() == pytest.approx(
-        4.5e9, abs=1000
-    )
+    assert ended.end_time.ToNanoseconds() - ended.answer_time.ToNanoseconds() == pytest.approx(4.5e9, abs=1000)
     assert (dict(ended.metadata), ended.carrier_call_id, ended.last_sequence) == ({"k": "v"}, "CA1", 12)
 
 

@@ -31,9 +31,7 @@ def test_a_large_batch_is_cut_between_events_and_loses_none() -> None:
     cut = list(batch_frames([one.SerializeToString() for one in batch]))
     parsed = [pb.StreamEventsResponse.FromString(frame).batch.events for frame in cut]
     assert [one for events in parsed for one in events] == batch
-    assert all(
-        len(frame) < MAX_FRAME + 100 for frame, events in zip(cut, parsed, strict=True) if len(events) > 1
-    )
+    assert all(len(frame) < MAX_FRAME + 100 for frame, events in zip(cut, parsed, strict=True) if len(events) > 1)
     assert max(map(len, cut)) < frames.MAX_FRAME * 4, "a client's default limit"
 
 

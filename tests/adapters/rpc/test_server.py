@@ -176,9 +176,7 @@ async def test_a_thousand_wrong_fields_still_arrive(stub, calls: MemoryCalls) ->
     wire(caught)
 
 
-@pytest.mark.parametrize(
-    "fault", [ValueError("secret detail"), errors.RemoteError("openai", "secret detail")]
-)
+@pytest.mark.parametrize("fault", [ValueError("secret detail"), errors.RemoteError("openai", "secret detail")])
 @pytest.mark.parametrize("kind", ["unary", "stream"])
 async def test_no_text_of_an_exception_leaves_the_daemon(
     stub, calls: MemoryCalls, watch: LedWatch, kind: str, fault: Exception
@@ -193,9 +191,7 @@ async def test_no_text_of_an_exception_leaves_the_daemon(
     assert caught.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in repr((caught.details(), caught.trailing_metadata(), info, others))
     (line,) = logs
-    assert line["incident"] == info.metadata["incident"], (
-        "the operator finds the text by the client's incident id"
-    )
+    assert line["incident"] == info.metadata["incident"], "the operator finds the text by the client's incident id"
     assert line["exc_info"]
 
 
@@ -219,9 +215,7 @@ async def test_an_rpc_without_a_deadline_does_not_last_for_ever(
     assert caught.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_an_unknown_method_is_unimplemented(
-    tmp_path: Path, calls: MemoryCalls, watch: LedWatch
-) -> None:
+async def test_an_unknown_method_is_unimplemented(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
     async with served(tmp_path, calls, watch), channel(tmp_path) as plain:
         spam: Any = plain.unary_unary("/agentic.v1.CallService/Spam")
         caught = await refused(spam(b""))
@@ -271,9 +265,7 @@ async def test_reflection_lists_the_services(tmp_path: Path, calls: MemoryCalls,
 # Where it listens, and who may come.
 
 
-async def test_the_group_may_use_the_socket_and_others_not(
-    tmp_path: Path, calls: MemoryCalls, watch: LedWatch
-) -> None:
+async def test_the_group_may_use_the_socket_and_others_not(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
     before = os.umask(0o022)
     try:
         async with served(tmp_path / "run", calls, watch):
@@ -318,9 +310,7 @@ def _serve_until_killed(path: str, ready: multiprocessing.synchronize.Event) -> 
     asyncio.run(serve())
 
 
-async def test_a_killed_daemons_socket_is_taken_over(
-    tmp_path: Path, calls: MemoryCalls, watch: LedWatch
-) -> None:
+async def test_a_killed_daemons_socket_is_taken_over(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Event()
     victim = spawn.Process(target=_serve_until_killed, args=(str(tmp_path), ready))
@@ -336,9 +326,7 @@ async def test_a_killed_daemons_socket_is_taken_over(
         await CallServiceStub(plain).ListCalls(pb.ListCallsRequest())
 
 
-async def test_a_file_that_is_no_socket_is_left_alone(
-    tmp_path: Path, calls: MemoryCalls, watch: LedWatch
-) -> None:
+async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
     (tmp_path / "api.sock").write_text("mine")
     with pytest.raises(CannotListen, match="no socket"):
         async with served(tmp_path, calls, watch):

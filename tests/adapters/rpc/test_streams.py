@@ -114,9 +114,7 @@ async def test_a_subscriber_that_does_not_read_is_left_and_told_so(tmp_path: Pat
             await read_on()
     _, info, _ = wire(caught.value)
     assert (caught.value.code(), info.reason) == (grpc.StatusCode.ABORTED, "CONSUMER_STALLED")
-    assert revisions == list(range(1, len(revisions) + 1)), (
-        "what it reads up to there has no gap to resume from"
-    )
+    assert revisions == list(range(1, len(revisions) + 1)), "what it reads up to there has no gap to resume from"
     assert 0 < len(revisions) < 999
 
 
