@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types proto-check proto proto-baseline bench wheels lock version ci clean
+.PHONY: help demo test check lint types proto-check proto proto-baseline proof soak bench wheels lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -51,6 +51,12 @@ proto-check: ## Fail if that code is stale, or if the contract breaks its client
 
 proto-baseline: ## Freeze the contract: what it is now is what it must stay compatible with
 	@$(BIN)/buf build proto --exclude-source-info -o proto/baseline.binpb
+
+proof: ## The long form of the proofs: twenty calls of a minute at once, held to the byte
+	@AGENTICD_PROOF_SECONDS=60 $(PY) -m pytest tests/e2e/test_many.py $(ARGS)
+
+soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
+	@$(PY) -m bench soak --fill $(ARGS)
 
 bench: ## Measure what the daemon adds to a call
 	@$(PY) -m bench $(ARGS)
@@ -91,7 +97,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types proto proto-check proto-baseline bench lock: $(DEV)
+test lint types proto proto-check proto-baseline proof soak bench lock: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

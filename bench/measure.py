@@ -138,16 +138,14 @@ class _Rig:
         finally:
             gc.enable()
             gc.unfreeze()
-        to_model, to_caller = delays.to_model, delays.to_caller
-        frames = len(to_model) + len(to_caller)
-        both = to_model + to_caller
+        both = delays.to_model + delays.to_caller
         return Run(
             bridge=name,
-            to_model=Delay.of(to_model),
-            to_caller=Delay.of(to_caller),
+            to_model=Delay.of(delays.to_model),
+            to_caller=Delay.of(delays.to_caller),
             both=Delay.of(both),
             cpu_per_call=100 * cpu / took / options.calls,
-            cpu_us_per_frame=1e6 * cpu / frames if frames else 0.0,
+            cpu_us_per_frame=1e6 * cpu / len(both) if both else 0.0,
             memory=memory,
             memory_per_call=(memory - first_memory) / (options.calls - 1) if options.calls > 1 else 0.0,
             generator_cpu=100 * own / took,
