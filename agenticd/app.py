@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections import Counter
@@ -127,6 +128,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
                 media_faults=lambda: http.media_faults,
                 loop_lag=probe.worst,
                 log_head=lambda: log.window.head,
+                tasks=lambda: len(asyncio.all_tasks()),
             )
         )
         admin = AdminServer(
@@ -161,6 +163,9 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         )  # fmt: skip
         # Its import takes longer than everything above; the first call waits for its turn anyway.
         await carrier.warm_up()
+        # What is there now stays: a full collection need not look at it again in front of everyone's audio.
+        gc.collect()
+        gc.freeze()
         yield node
 
 

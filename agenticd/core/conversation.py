@@ -62,7 +62,9 @@ class Conversation:
     def open(self, speaker: Speaker) -> list[Utterance]:
         """The open utterances of one side, in their order."""
         found = [utterance for utterance in self._open.values() if utterance.speaker is speaker]
-        return sorted(found, key=lambda utterance: utterance.position or self._position + 1)
+        return (
+            found if len(found) < 2 else sorted(found, key=lambda utterance: utterance.position or self._position + 1)
+        )
 
     def drop(self, item_id: str) -> None:
         """Nothing was said after all."""

@@ -20,6 +20,7 @@ from agenticd.core.call import CallMachine, amend, apply
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
 from agenticd.core.events import CallRecord, EndedBy, EndReason, Event, LiveWords
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
+from agenticd.core.realtime import AudioDelta
 from agenticd.core.turn import Turn
 from agenticd.service.ports import (
     Carrier,
@@ -38,8 +39,9 @@ from agenticd.service.urls import Urls
 
 _logger = structlog.get_logger(__name__)
 
-# What only the talk is concerned with: no look at the call's table for each frame.
-_FRAMES = frozenset({MediaReceived, MarkEchoed, DigitPressed})
+# What only the talk is concerned with, and what moves no deadline and orders nothing outside: no look at the call's
+# table and at the timers for each frame.
+_FRAMES = frozenset({MediaReceived, MarkEchoed, DigitPressed, AudioDelta})
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
 
@@ -121,7 +123,7 @@ class Session:
             self._fail()
         finally:
             self._feeding = False
-        if type(input) is not MediaReceived:
+        if type(input) not in _FRAMES:
             self._arm()
             self._launch()
             if self.call.closed and self._durable == self._appended:

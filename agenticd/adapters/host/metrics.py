@@ -28,6 +28,8 @@ class Sources:
     """Seconds by which the event loop is late."""
     log_head: Callable[[], int]
     """The newest durable revision."""
+    tasks: Callable[[], int]
+    """How many tasks the event loop holds."""
 
 
 class Metrics:
@@ -66,6 +68,7 @@ class _Sampler(Collector):
         yield GaugeMetricFamily(
             "agenticd_loop_lag_seconds", "By how much the event loop is late.", value=sources.loop_lag()
         )
+        yield GaugeMetricFamily("agenticd_tasks", "Tasks of the event loop.", value=sources.tasks())
         yield GaugeMetricFamily(
             "agenticd_log_head_revision",
             "The newest durable revision of the event log.",

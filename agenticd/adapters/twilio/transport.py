@@ -19,8 +19,8 @@ LIBRARY_ROOT = "https://api.twilio.com/"
 """What the library begins each URL with."""
 TOO_MANY_REQUESTS = 20429
 _MESSAGE_LIMIT = 300
-# Twilio's side must not be the first to close: a request on a connection that is just being closed is lost.
 _KEEP_ALIVE_SECONDS = 10.0
+_CREATE = "/Calls.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Transport:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None  # of the running loop, from the first request on
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # of the running loop, from the first request on
 
     async def request(
         self,
@@ -94,8 +94,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close the connections. A later request opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     async def _once(
@@ -106,13 +106,11 @@ class Transport:
         data: Mapping[str, object] | None,
         headers: Mapping[str, str],
     ) -> tuple[int, str]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._config.timeout),
-                connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS),
-            )
+        # An idle connection may be closed by the other side in the very moment of a request. What is then lost can be
+        # asked again, but not the order to dial: that one always has a connection of its own.
+        session = self._session(fresh=method == "POST" and url.endswith(_CREATE))
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 url,
                 params=list(_pairs(params)),
@@ -127,6 +125,17 @@ class Transport:
             raise CarrierUnanswered(f"Twilio did not answer within {self._config.timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError, LookupError):  # LookupError: an unknown charset
             raise CarrierUnanswered("the connection to Twilio broke before the answer was whole") from None
+
+    def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
+        if fresh not in self._sessions:
+            connector = (
+                aiohttp.TCPConnector(force_close=True)
+                if fresh
+                else aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS)
+            )
+            timeout = aiohttp.ClientTimeout(total=self._config.timeout)
+            self._sessions[fresh] = aiohttp.ClientSession(timeout=timeout, connector=connector)
+        return self._sessions[fresh]
 
 
 def _pairs(values: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from agenticd.adapters.host.metrics import Metrics, Sources
 def test_a_scrape_shows_the_values_of_the_moment():
     calls = {"IN_PROGRESS": 2}
     refused: dict[str, int] = {}
-    metrics = Metrics(Sources(lambda: calls, lambda: refused, lambda: {"binary": 4}, lambda: 0.25, lambda: 4711))
+    metrics = Metrics(Sources(lambda: calls, lambda: refused, lambda: {"binary": 4}, lambda: 0.25, lambda: 4711, lambda: 12))
 
     def scraped() -> dict[tuple[str, str], float]:
         body, content_type = metrics.render()
@@ -27,6 +27,7 @@ def test_a_scrape_shows_the_values_of_the_moment():
     assert first["agenticd_media_faults_total", "binary"] == 4
     assert first["agenticd_loop_lag_seconds", ""] == 0.25
     assert first["agenticd_log_head_revision", ""] == 4711
+    assert first["agenticd_tasks", ""] == 12
     assert first["process_open_fds", ""] > 0
     assert not [name for name, _ in first if name.startswith("agenticd_webhooks")]
     calls["IN_PROGRESS"] = 0

@@ -344,9 +344,7 @@ async def test_an_answer_that_is_no_upgrade(answer, message):
     assert feed.inputs == [ModelClosed(0, message)]
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1/", "ws://", "ws://[::1", "ws://127.0.0.1:99999/", "ws://h/#x"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://", "ws://[::1", "ws://127.0.0.1:99999/", "ws://h/#x"])
 async def test_an_address_that_is_none(url):
     feed = Feed()
     await session(model(url), feed).open()
@@ -719,9 +717,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for localhost that nobody signed, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    )
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     paths = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
     names = ["-addext", "subjectAltName=DNS:localhost"]
     subprocess.run([*command.split(), *paths, *names], check=True, capture_output=True)

@@ -173,9 +173,7 @@ async def test_a_call_from_dial_to_hang_up(twilio, daemon, carrier):
     ):
         await daemon.socket.send_str(message.decode())
     assert await daemon.until(MarkEchoed) == MarkEchoed(sid, "g1:item_1:20")
-    await daemon.socket.send_str(
-        mediastream.encode_media(sid, base64.b64encode(bytes(80_000)).decode()).decode()
-    )
+    await daemon.socket.send_str(mediastream.encode_media(sid, base64.b64encode(bytes(80_000)).decode()).decode())
     await daemon.socket.send_str(mediastream.encode_mark(sid, "g1:item_1:10020").decode())
     await daemon.socket.send_str(mediastream.encode_clear(sid).decode())
     assert await daemon.until(MarkEchoed) == MarkEchoed(sid, "g1:item_1:10020")

@@ -164,8 +164,7 @@ async def carrier(twilio: FakeTwilio) -> AsyncIterator[TwilioCarrier]:
 
 def config(twilio: FakeTwilio, **changes: Any) -> Config:
     return Config(
-        **{"account_sid": ACCOUNT, "auth_token": TOKEN, "api_url": twilio.url, "retry_delays": (0, 0)}
-        | changes
+        **{"account_sid": ACCOUNT, "auth_token": TOKEN, "api_url": twilio.url, "retry_delays": (0, 0)} | changes
     )
 
 
@@ -347,9 +346,7 @@ async def test_a_time_out_is_an_unknown_end(twilio):
     await carrier.close()
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "ftp://example.com", "nonsense"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "ftp://example.com", "nonsense"])
 async def test_an_address_that_cannot_be_reached(twilio, url):
     carrier = TwilioCarrier(config(twilio, api_url=url), TestClock())
     with pytest.raises(CarrierUnanswered):
@@ -366,9 +363,7 @@ async def test_a_call_is_ended_as_its_state_demands(twilio, carrier, answered, s
     seen = await carrier.hang_up(SID, answered=answered)
     assert seen is not None
     assert seen.status == status
-    assert [(asked.path, asked.form) for asked in twilio.asked] == [
-        (f"{CALLS}/{SID}.json", [("Status", status)])
-    ]
+    assert [(asked.path, asked.form) for asked in twilio.asked] == [(f"{CALLS}/{SID}.json", [("Status", status)])]
 
 
 @pytest.mark.parametrize("no", [(20404, 404), (21220, 400)])
@@ -479,3 +474,20 @@ def test_the_library_is_not_imported_before_it_is_needed():
 
 def test_the_token_is_not_in_what_is_printed():
     assert TOKEN not in repr(Config(ACCOUNT, TOKEN))
+
+
+async def test_the_order_to_dial_never_takes_a_used_connection(twilio, carrier):
+    """The other side may be closing it in that moment, and nobody would know whether the order arrived."""
+    peers: list[object] = []
+
+    async def note(request: web.Request) -> web.Response:
+        peers.append(request.transport.get_extra_info("peername"))
+        return web.json_response(call(), status=201 if request.method == "POST" else 200)
+
+    twilio.answers += [note] * 4
+    await carrier.look_up(SID)
+    await carrier.look_up(SID)
+    await carrier.dial(ORDER)
+    await carrier.dial(ORDER)
+    assert peers[0] == peers[1]
+    assert len(set(peers)) == 3
