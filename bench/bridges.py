@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import grpc
 import yaml
 
@@ -105,6 +107,19 @@ class RunningDaemon:
             if not found:
                 raise
             raise BridgeFailed(f"{'; '.join(found)}\nThe daemon's log ends with:\n{self._last_words()}") from error
+
+    async def tasks(self) -> int:
+        """How many tasks its event loop holds, by its own word on the admin port."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self._admin}/metrics") as response:
+            text = await response.text()
+        (line,) = [line for line in text.splitlines() if line.startswith("agenticd_tasks ")]
+        return int(float(line.split()[1]))
+
+    @property
+    def _admin(self) -> str:
+        lines = (json.loads(line) for line in self.process.log.read_text().splitlines() if line.startswith("{"))
+        (ready,) = [line for line in lines if line.get("message") == "agenticd is ready"]
+        return f"http://127.0.0.1:{ready['admin']}"
 
     def _last_words(self) -> str:
         return "\n".join(self.process.log.read_text(errors="replace").splitlines()[-20:])

@@ -13,7 +13,7 @@ import json
 import random
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -66,6 +66,8 @@ class Sample:
     live_calls: int
     head_revision: int
     calls_done: int
+    tasks: int = 0
+    """Of its event loop; looked at only before and after the churn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ class Result:
 
     @property
     def came_back(self) -> bool:
-        """Whether descriptors and calls did."""
-        return self.end.descriptors <= self.begin.descriptors and self.end.live_calls <= self.begin.live_calls
+        """Whether descriptors, tasks and calls did."""
+        begin, end = self.begin, self.end
+        return end.descriptors <= begin.descriptors and end.tasks <= begin.tasks and end.live_calls <= begin.live_calls
 
 
 class _Churn:
@@ -149,7 +152,7 @@ async def soak(options: Options) -> Result:
             daemon.api() as api,
             daemon.explaining(),
         ):
-            watch = _Watch(daemon.pid, api, churn)
+            watch = _Watch(daemon, api, churn)
             await _together(churn, api, options.calls)
             if options.fill:
                 await _fill(churn, api, watch, options.calls)
@@ -165,9 +168,10 @@ async def soak(options: Options) -> Result:
 class _Watch:
     """Looks at the daemon from outside, and remembers."""
 
-    def __init__(self, pid: int, api: Api, churn: _Churn) -> None:
+    def __init__(self, daemon: bridges.RunningDaemon, api: Api, churn: _Churn) -> None:
         self.samples: list[Sample] = []
-        self._pid = pid
+        self._daemon = daemon
+        self._pid = daemon.pid
         self._api = api
         self._churn = churn
         self._began = monotonic()
@@ -204,7 +208,7 @@ class _Watch:
         while before is not None and monotonic() < until and seen.descriptors > before.descriptors:
             await asyncio.sleep(0.5)
             seen = await self.look()
-        return seen
+        return replace(seen, tasks=await self._daemon.tasks())
 
 
 async def _together(churn: _Churn, api: Api, calls: int) -> None:
@@ -300,6 +304,7 @@ def show(result: Result, options: Options) -> None:
         ("memory, MB", f"{begin.memory / _MEGABYTE:.1f}", f"{end.memory / _MEGABYTE:.1f}"),
         ("descriptors", str(begin.descriptors), str(end.descriptors)),
         ("threads", str(begin.threads), str(end.threads)),
+        ("tasks", str(begin.tasks), str(end.tasks)),
         ("live calls", str(begin.live_calls), str(end.live_calls)),
         ("events", str(begin.head_revision), str(end.head_revision)),
     ):
@@ -317,7 +322,9 @@ def show(result: Result, options: Options) -> None:
     for text in result.told:
         click.echo(f"fault: {text}")
     if not result.came_back:
-        click.echo(f"descriptors or calls did not come back; more than before: {', '.join(result.stayed) or 'calls'}")
+        click.echo(
+            f"descriptors, tasks or calls did not come back; more: {', '.join(result.stayed) or 'tasks or calls'}"
+        )
     click.echo(f"{result.faults} faults" if result.faults else "Every byte arrived once, in order, unchanged.")
 
 
