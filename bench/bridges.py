@@ -169,6 +169,5 @@ def _config(folder: Path, port: int, address: str, carrier_url: str, model_url: 
         "agents": {"default": {"instructions": "Echo.", "audio": "pcmu"}},
         "limits": {"max_calls": _MAX_CALLS},
         "store": {"path": str(folder / "agenticd.db")},
-        "log": {"level": "warning"},
     }
     return yaml.safe_dump(settings, sort_keys=False)
