@@ -241,6 +241,7 @@ def _calls(
         from_number=settings.twilio.from_number,
         calls_per_second=settings.twilio.calls_per_second,
         max_calls=settings.limits.max_calls,
+        inbound={number: rule.agent for number, rule in settings.inbound.items()},
     )
     calls = Calls(config, world, carrier, model)
     return calls

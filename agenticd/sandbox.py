@@ -24,7 +24,7 @@ FROM = "+15550001111"
 
 
 class Sandbox:
-    """Emulator and daemon, both up while entered. `settings` are more lines of YAML for the configuration."""
+    """Emulator and daemon, both up while entered. `settings` are more lines of YAML for the agent `default`."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Sandbox:
         async with AsyncExitStack() as stack:
             self.http = stack.enter_context(listening_socket())
             await stack.enter_async_context(self._emulator)
+            self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
             self.daemon = await stack.enter_async_context(Daemon(config, self.http, self.folder / "daemon.log"))
@@ -98,4 +99,5 @@ class Sandbox:
                 """
             )
             + self._settings
+            + f'inbound: {{"{FROM}": {{agent: default}}}}\n'
         )

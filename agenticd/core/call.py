@@ -41,6 +41,7 @@ from agenticd.core.events import (
     CallRecord,
     CallRinging,
     CallState,
+    Direction,
     EndedBy,
     EndReason,
     MediaConnected,
@@ -181,6 +182,13 @@ class CallMachine:
             return self._due if self._limit is None else self._limit
         return min(self._due, self._limit)
 
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the carrier, when it asks, is to open a media stream: the call is answered, or answered thereby."""
+        if self.state is CallState.RINGING:
+            return self._record.direction is Direction.INBOUND
+        return self.state is CallState.IN_PROGRESS
+
     def handle(self, input: inputs.Input, now: float) -> list[Effect]:
         """What follows from what happened."""
         match input:
@@ -196,6 +204,8 @@ class CallMachine:
                 return self._media_closed(input, now)
             case inputs.CallPlaced():
                 return self._placed(now)
+            case inputs.CallArrived():
+                return self._arrived(now)
             case inputs.DialGranted():
                 return self._fire(Trigger.GRANTED, now)
             case inputs.DialAnswered(carrier_call_id, status) | inputs.CallSeen(carrier_call_id, status):
@@ -229,6 +239,15 @@ class CallMachine:
         dial_before = record.create_time + record.options.queue_timeout
         return [Append(CallQueued(record.direction, record.from_address, record.to_address, record.agent, dial_before))]
 
+    def _arrived(self, now: float) -> list[Effect]:
+        if self.state is not CallState.RINGING:
+            return []
+        effects = [] if self.attempt else self._ringing(now)
+        self.attempt += 1
+        # The carrier tells nothing of this call by itself: without a media stream it is asked.
+        self._due = now + MEDIA_PATIENCE
+        return [*effects, Amend(attempt=self.attempt)]
+
     def _status(self, input: inputs.StatusReported, now: float) -> list[Effect]:
         trigger = _STATUS.get(input.status)
         if trigger is None:
@@ -260,8 +279,10 @@ class CallMachine:
         self._stream = None
         if self.state is not CallState.IN_PROGRESS:
             return []
-        # Whether the call is over is not the socket's to say: the status follows, or the carrier is asked.
-        self._without_media, self._due = now, now + MEDIA_ASK
+        # Whether the call is over is not the socket's to say: the status follows, or the carrier is asked; at once
+        # where no status callback was ordered.
+        inbound = self._record.direction is Direction.INBOUND
+        self._without_media, self._due = now, now if inbound else now + MEDIA_ASK
         return [] if input.stopped else [Append(MediaLost(input.stream_id, input.message))]
 
     def _unanswered(self, what: str, now: float) -> list[Effect]:

@@ -18,6 +18,12 @@ class CallPlaced:
 
 
 @dataclass(frozen=True, slots=True)
+class CallArrived:
+    """A phone called, and the carrier asks what to do: the first input of an inbound call. It may ask again, when its
+    request failed or no media stream came of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecovered:
     """The daemon found the call in its store when it started: the first input after a restart."""
 
@@ -164,6 +170,7 @@ class TalkSettled:
 
 Input = (
     CallPlaced
+    | CallArrived
     | CallRecovered
     | DialGranted
     | DialAnswered

@@ -9,18 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from agenticd.core import inputs, token, twiml
 from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, StoreDown
-from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason, TranscriptFinal
+from agenticd.core.events import CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, TranscriptFinal
 from agenticd.core.ids import RANDOM_BYTES, CallId, new_call_id
 from agenticd.core.mediastream import StreamStarted
 from agenticd.service.dialer import Dialer
 from agenticd.service.idempotency import Requests
-from agenticd.service.orders import REASON_LIMIT, AgentProfile, PlaceOrder, fingerprint, resolve
+from agenticd.service.orders import (
+    REASON_LIMIT,
+    AgentProfile,
+    PlaceOrder,
+    brief_of,
+    caller_address,
+    fingerprint,
+    parse_number,
+    resolve,
+)
 from agenticd.service.ports import CallQuery, MediaLink, Peer, PeerHealth, RequestKey
 from agenticd.service.session import Session, World
 
@@ -41,6 +50,8 @@ class Config:
     from_number: str
     calls_per_second: float = 1.0
     max_calls: int = 500
+    inbound: Mapping[str, str] = field(default_factory=dict)
+    """Which agent answers which of our numbers (E.164); calls to others are rejected."""
     features: tuple[str, ...] = ()
 
 
@@ -270,7 +281,7 @@ class Calls:
     def resume_requested(self, call_id: CallId, form: Mapping[str, str]) -> str:
         """TwiML for a call whose media stream ended, or whose voice request failed: another stream, while it lives."""
         session = self._of(call_id, form)
-        if session is None or session.call.state is not CallState.IN_PROGRESS:
+        if session is None:
             return twiml.hang_up()
         recent = self._resumes.setdefault(call_id, deque(maxlen=RESUMES))
         now = self._world.clock.monotonic()
@@ -278,11 +289,14 @@ class Calls:
             session.feed(inputs.HangUpRequested(EndReason.MEDIA_LOST, EndedBy.DAEMON, "the media stream does not hold"))
             return twiml.hang_up()
         recent.append(now)
-        session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
+        if session.record.direction is Direction.INBOUND and session.call.state is CallState.RINGING:
+            session.feed(inputs.CallArrived())
+        else:
+            session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
         return self._stream(session)
 
     def _stream(self, session: Session) -> str:
-        if session.call.state is not CallState.IN_PROGRESS:
+        if not session.call.wants_stream:
             return twiml.hang_up()
         call_id, urls = session.record.call_id, self._world.urls
         expires = int(self._world.clock.wall()) + STREAM_TOKEN_LIFE
@@ -295,8 +309,41 @@ class Calls:
         )
 
     def arrived(self, form: Mapping[str, str]) -> str:
-        """TwiML for a call that a phone made: no number of the configuration takes calls yet."""
-        return twiml.reject(busy=False)
+        """TwiML for a call that a phone made to one of our numbers."""
+        sid = form.get("CallSid", "")
+        session = next((known for known in self._sessions.values() if known.call.carrier_call_id == sid), None)
+        if session is None:
+            to_address = parse_number(form.get("To", "")) or ""
+            name = self._config.inbound.get(to_address, "")
+            profile = self._config.agents.get(name)
+            if profile is None or not sid:
+                _logger.warning("a call to a number that no agent answers is rejected", number_pii=form.get("To", ""))
+                return twiml.reject(busy=False)
+            if self._draining or self._world.log.full or len(self._sessions) >= self._config.max_calls:
+                return twiml.reject(busy=True)
+            session = self._receive(sid, caller_address(form.get("From", "")), to_address, name, profile)
+        session.feed(inputs.CallArrived())
+        return self._stream(session)
+
+    def _receive(self, sid: str, from_address: str, to_address: str, agent: str, profile: AgentProfile) -> Session:
+        clock = self._world.clock
+        wall = clock.wall()
+        record = CallRecord(
+            call_id=new_call_id(wall, clock.randomness(RANDOM_BYTES)),
+            direction=Direction.INBOUND,
+            state=CallState.RINGING,
+            from_address=from_address,
+            to_address=to_address,
+            agent=agent,
+            brief=brief_of(profile),
+            options=CallOptions(max_duration=profile.max_duration),
+            node_id=self._config.node_id,
+            create_time=wall,
+            carrier_call_id=sid,
+        )
+        session = Session(record, self._world)
+        self._hold(session)
+        return session
 
     def status_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
         """A status callback of the call."""

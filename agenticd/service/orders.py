@@ -110,6 +110,26 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
     return Plan(to_address, from_address, name, brief, options, dict(order.metadata))
 
 
+def brief_of(profile: AgentProfile) -> AgentBrief:
+    """The brief of a call that nobody ordered: the profile as it is."""
+    return AgentBrief(
+        instructions=profile.instructions,
+        greeting=profile.greeting,
+        voice=profile.voice,
+        model=profile.model,
+        language=profile.language,
+        audio=profile.audio,
+        transcription_model=profile.transcription_model,
+    )
+
+
+def caller_address(text: str) -> str:
+    """Who calls, as the carrier says: E.164, sip: or client: as it came; empty when withheld or anything else."""
+    if text.startswith(("sip:", "sips:", "client:")):
+        return text if len(text) <= _SIP_LIMIT and text.isprintable() else ""
+    return parse_number(text) or ""
+
+
 def fingerprint(order: PlaceOrder) -> bytes:
     """32 bytes that are equal for two orders that mean the same, whatever the order of their maps' keys."""
     text = msgspec.json.encode(order, order="deterministic")

@@ -61,6 +61,13 @@ class Call:
     ordered: list[object] | None = None
 
     @classmethod
+    def arrived(cls) -> Call:
+        record = replace(RECORD, direction=Direction.INBOUND, state=CallState.RINGING, carrier_call_id=SID)
+        call = cls(CallMachine(record), record, ordered=[])
+        call.feed(inputs.CallArrived())
+        return call
+
+    @classmethod
     def placed(cls) -> Call:
         call = cls(CallMachine(RECORD), RECORD, ordered=[])
         call.feed(inputs.CallPlaced())
@@ -107,6 +114,7 @@ def answered() -> Call:
 # --- Every reachable state, every input --------------------------------------------------------------------------
 
 INPUTS: tuple[inputs.Input, ...] = (
+    inputs.CallArrived(),
     inputs.DialGranted(),
     inputs.DialAnswered(SID, "queued"),
     inputs.DialRefused(21211, "no such number"),
@@ -147,15 +155,17 @@ def situation(call: Call) -> tuple[object, ...]:
     fields["_limit"] = fields["_limit"] is not None and fields["_limit"] > now
     fields["_questions"] = min(fields["_questions"], 1)
     record = call.record
-    return (*sorted((k, str(v)) for k, v in fields.items()), record.state, record.end is None, record.closed)
+    row = (record.direction, record.state, record.end is None, record.closed)
+    return (*sorted((k, str(v)) for k, v in fields.items()), *row)
 
 
 def explore(limit: int) -> list[tuple[Call, inputs.Input | str, Call]]:
-    """Every step from every situation that can be reached: (before, input, after)."""
-    start = Call.placed()
-    start.ordered = None
-    seen = {situation(start)}
-    frontier = deque([start])
+    """Every step from every situation that can be reached, of calls in both directions: (before, input, after)."""
+    starts = [Call.placed(), Call.arrived()]
+    for start in starts:
+        start.ordered = None
+    seen = {situation(start) for start in starts}
+    frontier = deque(starts)
     steps: list[tuple[Call, inputs.Input | str, Call]] = []
     while frontier:
         before = frontier.popleft()
@@ -284,6 +294,32 @@ def test_an_ordinary_call() -> None:
     assert closed == Append(CallClosed(12.5, 1, Usage(input_tokens=2)))
     assert call.count(OpenModel) == 1
     assert call.count(CloseModel) == 1
+
+
+def test_an_inbound_call_rings_at_the_webhook_and_is_answered_by_its_media() -> None:
+    call = Call.arrived()
+    assert call.events == ["CallRinging"]
+    assert call.count(OpenModel) == 1
+    assert call.machine.wants_stream
+    call.feed(inputs.MediaStarted("MZ1", 1))
+    assert call.events == ["CallRinging", "CallAnswered", "MediaConnected"]
+
+
+def test_the_end_of_an_inbound_call_is_asked_for_at_once_because_nobody_tells() -> None:
+    call = Call.arrived().feed(inputs.MediaStarted("MZ1", 1))
+    call.now = 30.0
+    call.feed(inputs.MediaClosed("MZ1", stopped=True))
+    assert call.machine.deadline() == 30.0
+    assert call.wait().count(LookUpCall) == 1
+    call.feed(inputs.CallSeen(SID, "completed"))
+    assert call.record.end is not None
+    assert (call.record.end.reason, call.record.end.ended_by) == (EndReason.COMPLETED, EndedBy.CALLER)
+
+
+def test_an_inbound_call_whose_webhook_is_repeated_is_one_call() -> None:
+    call = Call.arrived().feed(inputs.CallArrived())
+    assert call.events == ["CallRinging"]
+    assert call.record.attempt == 2
 
 
 def test_the_model_is_opened_while_the_phone_rings() -> None:

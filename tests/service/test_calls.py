@@ -25,6 +25,7 @@ from agenticd.service.urls import Urls
 from tests.service.world import SID, HandCarrier, HandClock, HandMedia, HandModel
 
 TO = "+15550002222"
+OURS = "+15550001111"
 
 
 class Peer:
@@ -86,7 +87,9 @@ class open_desk:  # noqa: N801 - used as a function
         urls = Urls("https://voice.example.com")
         world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
         agents = {"default": AgentProfile(instructions="Be brief.")}
-        self._calls = Calls(Config("n", "0", agents, "+15550001111", max_calls=3), world, Peer(), Peer())
+        self._calls = Calls(
+            Config("n", "0", agents, OURS, max_calls=3, inbound={OURS: "default"}), world, Peer(), Peer()
+        )
         started = asyncio.Event()
         self._run = asyncio.ensure_future(self._calls.run(started.set))
         await started.wait()
@@ -318,3 +321,68 @@ async def test_a_client_that_goes_away_does_not_let_its_retry_dial_again(desk: D
     assert list(desk.calls.live) == [second.record.call_id]
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+# --- Calls that phones make --------------------------------------------------------------------------------------
+
+
+def arrival(**fields: str) -> dict[str, str]:
+    return form(From=TO, To=OURS, CallStatus="ringing", Direction="inbound", **fields)
+
+
+def only(desk: Desk) -> CallId:
+    (call_id,) = desk.calls.live
+    return call_id
+
+
+async def test_a_call_to_one_of_our_numbers_gets_a_stream_and_is_answered_by_it(desk: Desk) -> None:
+    document = desk.calls.arrived(arrival())
+    call_id = only(desk)
+    await desk.until(CallState.RINGING, call_id)
+    assert desk.calls.attach(call_id, start(token_of(document)), HandMedia()) is not None
+    await desk.until(CallState.IN_PROGRESS, call_id)
+    record, _ = await desk.calls.get(call_id)
+    assert (record.from_address, record.to_address, record.carrier_call_id) == (TO, OURS, SID)
+    assert [name for name, _ in desk.carrier.orders if name == "dial"] == []
+
+
+async def test_a_call_to_another_number_is_rejected(desk: Desk) -> None:
+    assert verbs(desk.calls.arrived({**arrival(), "To": "+15550009999"})) == ["Reject"]
+    assert not desk.calls.live
+
+
+async def test_a_full_or_stopping_daemon_sounds_busy(desk: Desk) -> None:
+    desk.calls.drain()
+    document = desk.calls.arrived(arrival())
+    assert 'reason="busy"' in document
+    assert not desk.calls.live
+
+
+async def test_a_webhook_that_the_carrier_repeats_is_one_call_and_the_newer_offer_holds(desk: Desk) -> None:
+    first = token_of(desk.calls.arrived(arrival()))
+    second = token_of(desk.calls.arrived(arrival()))
+    call_id = only(desk)
+    assert desk.calls.attach(call_id, start(first), HandMedia()) is None
+    assert desk.calls.attach(call_id, start(second), HandMedia()) is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("anonymous", ""),
+        ("+266696687", ""),
+        ("", ""),
+        ("sip:ada@example.com", "sip:ada@example.com"),
+        ("client:ada", "client:ada"),
+        ("sip:a\r\nb", ""),
+        ("+1 555 000 2222", TO),
+    ],
+)
+async def test_who_calls_is_shown_as_far_as_it_is_known(desk: Desk, said: str, shown: str) -> None:
+    desk.calls.arrived({**arrival(), "From": said})
+    assert desk.calls.live[only(desk)].record.from_address == shown
+
+
+async def test_an_outbound_call_whose_voice_request_failed_gets_its_stream_by_the_fallback(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    assert verbs(desk.calls.resume_requested(call_id, form(ErrorCode="11200"))) == ["Connect", "Redirect"]

@@ -10,7 +10,8 @@ from agenticd.adapters.host.metrics import Metrics, Sources
 def test_a_scrape_shows_the_values_of_the_moment():
     calls = {"IN_PROGRESS": 2}
     refused: dict[str, int] = {}
-    metrics = Metrics(Sources(lambda: calls, lambda: refused, lambda: {"binary": 4}, lambda: 0.25, lambda: 4711, lambda: 12))
+    sources = Sources(lambda: calls, lambda: refused, lambda: {"binary": 4}, lambda: 0.25, lambda: 4711, lambda: 12)
+    metrics = Metrics(sources)
 
     def scraped() -> dict[tuple[str, str], float]:
         body, content_type = metrics.render()
