@@ -29,6 +29,10 @@ _FRAME_SECONDS = 0.020
 _WARNINGS_OF_A_KIND = 5
 # What the model answers to orders that crossed with its own doing: nothing is wrong.
 _HARMLESS = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
+END_CALL = realtime.Tool(
+    "end_call",
+    "End this phone call. Say goodbye first, in the same answer; the call ends when that has been heard.",
+)
 _FORMATS = {"pcmu": "audio/pcmu", "pcm24": "audio/pcm"}
 
 
@@ -55,6 +59,7 @@ class Turn:
             audio=brief.audio,
             transcription_model=brief.transcription_model,
             language=brief.language,
+            tools=(END_CALL,),
         )
         self._playout = Playout()
         self._conversation = Conversation(leg_id)
@@ -73,6 +78,8 @@ class Turn:
         self._asked: tuple[float, float] | None = None
         """When the caller stopped speaking, and when the model said so; until the answer begins."""
         self._response: str | None = None
+        self._farewell = False
+        """The agent wants to end the call when all that it said has been heard."""
         self._turns = 0
         self._usage = Usage()
         self._warned: dict[str, int] = {}
@@ -101,7 +108,9 @@ class Turn:
         return []
 
     def _mark_echoed(self, input: MarkEchoed, now: float) -> list[Effect]:
-        return self._finish_played(now) if self._playout.echoed(input.name, now) else []
+        if not self._playout.echoed(input.name, now):
+            return []
+        return self._finish_played(now) + self._leave_when_heard(now)
 
     def _digit_pressed(self, input: DigitPressed, now: float) -> list[Effect]:
         return [Append(events.DigitReceived(input.digit))] if self.phase is Phase.TALKING else []
@@ -266,7 +275,23 @@ class Turn:
             effects.append(Append(events.UsageReported(input.response_id, input.usage)))
         if input.status == "failed":
             effects += self._warn("MODEL_ERROR", f"an answer failed with the error {input.error_code or 'unknown'}")
-        return effects
+        return effects + self._leave_when_heard(now)
+
+    def _function_called(self, input: realtime.FunctionCalled, now: float) -> list[Effect]:
+        if input.name != END_CALL.name or not input.complete or self.phase is not Phase.TALKING:
+            return []
+        self._farewell = True
+        return [SendToModel(realtime.encode_function_output(input.call_id, '{"ok":true}'))]
+
+    def _leave_when_heard(self, now: float) -> list[Effect]:
+        """The agent ends the call: not before its answer is whole and the goodbye has been played."""
+        if not self._farewell or self._response is not None or self.phase is not Phase.TALKING:
+            return []
+        if self._playout.unplayed(now) > 0:
+            self._deadline = self._playout.end + MARK_GRACE
+            return []
+        self._farewell = False
+        return [Tell(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.AGENT, "the agent ended the call"))]
 
     # Barge-in, and what was heard.
 
@@ -282,6 +307,7 @@ class Turn:
         if not (unplayed or (self._response is not None and any(not u.whole for u in open_items))):
             return []
         effects = self._playout.clear(now) if unplayed else []
+        self._farewell = False  # whoever speaks over a goodbye has not finished
         first: Utterance | None = None
         heard = discarded = 0.0
         for utterance in open_items:
@@ -370,7 +396,7 @@ class Turn:
             if utterance.whole and not utterance.interrupted:
                 self._note_heard(utterance, now)
                 effects += self._finish(utterance)
-        return effects
+        return effects + self._leave_when_heard(now)
 
     def _settle_if_done(self, now: float) -> list[Effect]:
         if self.phase is Phase.LEAVING and (not self._ready or not self._pending):
@@ -434,6 +460,7 @@ class Turn:
         realtime.OutputTranscriptDone: _agent_done,
         realtime.OutputItemDone: _item_done,
         realtime.ResponseDone: _response_done,
+        realtime.FunctionCalled: _function_called,
         inputs.LineWentUp: _line_up,
         inputs.LineWentDown: _line_down,
         inputs.DeadlinePassed: _deadline_passed,

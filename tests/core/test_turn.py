@@ -11,7 +11,7 @@ import pytest
 
 from agenticd.core import events, inputs, realtime
 from agenticd.core.effects import Append, Clear, Effect, Mark, Play, SendAudio, SendToModel, Show, Tell
-from agenticd.core.events import AgentBrief, EndReason, Speaker, Usage
+from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.turn import RING_FRAMES, Phase, Turn
 
@@ -294,6 +294,64 @@ def test_after_an_interruption_the_next_answer_is_heard_at_once() -> None:
     effects = talk.says("a2", 1.0, "Sorry, go on.", response="r2")
     assert any(isinstance(e, Play) for e in effects)
     assert all(e.name.startswith("g1:") for e in effects if isinstance(e, Mark))
+
+
+# --- The agent ends the call -------------------------------------------------------------------------------------
+
+
+def hang_ups(talk: Talk) -> list[inputs.HangUpRequested]:
+    return [e.input for e in talk.effects if isinstance(e, Tell) and isinstance(e.input, inputs.HangUpRequested)]
+
+
+def goodbye(talk: Talk, seconds: float = 1.0) -> None:
+    """An answer with a goodbye and the wish to end the call."""
+    talk.says("a1", seconds, "Goodbye!", done=False)
+    talk.feed(realtime.FunctionCalled("r1", "f1", "call_1", "end_call", "{}", True))
+    talk.done("a1", "Goodbye!")
+
+
+def test_the_goodbye_is_heard_before_the_agent_ends_the_call() -> None:
+    talk = Talk().up()
+    goodbye(talk)
+    assert hang_ups(talk) == []
+    talk.now += 1.0
+    talk.echo_all()
+    (order,) = hang_ups(talk)
+    assert (order.reason, order.by) == (EndReason.COMPLETED, EndedBy.AGENT)
+    (output,) = [m for m in talk.to_model() if m["type"] == "conversation.item.create"]
+    assert output["item"]["call_id"] == "call_1"
+
+
+def test_a_goodbye_whose_mark_never_comes_back_ends_the_call_all_the_same() -> None:
+    talk = Talk().up()
+    goodbye(talk)
+    due = talk.turn.deadline()
+    assert due is not None
+    talk.feed(inputs.DeadlinePassed(), at=due)
+    assert len(hang_ups(talk)) == 1
+
+
+def test_a_caller_who_speaks_over_the_goodbye_keeps_the_call() -> None:
+    talk = Talk().up()
+    goodbye(talk, 3.0)
+    talk.now += 1.0
+    talk.feed(started())
+    talk.now += 5.0
+    talk.echo_all()
+    assert hang_ups(talk) == []
+
+
+@pytest.mark.parametrize(("name", "complete"), [("end_call", False), ("other", True)])
+def test_a_cut_or_foreign_function_call_ends_nothing(name: str, complete: bool) -> None:
+    talk = Talk().up()
+    talk.feed(realtime.FunctionCalled("r1", "f1", "call_1", name, "{", complete))
+    talk.done("a1", "", status="cancelled")
+    assert hang_ups(talk) == []
+
+
+def test_the_model_is_told_of_end_call() -> None:
+    (tool,) = Talk().up().to_model()[0]["session"]["tools"]
+    assert tool["name"] == "end_call"
 
 
 # --- The end -----------------------------------------------------------------------------------------------------

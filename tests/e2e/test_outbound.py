@@ -12,7 +12,7 @@ import agentic
 from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
-from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING
+from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, Dialogue, FunctionCall, Rule
 from tests.e2e.conftest import TO, Line
 
 Make = Callable[..., Any]
@@ -170,6 +170,19 @@ async def test_a_barge_in_stops_the_agent_and_says_what_was_heard(line: Make) ->
     stream = desk.phone_call().stream
     assert stream is not None
     assert stream.clears == 1
+
+
+async def test_the_agent_ends_the_call_when_its_goodbye_was_heard(line: Make) -> None:
+    bye = "Thank you for calling Trattoria Aurora. Goodbye!"
+    brain = Dialogue(rules=(Rule(r"goodbye", FunctionCall("end_call", say=bye)),))
+    phone = PhoneScript(ring=0.1, lines=(Says(say=DEMO_CALLER_LINES[2], after="time"),))
+    desk: Line = await line(default_phone=phone, brain=brain)
+    history = await desk.follow(await desk.place())
+    end = history.one("call_ended").end
+    assert (end.reason, end.ended_by) == (call_pb2.END_REASON_COMPLETED, call_pb2.ENDED_BY_AGENT)
+    farewell = history.all("transcript_final")[-1]
+    assert (farewell.text, farewell.heard_text, farewell.interrupted) == (bye, bye, False)
+    assert desk.model_session().errors == []
 
 
 async def test_digits_are_received(line: Make) -> None:
