@@ -587,7 +587,9 @@ class TranscriptFinal(_message.Message):
     item_id: _builtins.str
     """The model's id of the utterance."""
     position: _builtins.int
-    """Place in the conversation: 1, 2, 3 …, by the order of the conversation and not of arrival."""
+    """Place in the conversation, from 1 on: rises in the order of the conversation, which is not that of arrival. A number
+    is left out where what was taken for speech had no words.
+    """
     text: _builtins.str
     """What was said; for the agent what the model said, heard or not."""
     heard_text: _builtins.str
