@@ -24,6 +24,7 @@ from agenticd.service.orders import (
     REASON_LIMIT,
     AgentProfile,
     PlaceOrder,
+    Plan,
     brief_of,
     caller_address,
     fingerprint,
@@ -199,12 +200,17 @@ class Calls:
         if len(self._sessions) >= self._config.max_calls:
             raise Exhausted(self._config.max_calls, retry_after=5.0)
         plan = resolve(order, self._config.agents, self._config.from_number)
+        session = self._begin(Direction.OUTBOUND, plan, key)
+        session.feed(inputs.CallPlaced())
+        return session
+
+    def _begin(self, direction: Direction, plan: Plan, key: RequestKey | None = None, sid: str = "") -> Session:
         clock = self._world.clock
         wall = clock.wall()
         record = CallRecord(
             call_id=new_call_id(wall, clock.randomness(RANDOM_BYTES)),
-            direction=Direction.OUTBOUND,
-            state=CallState.QUEUED,
+            direction=direction,
+            state=CallState.QUEUED if direction is Direction.OUTBOUND else CallState.RINGING,
             from_address=plan.from_address,
             to_address=plan.to_address,
             agent=plan.agent,
@@ -213,10 +219,10 @@ class Calls:
             node_id=self._config.node_id,
             create_time=wall,
             metadata=plan.metadata,
+            carrier_call_id=sid,
         )
         session = Session(record, self._world, key)
         self._hold(session)
-        session.feed(inputs.CallPlaced())
         return session
 
     async def _placed(self, session: Session) -> Placed:
@@ -321,29 +327,12 @@ class Calls:
                 return twiml.reject(busy=False)
             if self._draining or self._world.log.full or len(self._sessions) >= self._config.max_calls:
                 return twiml.reject(busy=True)
-            session = self._receive(sid, caller_address(form.get("From", "")), to_address, name, profile)
+            from_address = caller_address(form.get("From", ""))
+            options = CallOptions(max_duration=profile.max_duration)
+            plan = Plan(from_address, to_address, name, brief_of(profile), options)
+            session = self._begin(Direction.INBOUND, plan, sid=sid)
         session.feed(inputs.CallArrived())
         return self._stream(session)
-
-    def _receive(self, sid: str, from_address: str, to_address: str, agent: str, profile: AgentProfile) -> Session:
-        clock = self._world.clock
-        wall = clock.wall()
-        record = CallRecord(
-            call_id=new_call_id(wall, clock.randomness(RANDOM_BYTES)),
-            direction=Direction.INBOUND,
-            state=CallState.RINGING,
-            from_address=from_address,
-            to_address=to_address,
-            agent=agent,
-            brief=brief_of(profile),
-            options=CallOptions(max_duration=profile.max_duration),
-            node_id=self._config.node_id,
-            create_time=wall,
-            carrier_call_id=sid,
-        )
-        session = Session(record, self._world)
-        self._hold(session)
-        return session
 
     def status_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
         """A status callback of the call."""

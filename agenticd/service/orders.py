@@ -76,14 +76,14 @@ class AgentProfile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An order made whole."""
+    """A call to be, with everything filled in."""
 
-    to_address: str
     from_address: str
+    to_address: str
     agent: str
     brief: AgentBrief
     options: CallOptions
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: str) -> Plan:
@@ -107,7 +107,7 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
         wrong.append(Violation("request_id", f"is longer than {REQUEST_ID_LIMIT} characters; a UUID is best"))
     if wrong:
         raise InvalidArgument(*wrong)
-    return Plan(to_address, from_address, name, brief, options, dict(order.metadata))
+    return Plan(from_address, to_address, name, brief, options, dict(order.metadata))
 
 
 def brief_of(profile: AgentProfile) -> AgentBrief:

@@ -16,11 +16,12 @@ from typing import Protocol
 import structlog
 
 from agenticd.core import effects, inputs
-from agenticd.core.call import CallMachine, amend, apply
+from agenticd.core.call import CallMachine
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
 from agenticd.core.events import CallRecord, EndedBy, EndReason, Event, LiveWords
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.realtime import AudioDelta
+from agenticd.core.record import amend, apply
 from agenticd.core.turn import Turn
 from agenticd.service.ports import (
     Carrier,

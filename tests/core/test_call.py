@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from agenticd.core import inputs
-from agenticd.core.call import TRANSITIONS, CallMachine, Trigger, amend, apply
+from agenticd.core.call import TRANSITIONS, CallMachine, Trigger
 from agenticd.core.effects import Amend, Append, CloseModel, Dial, HangUpLeg, LookUpCall, OpenModel, Tell
 from agenticd.core.events import (
     AgentBrief,
@@ -27,6 +27,7 @@ from agenticd.core.events import (
     Usage,
 )
 from agenticd.core.ids import CallId
+from agenticd.core.record import amend, apply
 
 SID = "CA" + "0" * 32
 RECORD = CallRecord(

@@ -338,7 +338,8 @@ def only(desk: Desk) -> CallId:
 async def test_a_call_to_one_of_our_numbers_gets_a_stream_and_is_answered_by_it(desk: Desk) -> None:
     document = desk.calls.arrived(arrival())
     call_id = only(desk)
-    await desk.until(CallState.RINGING, call_id)
+    await desk.calls.live[call_id].durable()
+    assert (await desk.calls.get(call_id))[0].state is CallState.RINGING
     assert desk.calls.attach(call_id, start(token_of(document)), HandMedia()) is not None
     await desk.until(CallState.IN_PROGRESS, call_id)
     record, _ = await desk.calls.get(call_id)

@@ -481,6 +481,7 @@ async def test_the_order_to_dial_never_takes_a_used_connection(twilio, carrier):
     peers: list[object] = []
 
     async def note(request: web.Request) -> web.Response:
+        assert request.transport is not None
         peers.append(request.transport.get_extra_info("peername"))
         return web.json_response(call(), status=201 if request.method == "POST" else 200)
 
