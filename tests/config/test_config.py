@@ -112,7 +112,7 @@ agents:
     model: m-2
     transcription_model: t-2
     language: en-GB
-    audio: pcm24
+    audio: pcmu
     max_duration: 1h30m
 inbound: {{"+15550002222": {{agent: default}}}}
 store: {{path: data/log.db, keep: forever}}
@@ -132,7 +132,7 @@ log: {{level: debug, pii: true}}
         model="m-2",
         transcription_model="t-2",
         language="en-GB",
-        audio="pcm24",
+        audio="pcmu",
         max_duration=5400.0,
     )
     assert {number: each.agent for number, each in tree.inbound.items()} == {"+15550002222": "default"}
