@@ -11,6 +11,8 @@ import click
 
 EX_CONFIG = 78
 """sysexits(3): the configuration is wrong, and a restart will not mend it."""
+EX_RETRY = 1
+"""Something is in the way now, a port or a lock that another process holds; a restart may find it gone."""
 
 _CONFIG = click.option(
     "--config",
@@ -34,7 +36,7 @@ def serve(config_path: Path | None) -> None:
     """Run the daemon."""
     from agenticd.adapters.host import logs, loop, systemd
     from agenticd.adapters.rpc.listen import CannotListen
-    from agenticd.adapters.store.errors import StoreUnusable
+    from agenticd.adapters.store.errors import InUse, StoreUnusable
     from agenticd.config import ConfigError, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
@@ -54,7 +56,9 @@ def serve(config_path: Path | None) -> None:
         code = loop.run(run(settings, Host(systemd.Notifier(os.environ), runtime, sockets, watchdog)))
     except ConfigError as error:
         _fail(*str(error).splitlines())
-    except (CannotListen, StoreUnusable, InvalidArgument) as error:
+    except (CannotListen, InUse, InvalidArgument) as error:
+        _fail(str(error), code=EX_RETRY)
+    except StoreUnusable as error:
         _fail(str(error))
     sys.exit(code)
 
@@ -103,10 +107,10 @@ def version() -> None:
     click.echo(distribution_version("agenticd"))
 
 
-def _fail(*problems: str) -> NoReturn:
+def _fail(*problems: str, code: int = EX_CONFIG) -> NoReturn:
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
-    sys.exit(EX_CONFIG)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

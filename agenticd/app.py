@@ -87,6 +87,17 @@ async def serve(settings: Settings, host: Host) -> int:
 
     Raises what keeps it from starting: StoreUnusable, CannotListen, InvalidArgument.
     """
+    try:
+        return await _serve(settings, host)
+    except ExceptionGroup as group:
+        # What kept it from starting comes out of the group that holds the calls.
+        leaf: Exception = group
+        while isinstance(leaf, ExceptionGroup) and len(leaf.exceptions) == 1:
+            leaf = leaf.exceptions[0]
+        raise leaf from None
+
+
+async def _serve(settings: Settings, host: Host) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     stopping = asyncio.Event()
     with _signals(stopping):
@@ -143,12 +154,13 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         group.create_task(calls.run(started.set), name="calls")
         stack.callback(calls.stop)
         await started.wait()
+        # Before anything can be heard of them: a webhook of a call that is not known yet would hang it up.
+        recovered = await calls.recover()
         for server in (http, admin):
             await server.start()
             stack.push_async_callback(server.stop)
         await rpc.start()
         stack.push_async_callback(rpc.stop, STOP_RPC_WITHIN)
-        recovered = await calls.recover()
 
         probe.start()
         stack.callback(probe.stop)
@@ -156,6 +168,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         stack.callback(chores.cancel)
         await rpc.set_serving(True)
         node.ready = True
+        calls.dial_recovered()
         host.notifier.ready(_status(node))
         _logger.info(
             "agenticd is ready", version=VERSION, node=settings.node_id, http=http.port, admin=admin.port,
@@ -174,13 +187,12 @@ async def _drain(node: Node, hurry: asyncio.Event) -> None:
     node.ready = False
     await node.rpc.set_serving(False)
     node.calls.drain()
-    ending = asyncio.ensure_future(node.calls.end_all(END_CALLS_WITHIN))
-    hurried = asyncio.ensure_future(hurry.wait())
-    try:
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(node.calls.end_all(END_CALLS_WITHIN))
+        hurried = group.create_task(hurry.wait())
         await asyncio.wait((ending, hurried), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (ending, hurried):
-            task.cancel()
+        ending.cancel()
+        hurried.cancel()
     node.watch.end_all(Draining())
 
 

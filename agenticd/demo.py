@@ -6,6 +6,7 @@ daemon. What is shown at the end is checked: the command fails if the call was n
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from agenticd.sandbox import Sandbox
 
 CALLEE = "+15550002222"
 GOODBYE = "Goodbye!"
+_CALL_WITHIN = 60
 _PERSON = PhoneScript(ring=0.8, lines=tuple(Line(say=text, pause=0.3) for text in DEMO_CALLER_LINES))
 _COLOURS = {"caller": "cyan", "agent": "green", "note": "bright_black", "end": "bright_black"}
 
@@ -69,13 +71,16 @@ async def run(wav: Path | None) -> int:
             _say(f"  Twilio    {sandbox.twilio.api_url}   calls back {sandbox.public_url}")
             _say(f"  OpenAI    {sandbox.realtime.url}")
             _say("")
-            async with agentic.connect(sandbox.address) as client:
+            async with agentic.connect(sandbox.address) as client, asyncio.timeout(_CALL_WITHIN):
                 story = await _call(client)
             (call,) = sandbox.twilio.calls.values()
             sound = wav or folder / "call.wav"
             write_wav(sound, call.phone.sent, call.phone.heard)
     except (NotReady, agentic.AgenticError) as error:
         click.echo(f"error: {error}", err=True)
+        return 1
+    except TimeoutError:
+        click.echo(f"error: the call was not over within {_CALL_WITHIN} s; the daemon's log is in {folder}", err=True)
         return 1
     faults = story.faults()
     _summary(story, call, sound, time.monotonic() - began)

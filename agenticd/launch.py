@@ -60,6 +60,7 @@ class Daemon:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises NotReady."""
+        ready = False
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             address = self.log.with_suffix(".notify")
@@ -74,8 +75,12 @@ class Daemon:
                     pass_fds=(fd,), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environ,
                 )  # fmt: skip
             await self._wait_ready(notify)
+            ready = True
         finally:
             notify.close()
+            if not ready and self._process is not None:
+                self.kill()
+                await asyncio.shield(self._process.wait())
 
     async def _wait_ready(self, notify: socket.socket) -> None:
         assert self._process is not None
@@ -92,7 +97,6 @@ class Daemon:
                     if b"READY=1" in said.result().split(b"\n"):
                         return
         except TimeoutError:
-            self.kill()
             raise NotReady(f"the daemon was not ready within {_START_WITHIN:.0f} s:\n{self._tail()}") from None
         finally:
             ended.cancel()

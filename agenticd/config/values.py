@@ -264,7 +264,7 @@ def choice(options: Sequence[str]) -> Callable[[Text], str]:
 
     def read(text: Text) -> str:
         if text.value not in options:
-            raise Wrong(f"must be {', '.join(options[:-1])} or {options[-1]}")
+            raise Wrong("must be " + " or ".join(filter(None, (", ".join(options[:-1]), options[-1]))))
         return text.value
 
     return read

@@ -225,8 +225,10 @@ class CallMachine:
             case inputs.TalkSettled():
                 self._settled = input
                 return self._close(now) if self.state is CallState.ENDED else []
-            case inputs.CallRecovered():
-                return self._recovered(now)
+            case inputs.LegHangUpFailed():
+                return self._let_go_of_media()
+            case inputs.CallRecovered(age):
+                return self._recovered(age, now)
             case _:
                 return []
 
@@ -251,6 +253,8 @@ class CallMachine:
         trigger = _STATUS.get(input.status)
         if trigger is None:
             return []
+        if self.carrier_call_id and input.carrier_call_id != self.carrier_call_id:
+            return []  # another call of the carrier's, however it came to be taken for this one
         effects = self._learn(input.carrier_call_id)
         end = self._end_of(input.status, input.carrier_code, input.sip_code, input.message)
         return effects + self._fire(trigger, now, end)
@@ -303,8 +307,14 @@ class CallMachine:
     def _leg_hung_up(self, status: str | None, now: float) -> list[Effect]:
         if status is not None:
             trigger = _STATUS.get(status)
-            return self._fire(trigger, now, self._end_of(status)) if trigger is Trigger.LINE_DOWN else []
+            if trigger is Trigger.LINE_DOWN:
+                return self._fire(trigger, now, self._end_of(status))
+            return self._let_go_of_media()
         return self._line_gone(now)
+
+    def _let_go_of_media(self) -> list[Effect]:
+        """The order went to the carrier; now, or if it cannot be heard, nobody is to hang on a dead line."""
+        return [CloseMedia()] if self.state is CallState.ENDING else []
 
     def _line_gone(self, now: float) -> list[Effect]:
         end = CallEnd(EndReason.FAILED, EndedBy.CARRIER, message="the carrier no longer knows the call")
@@ -317,19 +327,18 @@ class CallMachine:
         lost = Append(ModelLost(str(code), message))
         return [lost, *self._order_end(EndReason.MODEL_LOST, EndedBy.DAEMON, message, now)]
 
-    def _recovered(self, now: float) -> list[Effect]:
+    def _recovered(self, age: float, now: float) -> list[Effect]:
         """After a restart: queued calls go on waiting, an order to dial without an answer is looked for, and what
         lived is ended, because nobody holds it any more."""
+        self._dialed_at = now
         match self.state:
             case CallState.QUEUED:
-                self._due = now + self._record.options.queue_timeout
-                return []
+                self._due = now + self._record.options.queue_timeout - age
+                return self._deadline_passed(now)
             case CallState.DIALING | CallState.UNCONFIRMED if not self.carrier_call_id:
-                self._dialed_at = now
                 self.state = CallState.DIALING
                 return self._unanswered("the daemon was restarted", now)
             case CallState.ENDED:
-                self._ended_at = now
                 self._due = now
                 return []
             case CallState.ENDING:
@@ -447,6 +456,7 @@ class CallMachine:
             return [Amend(state=CallState.ENDING), *self._hang_up(now)]
         if previous is CallState.ENDING:
             return self._hang_up(now) if trigger is not Trigger.RINGING else []
+        self._questions = 0
         return [*self._tell_down(), *self._hang_up(now)]
 
     def _ended(self, end: CallEnd, now: float) -> list[Effect]:
@@ -459,9 +469,14 @@ class CallMachine:
             return []
         self.closed, self._due = True, None
         settled = self._settled or inputs.TalkSettled(0, Usage())
+        return [CloseModel(), Append(CallClosed(self._duration(), settled.turns, settled.usage))]
+
+    def _duration(self) -> float:
+        """Seconds from answer to end; of a call that had ended before a restart, by the clock on the wall."""
         begin, end = self._answered_at, self._ended_at
-        duration = max(0.0, end - begin) if begin is not None and end is not None else 0.0
-        return [CloseModel(), Append(CallClosed(duration, settled.turns, settled.usage))]
+        if end is None:
+            begin, end = self._record.answer_time, self._record.end_time
+        return max(0.0, end - begin) if begin is not None and end is not None else 0.0
 
     # Small help.
 

@@ -25,7 +25,10 @@ class CallArrived:
 
 @dataclass(frozen=True, slots=True)
 class CallRecovered:
-    """The daemon found the call in its store when it started: the first input after a restart."""
+    """The daemon found the call in its store when it started: the first input after a restart. `age`: seconds since
+    the call was created."""
+
+    age: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,15 +31,16 @@ _PIECE_TEXT = _PIECE * 4 // 3
 class Item:
     """One utterance of the agent on its way to the phone.
 
-    `sent` counts bytes sent, `begin` their place in the generation; `start` is when its first byte is played; `rest`
-    waits for a whole frame; `complete`: the model has no more of it; `frozen`: what was heard of it, once that is
-    settled.
+    `sent` counts bytes sent, `padding` those of them that only fill the last frame; `begin` is its place in the
+    generation; `start` is when its first byte is played; `rest` waits for a whole frame; `complete`: the model has no
+    more of it; `frozen`: what was heard of it, once that is settled.
     """
 
     item_id: str
     begin: int
     start: float
     sent: int = 0
+    padding: int = 0
     rest: bytes = b""
     complete: bool = False
     frozen: int | None = None
@@ -62,7 +63,9 @@ class Playout:
         item = self._items.get(item_id)
         if item is None:
             item = self._items[item_id] = Item(item_id, self._sent, max(self.end, now))
-        size = _decoded_size(delta)
+        if item.frozen is not None:
+            return []
+        size = decoded_size(delta)
         if item.rest or size % FRAME or len(delta) % 4:
             try:
                 data = item.rest + base64.b64decode(delta, validate=True)
@@ -78,7 +81,7 @@ class Playout:
         else:
             for at in range(0, len(delta), _PIECE_TEXT):
                 piece = delta[at : at + _PIECE_TEXT]
-                self._send(item, piece, _decoded_size(piece), now, effects)
+                self._send(item, piece, decoded_size(piece), now, effects)
         return effects
 
     def finish(self, item_id: str, now: float) -> list[Effect]:
@@ -90,6 +93,7 @@ class Playout:
         effects: list[Effect] = []
         if item.rest:
             padded = item.rest.ljust(FRAME, SILENCE)
+            item.padding = FRAME - len(item.rest)
             item.rest = b""
             self._send(item, base64.b64encode(padded).decode("ascii"), FRAME, now, effects)
         if self._unmarked:
@@ -136,9 +140,9 @@ class Playout:
         return 0.0 if item is None else self._heard(item, self._played(now)) / BYTES_PER_SECOND
 
     def sent(self, item_id: str) -> float:
-        """Seconds of the item that were sent."""
+        """Seconds of the item that were sent, without what only fills its last frame."""
         item = self._items.get(item_id)
-        return 0.0 if item is None else item.sent / BYTES_PER_SECOND
+        return 0.0 if item is None else (item.sent - item.padding) / BYTES_PER_SECOND
 
     def start(self, item_id: str) -> float | None:
         """When the phone began, or will begin, to play the item; None: nothing of it was sent."""
@@ -150,8 +154,10 @@ class Playout:
         item = self._items.get(item_id)
         if item is None:
             return True
-        if item.frozen is not None or not item.complete:
+        if not item.complete:
             return False
+        if item.frozen is not None:
+            return item.frozen >= item.sent - item.padding
         return not item.sent or self._marked >= item.begin + item.sent
 
     def forget(self, item_id: str) -> None:
@@ -182,9 +188,9 @@ class Playout:
     def _heard(self, item: Item, played: int) -> int:
         if item.frozen is not None:
             return item.frozen
-        return min(max(0, played - item.begin), item.sent)
+        return min(max(0, played - item.begin), item.sent - item.padding)
 
 
-def _decoded_size(text: str) -> int:
+def decoded_size(text: str) -> int:
     """The bytes that base64 text stands for."""
     return len(text) // 4 * 3 - text.count("=", -2)

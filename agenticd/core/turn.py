@@ -17,12 +17,14 @@ from agenticd.core.conversation import Conversation, Utterance
 from agenticd.core.effects import Append, Effect, SendAudio, SendToModel, Show, Tell
 from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
-from agenticd.core.playout import Playout
+from agenticd.core.playout import BYTES_PER_SECOND, Playout, decoded_size
 
 RING_FRAMES = 100
 """Caller audio that waits for the model: 2 s of 20 ms frames, the oldest dropped first."""
 LAST_WORDS = 5.0
 """Seconds that the words spoken last may take to arrive after the line went down."""
+READY_WITHIN = 10.0
+"""Seconds from the answer in which the model must be ready: nobody listens to silence for longer."""
 MARK_GRACE = 2.0
 """Seconds after which an utterance counts as played although its last mark was not echoed."""
 _FRAME_SECONDS = 0.020
@@ -64,7 +66,8 @@ class Turn:
         self._playout = Playout()
         self._conversation = Conversation(leg_id)
         self._ready = False
-        self._media = False
+        self._stream: str | None = None
+        """The media stream that there is now."""
         self._greeted = not brief.greeting
         self._waiting: deque[tuple[str, float]] = deque(maxlen=RING_FRAMES)
         self._origin: float | None = None
@@ -78,6 +81,9 @@ class Turn:
         self._asked: tuple[float, float] | None = None
         """When the caller stopped speaking, and when the model said so; until the answer begins."""
         self._response: str | None = None
+        self._muted: str | None = None
+        """The answer that was interrupted, until it is done: nothing more of it is heard."""
+        self._ready_due: float | None = None
         self._farewell = False
         """The agent wants to end the call when all that it said has been heard."""
         self._turns = 0
@@ -87,7 +93,14 @@ class Turn:
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed."""
-        return self._deadline
+        if self._deadline is None or self._ready_due is None:
+            return self._ready_due if self._deadline is None else self._deadline
+        return min(self._deadline, self._ready_due)
+
+    @property
+    def _over(self) -> bool:
+        """Nobody is on the line any more: only what was said before is still of interest."""
+        return self.phase is Phase.LEAVING or self.phase is Phase.SETTLED
 
     def handle(self, input: inputs.Input, now: float) -> list[Effect]:
         """What follows from what happened."""
@@ -97,14 +110,15 @@ class Turn:
     # The phone.
 
     def _media_received(self, input: MediaReceived, now: float) -> list[Effect]:
+        if self._over:
+            return []
         if self._ready:
             if self._input_origin is None:
                 self._input_origin = now - _FRAME_SECONDS
             return [SendAudio(input.payload)]
-        if self.phase is not Phase.SETTLED:
-            if len(self._waiting) == RING_FRAMES:
-                self.dropped += 1
-            self._waiting.append((input.payload, now))
+        if len(self._waiting) == RING_FRAMES:
+            self.dropped += 1
+        self._waiting.append((input.payload, now))
         return []
 
     def _mark_echoed(self, input: MarkEchoed, now: float) -> list[Effect]:
@@ -116,13 +130,21 @@ class Turn:
         return [Append(events.DigitReceived(input.digit))] if self.phase is Phase.TALKING else []
 
     def _media_started(self, input: inputs.MediaStarted, now: float) -> list[Effect]:
-        self._media = True
-        return self._greet()
+        effects = self._lose_stream(now) if self._stream is not None else []
+        self._stream = input.stream_id
+        return effects + self._greet()
 
     def _media_closed(self, input: inputs.MediaClosed, now: float) -> list[Effect]:
-        self._media = False
+        return self._lose_stream(now) if input.stream_id == self._stream else []
+
+    def _lose_stream(self, now: float) -> list[Effect]:
+        """The phone's buffer is gone with its stream: what was not played of it will never be."""
+        self._stream = None
         self._playout.lose(now)
-        return []
+        if self._over:
+            return []
+        effects, _ = self._cut_short(now)
+        return effects + self._finish_played(now)
 
     # The model's session.
 
@@ -130,13 +152,13 @@ class Turn:
         return [SendToModel(realtime.encode_session_update(self._settings))]
 
     def _session_updated(self, input: realtime.SessionUpdated, now: float) -> list[Effect]:
-        if self._ready or self.phase is Phase.SETTLED:
+        if self._ready or self._over:
             return []
         wanted = _FORMATS[self._brief.audio]
         if input.input_format != wanted or input.output_format != wanted:
             message = f"the model speaks {input.output_format} and hears {input.input_format}, not {wanted}"
             return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
-        self._ready = True
+        self._ready, self._ready_due = True, None
         effects: list[Effect] = [Append(events.ModelConnected(input.model, input.session_id))]
         if self._waiting:
             self._input_origin = self._waiting[0][1] - _FRAME_SECONDS
@@ -145,24 +167,31 @@ class Turn:
         return effects + self._greet()
 
     def _greet(self) -> list[Effect]:
-        if self._greeted or not (self._ready and self._media):
+        if self._greeted or self._over or not self._ready or self._stream is None:
             return []
         self._greeted = True
         order = f'Say exactly this, and nothing else: "{self._brief.greeting}"'
         return [SendToModel(realtime.encode_response_create(order))]
 
     def _model_closed(self, input: inputs.ModelClosed, now: float) -> list[Effect]:
-        self._ready = False
+        self._ready, self._ready_due = False, None
         return self._settle(now) if self.phase is Phase.LEAVING else []
 
     def _fault(self, input: realtime.ModelFault, now: float) -> list[Effect]:
         if input.code in _HARMLESS:
             return []
-        return self._warn("MODEL_ERROR", f"the model answered with the error {input.code or input.kind}")
+        what = f"{input.code or input.kind}{f' ({input.param})' if input.param else ''}"
+        if not self._ready and not self._over:
+            # Nothing but the settings was sent, and without them it would stay silent.
+            message = f"the model refused its settings with the error {what}"
+            return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
+        return self._warn("MODEL_ERROR", f"the model answered with the error {what}")
 
     # The caller speaks.
 
     def _speech_started(self, input: realtime.SpeechStarted, now: float) -> list[Effect]:
+        if self._over:
+            return []
         effects = self._interrupt(now)
         self._speaking, self._asked = input.item_id, None
         # OpenAI: the start is early by the padding that it puts before speech, the end late by the silence it awaits.
@@ -174,6 +203,8 @@ class Turn:
 
     def _speech_stopped(self, input: realtime.SpeechStopped, now: float) -> list[Effect]:
         self._speaking = None
+        if self._over:
+            return []
         end_ms = input.audio_end_ms - self._settings.silence_duration_ms
         at = self._heard_at(end_ms, now)
         self._asked = (min(now, (self._input_origin or now) + end_ms / 1000), now)
@@ -208,7 +239,7 @@ class Turn:
 
     def _item_added(self, input: realtime.ItemAdded, now: float) -> list[Effect]:
         speaker = {"user": Speaker.CALLER, "assistant": Speaker.AGENT}.get(input.role)
-        if input.kind == "message" and speaker is not None:
+        if input.kind == "message" and speaker is not None and not (self._over and speaker is Speaker.AGENT):
             utterance = self._conversation.utterance(input.item_id, speaker)
             if utterance is not None:
                 self._conversation.place(utterance)
@@ -219,13 +250,13 @@ class Turn:
         return []
 
     def _audio_delta(self, input: realtime.AudioDelta, now: float) -> list[Effect]:
-        if self.phase is Phase.LEAVING or self.phase is Phase.SETTLED:
-            return []
-        utterance = self._conversation.utterance(input.item_id, Speaker.AGENT)
+        utterance = self._agent_utterance(input.item_id)
         if utterance is None:
             return []
         first = not utterance.spoken
-        utterance.spoken += len(input.delta) // 4 * 3 / 8000
+        utterance.spoken += decoded_size(input.delta) / BYTES_PER_SECOND
+        if self._stream is None or input.response_id == self._muted:
+            utterance.interrupted = True
         if utterance.interrupted:
             return []
         effects = self._playout.play(input.item_id, input.delta, now)
@@ -234,6 +265,10 @@ class Turn:
         if first and self._asked is not None:
             effects.append(self._measure(input.item_id, *self._asked, now))
         return effects
+
+    def _agent_utterance(self, item_id: str) -> Utterance | None:
+        """What the agent says on the line; None when it is on record, or when nobody is there to hear it."""
+        return None if self._over else self._conversation.utterance(item_id, Speaker.AGENT)
 
     def _measure(self, item_id: str, ended: float, told: float, now: float) -> Effect:
         self._asked = None
@@ -250,10 +285,10 @@ class Turn:
         return effects
 
     def _agent_words(self, input: realtime.OutputTranscriptDelta, now: float) -> list[Effect]:
-        return self._words(input.item_id, Speaker.AGENT, input.delta)
+        return [] if self._over else self._words(input.item_id, Speaker.AGENT, input.delta)
 
     def _agent_done(self, input: realtime.OutputTranscriptDone, now: float) -> list[Effect]:
-        utterance = self._conversation.utterance(input.item_id, Speaker.AGENT)
+        utterance = self._agent_utterance(input.item_id)
         if utterance is None:
             return []
         utterance.text = input.transcript or utterance.text
@@ -261,7 +296,7 @@ class Turn:
 
     def _item_done(self, input: realtime.OutputItemDone, now: float) -> list[Effect]:
         utterance = self._conversation.find(input.item_id)
-        if utterance is None or utterance.speaker is Speaker.CALLER:
+        if utterance is None or self._over or utterance.speaker is Speaker.CALLER:
             return []
         utterance.whole = True
         effects = [] if utterance.interrupted else self._playout.finish(input.item_id, now)
@@ -269,13 +304,17 @@ class Turn:
 
     def _response_done(self, input: realtime.ResponseDone, now: float) -> list[Effect]:
         self._response = None
+        if input.response_id == self._muted:
+            self._muted = None
         effects: list[Effect] = []
         if input.usage != Usage():
             self._usage += input.usage
             effects.append(Append(events.UsageReported(input.response_id, input.usage)))
         if input.status == "failed":
             effects += self._warn("MODEL_ERROR", f"an answer failed with the error {input.error_code or 'unknown'}")
-        return effects + self._leave_when_heard(now)
+        if self.phase is Phase.SETTLED:
+            return [*effects, Tell(inputs.TalkSettled(self._turns, self._usage))]
+        return effects + self._leave_when_heard(now) + self._settle_if_done(now)
 
     def _function_called(self, input: realtime.FunctionCalled, now: float) -> list[Effect]:
         if input.name != END_CALL.name or not input.complete or self.phase is not Phase.TALKING:
@@ -308,9 +347,20 @@ class Turn:
             return []
         effects = self._playout.clear(now) if unplayed else []
         self._farewell = False  # whoever speaks over a goodbye has not finished
+        self._muted = self._response
+        cut, interrupted = self._cut_short(now)
+        if interrupted is not None:
+            cut.append(Append(interrupted))
+        return effects + cut + self._finish_played(now)
+
+    def _cut_short(self, now: float) -> tuple[list[Effect], events.AgentInterrupted | None]:
+        """Let the model know how much was heard of everything that the agent has not finished saying."""
+        effects: list[Effect] = []
         first: Utterance | None = None
         heard = discarded = 0.0
-        for utterance in open_items:
+        for utterance in self._conversation.open(Speaker.AGENT):
+            if utterance.interrupted:
+                continue
             played, sent = self._note_heard(utterance, now)
             if utterance.whole and played >= sent > 0:
                 continue
@@ -319,13 +369,10 @@ class Turn:
             if first is None:
                 first, heard = utterance, played
             if played > 0:
-                truncate = realtime.encode_truncate(utterance.item_id, 0, int(played * 1000))
-                effects.append(SendToModel(truncate))
+                effects.append(SendToModel(realtime.encode_truncate(utterance.item_id, 0, int(played * 1000))))
             else:
                 effects.append(SendToModel(realtime.encode_delete(utterance.item_id)))
-        if first is not None:
-            effects.append(Append(events.AgentInterrupted(first.item_id, heard, discarded)))
-        return effects + self._finish_played(now)
+        return effects, None if first is None else events.AgentInterrupted(first.item_id, heard, discarded)
 
     def _note_heard(self, utterance: Utterance, now: float) -> tuple[float, float]:
         """Seconds of it that were heard and sent, noted in the utterance with its place on the time line."""
@@ -360,10 +407,11 @@ class Turn:
     def _line_up(self, input: inputs.LineWentUp, now: float) -> list[Effect]:
         self._origin = now
         self.phase = Phase.TALKING
+        self._ready_due = None if self._ready else now + READY_WITHIN
         return []
 
     def _line_down(self, input: inputs.LineWentDown, now: float) -> list[Effect]:
-        if self.phase in (Phase.LEAVING, Phase.SETTLED):
+        if self._over:
             return []
         effects: list[Effect] = []
         if self._playout.unplayed(now) > 0:
@@ -375,7 +423,9 @@ class Turn:
             )
             effects += self._finish(utterance)
         self.phase = Phase.LEAVING
-        self._deadline = now + LAST_WORDS
+        self._deadline, self._ready_due = now + LAST_WORDS, None
+        if self._response is not None and self._ready:
+            effects.append(SendToModel(realtime.encode_response_cancel()))  # nobody will hear the rest of it
         if self._speaking is not None and self._ready:
             # The model would wait for a silence that never comes; the words spoken last are wanted now.
             self._pending.add(self._speaking)
@@ -383,6 +433,10 @@ class Turn:
         return effects + self._settle_if_done(now)
 
     def _deadline_passed(self, input: inputs.DeadlinePassed, now: float) -> list[Effect]:
+        if self._ready_due is not None and now >= self._ready_due:
+            self._ready_due = None
+            message = "the model was not ready in time"
+            return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
         if self._deadline is None or now < self._deadline:
             return []
         self._deadline = None
@@ -399,9 +453,8 @@ class Turn:
         return effects + self._leave_when_heard(now)
 
     def _settle_if_done(self, now: float) -> list[Effect]:
-        if self.phase is Phase.LEAVING and (not self._ready or not self._pending):
-            return self._settle(now)
-        return []
+        said = not self._pending and self._response is None
+        return self._settle(now) if self.phase is Phase.LEAVING and (said or not self._ready) else []
 
     def _settle(self, now: float) -> list[Effect]:
         """Everything that will ever be known is known: what words there are go on record."""

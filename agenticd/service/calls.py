@@ -121,10 +121,14 @@ class Calls:
                 answered_at = clock.monotonic() - max(0.0, clock.wall() - record.answer_time)
             session = Session(record, self._world, answered_at=answered_at)
             self._hold(session)
-            session.feed(inputs.CallRecovered())
+            session.feed(inputs.CallRecovered(age=max(0.0, clock.wall() - record.create_time)))
+        return len(records)
+
+    def dial_recovered(self) -> None:
+        """Let calls that were queued before a restart, and are still in time, wait for their turn again."""
+        for session in list(self._sessions.values()):
             if session.call.state is CallState.QUEUED:
                 self._dialer.enqueue(session)
-        return len(records)
 
     def drain(self) -> None:
         """Take no new calls and dial nobody any more."""
@@ -357,7 +361,11 @@ class Calls:
     def attach(self, call_id: CallId, start: StreamStarted, link: MediaLink) -> Callable[[inputs.Input], None] | None:
         """A media stream began: the session's door if its token is good, else None."""
         session = self._sessions.get(call_id)
-        if session is None or start.call_sid != (session.call.carrier_call_id or start.call_sid):
+        if (
+            session is None
+            or not session.call.wants_stream
+            or start.call_sid != (session.call.carrier_call_id or start.call_sid)
+        ):
             return None
         now = int(self._world.clock.wall())
         attempt = token.check(self._world.log.secret, start.parameters.get("token", ""), call_id, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -19,6 +19,7 @@ import phonenumbers
 from agenticd.core.errors import InvalidArgument, Violation
 from agenticd.core.events import AgentBrief, CallOptions
 
+DEFAULT_AGENT = "default"
 INSTRUCTIONS_LIMIT = 32 * 1024
 GREETING_LIMIT = 2 * 1024
 VALUE_LIMIT = 4 * 1024
@@ -91,7 +92,7 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
     wrong: list[Violation] = []
     to_address = _address(order.to_address, "to_address", wrong)
     from_address = _address(order.from_address or from_number, "from_address", wrong)
-    name = order.agent or "default"
+    name = order.agent or DEFAULT_AGENT
     profile = agents.get(name)
     if profile is None:
         wrong.append(Violation("agent", _unknown_agent(name, agents)))
@@ -132,7 +133,9 @@ def caller_address(text: str) -> str:
 
 def fingerprint(order: PlaceOrder) -> bytes:
     """32 bytes that are equal for two orders that mean the same, whatever the order of their maps' keys."""
-    text = msgspec.json.encode(order, order="deterministic")
+    to_address, from_address = (parse_number(text) or text for text in (order.to_address, order.from_address))
+    plain = replace(order, to_address=to_address, from_address=from_address, agent=order.agent or DEFAULT_AGENT)
+    text = msgspec.json.encode(plain, order="deterministic")
     return hashlib.sha256(text).digest()
 
 

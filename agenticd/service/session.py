@@ -18,7 +18,7 @@ import structlog
 from agenticd.core import effects, inputs
 from agenticd.core.call import CallMachine
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
-from agenticd.core.events import CallRecord, EndedBy, EndReason, Event, LiveWords
+from agenticd.core.events import CallEnding, CallRecord, EndedBy, EndReason, Event, LiveWords
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.realtime import AudioDelta
 from agenticd.core.record import amend, apply
@@ -40,8 +40,8 @@ from agenticd.service.urls import Urls
 
 _logger = structlog.get_logger(__name__)
 
-# What only the talk is concerned with, and what moves no deadline and orders nothing outside: no look at the call's
-# table and at the timers for each frame.
+# What only the talk is concerned with: no look at the call's table and at the timers for each frame. (What such a frame
+# makes one machine tell the other is an input of its own, and that is looked at.)
 _FRAMES = frozenset({MediaReceived, MarkEchoed, DigitPressed, AudioDelta})
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
@@ -100,6 +100,7 @@ class Session:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._outside: deque[tuple[int, effects.Effect]] = deque()
         self._busy: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._over = asyncio.Event()
         self._failed = False
@@ -117,14 +118,17 @@ class Session:
         if self._feeding:
             return
         self._feeding = True
+        plain = True
         try:
             while self._inbox:
-                self._step(self._inbox.popleft())
+                input = self._inbox.popleft()
+                plain = plain and type(input) in _FRAMES
+                self._step(input)
         except Exception:  # the session's top: a defect ends this call and no other
             self._fail()
         finally:
             self._feeding = False
-        if type(input) not in _FRAMES:
+        if not plain or self._failed:
             self._arm()
             self._launch()
             if self.call.closed and self._durable == self._appended:
@@ -150,6 +154,8 @@ class Session:
         """Let go of the call as it is: its links are closed, nothing is recorded, `run` returns."""
         self._abandoned = True
         self._outside.clear()
+        for task in self._tasks:
+            task.cancel()
         for link in (self._media, self._model):
             if link is not None:
                 link.close()
@@ -202,6 +208,8 @@ class Session:
                 self.record = apply(self.record, payload, wall)
                 event = Event(self.record.call_id, self.record.last_sequence, wall, payload)
                 self._put(event)
+                if isinstance(payload, CallEnding) and self._withdraw(effects.Dial()):
+                    self._inbox.append(inputs.DialRefused(0, ""))
             case effects.Amend():
                 self.record = amend(self.record, effect)
                 self._put(None)
@@ -211,10 +219,19 @@ class Session:
                 if self._media is not None:
                     self._media.close()
             case effects.CloseModel():
+                self._withdraw(effects.OpenModel())
                 if self._model is not None:
                     self._model.close()
             case effects.Dial() | effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
-                self._outside.append((self._appended, effect))
+                if all(waiting != effect for _, waiting in self._outside):
+                    self._outside.append((self._appended, effect))
+
+    def _withdraw(self, effect: effects.Effect) -> bool:
+        """Take back an outside effect that has not begun."""
+        left = deque(waiting for waiting in self._outside if waiting[1] != effect)
+        withdrawn = len(left) < len(self._outside)
+        self._outside = left
+        return withdrawn
 
     def _fail(self) -> None:
         _logger.exception("a defect while a call was handled", call_id=self.record.call_id)
@@ -292,18 +309,21 @@ class Session:
                 waiting.append((threshold, effect))
                 continue
             self._busy.add(peer)
-            self._group.create_task(self._outside_task(effect, peer), name=f"{peer} {self.record.call_id}")
+            task = self._group.create_task(self._outside_task(effect, peer), name=f"{peer} {self.record.call_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         self._outside = waiting
 
     async def _outside_task(self, effect: effects.Effect, peer: str) -> None:
-        try:
-            result = await self._do(effect)
-        finally:
-            self._busy.discard(peer)
+        # An adapter's defect is this call's misfortune and no other's: it is answered as what it is, an unknown end.
+        (result,) = await asyncio.gather(self._do(effect), return_exceptions=True)
+        self._busy.discard(peer)
+        if isinstance(result, BaseException):
+            _logger.error("a defect of an adapter", call_id=self.record.call_id, exc_info=result)
+            result = _unknown_end(effect)
         if result is not None:
             self.feed(result)
-        else:
-            self._launch()
+        self._launch()
 
     async def _do(self, effect: effects.Effect) -> inputs.Input | None:
         match effect:
@@ -314,6 +334,8 @@ class Session:
             case effects.LookUpCall():
                 return await self._look_up()
             case effects.OpenModel():
+                if self.call.closed or self._abandoned:
+                    return None
                 self._model = self._world.model.session(self.record.call_id, self.record.brief, self.feed)
                 await self._model.open()
                 return None
@@ -359,6 +381,20 @@ class Session:
             return inputs.LookUpFailed(str(trouble))
         candidates = [seen for seen in found if not self._world.claimed(seen.carrier_call_id)]
         return _seen(candidates[0]) if len(candidates) == 1 else inputs.CallNotSeen(sure=False)
+
+
+def _unknown_end(effect: effects.Effect) -> inputs.Input | None:
+    """What is true when nobody knows what became of an outside effect."""
+    what = "a defect of the daemon"
+    match effect:
+        case effects.Dial():
+            return inputs.DialUnanswered(what)
+        case effects.HangUpLeg():
+            return inputs.LegHangUpFailed(what)
+        case effects.LookUpCall():
+            return inputs.LookUpFailed(what)
+        case _:
+            return inputs.ModelClosed(0, what)
 
 
 def _seen(call: CarrierCall) -> inputs.CallSeen:

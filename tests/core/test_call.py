@@ -10,11 +10,12 @@ import pytest
 
 from agenticd.core import inputs
 from agenticd.core.call import TRANSITIONS, CallMachine, Trigger
-from agenticd.core.effects import Amend, Append, CloseModel, Dial, HangUpLeg, LookUpCall, OpenModel, Tell
+from agenticd.core.effects import Amend, Append, CloseMedia, CloseModel, Dial, HangUpLeg, LookUpCall, OpenModel, Tell
 from agenticd.core.events import (
     AgentBrief,
     CallClosed,
     CallDialing,
+    CallEnd,
     CallEnded,
     CallEnding,
     CallOptions,
@@ -160,9 +161,27 @@ def situation(call: Call) -> tuple[object, ...]:
     return (*sorted((k, str(v)) for k, v in fields.items()), *row)
 
 
+def after_restarts() -> list[Call]:
+    """A call as a store can show it when the daemon starts."""
+    order = CallEnding(EndReason.COMPLETED, EndedBy.API)
+    end = CallEnd(EndReason.COMPLETED, EndedBy.CALLER)
+    return [
+        recovered(CallState.QUEUED),
+        recovered(CallState.DIALING),
+        recovered(CallState.DIALING, carrier_call_id=SID),
+        recovered(CallState.UNCONFIRMED),
+        recovered(CallState.UNCONFIRMED, ending=order),
+        recovered(CallState.RINGING, carrier_call_id=SID),
+        recovered(CallState.IN_PROGRESS, carrier_call_id=SID, answer_time=1010.0),
+        recovered(CallState.ENDING, ending=order),
+        recovered(CallState.ENDING, carrier_call_id=SID, ending=order, answer_time=1010.0),
+        recovered(CallState.ENDED, carrier_call_id=SID, answer_time=1010.0, end_time=1040.0, end=end),
+    ]
+
+
 def explore(limit: int) -> list[tuple[Call, inputs.Input | str, Call]]:
     """Every step from every situation that can be reached, of calls in both directions: (before, input, after)."""
-    starts = [Call.placed(), Call.arrived()]
+    starts = [Call.placed(), Call.arrived(), *after_restarts()]
     for start in starts:
         start.ordered = None
     seen = {situation(start) for start in starts}
@@ -481,13 +500,42 @@ def test_a_call_that_nobody_settles_is_closed_all_the_same() -> None:
 def recovered(state: CallState, **changes: object) -> Call:
     record = replace(RECORD, state=state, last_sequence=3, **changes)  # type: ignore[arg-type]
     call = Call(CallMachine(record), record, ordered=[])
-    return call.feed(inputs.CallRecovered())
+    return call.feed(inputs.CallRecovered(age=0.0))
 
 
 def test_recovery_never_dials() -> None:
     for state in CallState:
         if state not in (CallState.QUEUED, CallState.ENDED):
             assert recovered(state).feed(inputs.DialGranted()).count(Dial) == 0, state
+
+
+def test_the_call_of_another_is_not_taken_for_this_one() -> None:
+    call = answered().feed(inputs.CallSeen("CA" + "9" * 32, "completed"))
+    assert call.machine.state is CallState.IN_PROGRESS
+
+
+def test_a_dead_line_is_let_go_while_the_carrier_cannot_be_reached() -> None:
+    call = answered().feed(hang_up(), inputs.LegHangUpFailed("timeout"))
+    assert call.count(CloseMedia) == 1
+    assert call.machine.state is CallState.ENDING
+
+
+def test_a_call_that_ended_before_a_restart_lasted_as_long_as_it_did() -> None:
+    call = recovered(CallState.ENDED, answer_time=1010.0, end_time=1040.0)
+    call.now = 7000.0
+    call.feed(inputs.DeadlinePassed())
+    (closed,) = [e.payload for e in call.ordered or [] if isinstance(e, Append) and isinstance(e.payload, CallClosed)]
+    assert closed.duration == 30.0
+
+
+def test_an_ending_without_the_carriers_id_comes_to_an_end_after_a_restart() -> None:
+    call = recovered(CallState.ENDING, ending=CallEnding(EndReason.COMPLETED, EndedBy.API))
+    for _ in range(20):
+        if call.record.closed:
+            break
+        call.wait()
+    assert call.record.end is not None
+    assert call.record.end.reason is EndReason.DIAL_UNCONFIRMED
 
 
 def test_a_queued_call_goes_on_waiting_after_a_restart() -> None:

@@ -445,3 +445,142 @@ def test_a_failed_answer_is_a_warning() -> None:
 
 def test_what_it_does_not_handle_changes_nothing() -> None:
     assert Talk().up().feed(realtime.Ignored("something.new")) == []
+
+
+# --- After the line went down ------------------------------------------------------------------------------------
+
+
+def test_what_the_agent_says_after_the_line_went_down_is_not_on_record_as_heard() -> None:
+    talk = Talk().up()
+    talk.feed(started("c1", 0))
+    talk.feed(inputs.LineWentDown())
+    before = len(talk.effects)
+    talk.says("a9", 2.0, "Tomorrow we are open from five.", response="r9")
+    assert not [e for e in talk.effects[before:] if isinstance(e, (Play, Show))]
+    assert [f for f in talk.appended(events.TranscriptFinal) if f.speaker is Speaker.AGENT] == []
+
+
+def test_after_the_line_went_down_the_model_gets_no_audio_and_its_answer_is_stopped() -> None:
+    talk = Talk().up()
+    talk.says("a1", 4.0, "one two three four", done=False)
+    effects = talk.feed(inputs.LineWentDown())
+    assert {"type": "response.cancel"} in talk.to_model(effects)
+    assert talk.feed(MediaReceived("MZ", FRAME)) == []
+    assert talk.feed(started("c2", 2000)) == []
+
+
+def test_what_the_stopped_answer_used_is_in_the_sum() -> None:
+    talk = Talk().up()
+    talk.says("a1", 4.0, "one two three four", done=False)
+    talk.feed(inputs.LineWentDown())
+    assert settled(talk) == []
+    talk.feed(realtime.ResponseDone("r1", "cancelled", "client_cancelled", "", "", Usage(output_tokens=9)))
+    assert settled(talk)[-1].usage == Usage(output_tokens=9)
+
+
+def test_a_stream_that_comes_when_all_is_over_gets_no_greeting() -> None:
+    talk = Talk(greeting="Hello.")
+    talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"), inputs.LineWentDown())
+    assert talk.feed(inputs.MediaStarted("MZ", 1)) == []
+
+
+# --- Streams that go and come ------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_replaced_stream_does_not_touch_the_new_one() -> None:
+    talk = Talk().up()
+    talk.feed(inputs.MediaStarted("MZ2", 2))
+    talk.says("a1", 10.0, "a long answer")
+    talk.feed(inputs.MediaClosed("MZ", stopped=False))
+    talk.now += 2.0
+    effects = talk.feed(started())
+    assert effects[0] == Clear()
+    assert talk.to_model(effects)[0]["audio_end_ms"] == 2000
+
+
+def test_what_a_lost_stream_had_not_played_was_not_heard() -> None:
+    talk = Talk().up()
+    talk.says("a1", 10.0, "one two three four five six seven eight nine ten")
+    talk.now += 1.0
+    effects = talk.feed(inputs.MediaClosed("MZ", stopped=False))
+    assert talk.to_model(effects)[0]["audio_end_ms"] == 1000
+    (final,) = talk.appended(events.TranscriptFinal)
+    assert (final.heard_text, final.interrupted) == ("one", True)
+
+
+def test_what_is_said_while_there_is_no_stream_was_not_heard() -> None:
+    talk = Talk().up()
+    talk.feed(inputs.MediaClosed("MZ", stopped=False))
+    effects = talk.says("a1", 1.0, "Hello?")
+    assert not [e for e in effects if isinstance(e, Play)]
+    (final,) = talk.appended(events.TranscriptFinal)
+    assert (final.heard_text, final.interrupted) == ("", True)
+
+
+# --- A model that is not ready -----------------------------------------------------------------------------------
+
+
+def test_refused_settings_end_the_call_instead_of_leaving_silence() -> None:
+    talk = Talk()
+    talk.feed(realtime.SessionCreated("s", "m", 0), inputs.LineWentUp())
+    talk.feed(realtime.ModelFault("invalid_request_error", "invalid_value", "…", "session.audio.output.voice", ""))
+    (order,) = hang_ups(talk)
+    assert order.reason is EndReason.MODEL_LOST
+    assert "session.audio.output.voice" in order.message
+
+
+def test_a_model_that_never_gets_ready_ends_the_call() -> None:
+    talk = Talk()
+    talk.feed(inputs.LineWentUp())
+    due = talk.turn.deadline()
+    assert due == talk.now + 10.0
+    talk.feed(inputs.DeadlinePassed(), at=due)
+    (order,) = hang_ups(talk)
+    assert order.reason is EndReason.MODEL_LOST
+
+
+# --- The fine points of what was heard ---------------------------------------------------------------------------
+
+
+def test_a_second_item_of_an_interrupted_answer_is_not_heard() -> None:
+    talk = Talk().up()
+    talk.says("a1", 5.0, "first part", done=False)
+    talk.now += 1.0
+    talk.feed(started())
+    assert talk.feed(realtime.AudioDelta("r1", "a2", 0, audio(1.0))) == []
+    talk.done("a1", "first part", status="cancelled")
+    assert any(isinstance(e, Play) for e in talk.feed(realtime.AudioDelta("r2", "a3", 0, audio(1.0))))
+
+
+def test_an_item_of_an_odd_length_that_was_played_out_is_whole() -> None:
+    talk = Talk().up()
+    talk.feed(realtime.ItemAdded("a1", None, "message", "assistant"))
+    for _ in range(100):
+        talk.feed(realtime.AudioDelta("r1", "a1", 0, base64.b64encode(b"\x55" * 401).decode()))
+    talk.done("a1", "every word of it")
+    talk.now += 401 * 100 / 8000 + 0.02
+    talk.feed(inputs.LineWentDown())
+    (final,) = talk.appended(events.TranscriptFinal)
+    assert (final.heard_text, final.interrupted) == ("every word of it", False)
+
+
+def test_an_item_played_to_its_end_is_final_though_a_clear_swallowed_its_last_echo() -> None:
+    talk = Talk().up()
+    talk.says("a1", 1.0, "All of this was heard.")
+    talk.says("a2", 5.0, "And this was not.", response="r2")
+    talk.now += 1.5
+    talk.feed(started())
+    finals = {final.item_id: final for final in talk.appended(events.TranscriptFinal)}
+    assert (finals["a1"].heard_text, finals["a1"].interrupted) == ("All of this was heard.", False)
+    assert finals["a2"].interrupted
+
+
+def test_a_truncation_is_never_beyond_what_the_model_made() -> None:
+    """What fills the last frame was sent, and was none of the model's."""
+    talk = Talk().up()
+    talk.feed(realtime.ResponseCreated("r1"), realtime.ItemAdded("a1", None, "message", "assistant"))
+    talk.feed(realtime.AudioDelta("r1", "a1", 0, base64.b64encode(b"\x55" * 8080).decode()))
+    talk.feed(realtime.AudioDone("r1", "a1"))
+    talk.now += 5.0
+    effects = talk.feed(started())
+    assert [m["audio_end_ms"] for m in talk.to_model(effects)] == [1010]

@@ -13,8 +13,9 @@ import pytest
 from agenticd.adapters.rpc.codec import ProtoEventCodec
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
+from agenticd.core import inputs
 from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused, StoreDown
-from agenticd.core.events import CallState, EndReason
+from agenticd.core.events import CallState, EndedBy, EndReason
 from agenticd.core.ids import CallId
 from agenticd.core.mediastream import StreamStarted
 from agenticd.service.calls import Calls, Config
@@ -287,6 +288,7 @@ async def test_after_a_restart_no_call_is_left_hanging_and_nobody_is_dialled_aga
         queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
     async with open_desk(tmp_path) as after:
         assert await after.calls.recover() == 2
+        after.calls.dial_recovered()
         await after.until(CallState.ENDED, dialed)
         record, _ = await after.calls.get(dialed)
         assert record.end is not None
@@ -387,3 +389,27 @@ async def test_who_calls_is_shown_as_far_as_it_is_known(desk: Desk, said: str, s
 async def test_an_outbound_call_whose_voice_request_failed_gets_its_stream_by_the_fallback(desk: Desk) -> None:
     call_id = await desk.dialed()
     assert verbs(desk.calls.resume_requested(call_id, form(ErrorCode="11200"))) == ["Connect", "Redirect"]
+
+
+async def test_a_queued_call_whose_time_passed_while_the_daemon_was_down_is_never_dialled(tmp_path: Path) -> None:
+    """Nobody is called at night because a daemon came back."""
+    async with open_desk(tmp_path) as before:
+        await before.dialed()
+        queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
+    async with open_desk(tmp_path) as after:
+        after.clock.now += 8 * 3600
+        await after.calls.recover()
+        after.calls.dial_recovered()
+        await after.until(CallState.ENDED, queued)
+        record, _ = await after.calls.get(queued)
+        assert record.end is not None
+        assert record.end.reason is EndReason.EXPIRED
+        assert [name for name, _ in after.carrier.orders if name == "dial"] == []
+
+
+async def test_a_stream_cannot_attach_to_a_call_that_is_being_ended(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    token = token_of(desk.calls.voice_requested(call_id, form()))
+    session = desk.calls.live[call_id]
+    session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    assert desk.calls.attach(call_id, start(token), HandMedia()) is None

@@ -118,3 +118,8 @@ def test_orders_that_mean_the_same_have_one_fingerprint() -> None:
     other = PlaceOrder("+15550002222", variables={"b": "2", "a": "1"}, request_id="r")
     assert fingerprint(one) == fingerprint(other)
     assert fingerprint(one) != fingerprint(PlaceOrder("+15550002223", variables={"a": "1", "b": "2"}, request_id="r"))
+
+
+def test_the_same_number_and_the_same_agent_said_otherwise_is_the_same_order() -> None:
+    one = PlaceOrder("+15550002222", request_id="r")
+    assert fingerprint(one) == fingerprint(PlaceOrder("+1 (555) 000-2222", agent="default", request_id="r"))

@@ -13,9 +13,9 @@ from agenticd.core.errors import CarrierUnanswered, StoreDown
 from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, Usage
 from agenticd.core.ids import new_call_id
 from agenticd.core.mediastream import MarkEchoed, MediaReceived
-from agenticd.service.ports import CarrierCall
+from agenticd.service.ports import CarrierCall, DialOrder
 from agenticd.service.session import Session
-from tests.service.world import SID, HandMedia, Hands
+from tests.service.world import SID, HandCarrier, HandMedia, Hands
 
 BRIEF = AgentBrief("Be brief.", "Hello.", "marin", "gpt-realtime-2.1")
 
@@ -196,13 +196,95 @@ async def test_the_row_says_what_the_events_say() -> None:
 
 
 async def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> None:
-    """Closing the model's link feeds ModelClosed from inside feed: the door stays one."""
+    """Closing the model's link feeds ModelClosed from inside feed: the door stays one, the order of effects whole."""
     hands = Hands()
-    session = Session(record(), hands.world)
-    session.feed(inputs.CallPlaced())
-    session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
-    hands.log.commit()
-    assert hands.log.kinds == ["call_queued", "call_ending", "call_ended", "call_closed"]
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.StatusReported(SID, "ringing", 1))
+        hands.log.commit()
+        await settle()
+        (link,) = hands.model.sessions
+        session.feed(inputs.StatusReported(SID, "busy", 2))
+        hands.log.commit()
+        assert link.closed
+        # ModelClosed came after CallClosed was on its way, and found a call that wants nothing of it.
+        assert hands.log.kinds == ["call_queued", "call_dialing", "call_ringing", "call_ended", "call_closed"]
+
+
+async def test_the_model_is_not_opened_for_a_call_that_is_over() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.StatusReported(SID, "ringing", 1))
+        session.feed(inputs.StatusReported(SID, "busy", 2))
+        hands.log.commit()
+        await settle()
+        assert hands.model.sessions == []
+
+
+async def test_a_call_that_is_hung_up_before_call_dialing_is_durable_is_not_dialled() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+        hands.log.commit()
+        await settle()
+        assert hands.carrier.orders == []
+        assert session.record.end is not None
+        assert session.record.end.reason is EndReason.CANCELED
+
+
+class Broken(HandCarrier):
+    """An adapter with a defect."""
+
+    async def dial(self, order: DialOrder) -> CarrierCall:
+        raise RuntimeError("a defect")
+
+
+async def test_a_defect_of_an_adapter_is_one_calls_misfortune_and_never_a_second_dial() -> None:
+    hands = Hands(carrier=Broken())
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        assert session.call.state is CallState.UNCONFIRMED
+
+
+async def test_letting_go_of_a_call_does_not_wait_for_the_carrier() -> None:
+    class Slow(HandCarrier):
+        async def dial(self, order: DialOrder) -> CarrierCall:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with asyncio.timeout(5):
+        hands = Hands(carrier=Slow())
+        async with live(hands) as session:
+            session.feed(inputs.DialGranted())
+            hands.log.commit()
+            await settle()
+
+
+async def test_the_same_question_is_not_asked_twice_while_it_waits() -> None:
+    class Slow(HandCarrier):
+        async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
+            self.orders.append(("hang_up", answered))
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    hands = Hands(carrier=Slow())
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+        hands.log.commit()
+        await settle()
+        hands.clock.advance(90.0)
+        assert len(session._outside) == 1
 
 
 async def test_one_timer_rings_for_the_earliest_deadline() -> None:
@@ -241,8 +323,13 @@ async def test_a_newer_stream_takes_the_older_ones_place() -> None:
     session.attach(second, "MZ2", 2)
     assert ("close", 1000) in first.orders
     session.feed(inputs.MediaClosed("MZ1", stopped=False))
+    session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
+    session.feed(realtime.ResponseCreated("r"))
+    session.feed(realtime.ItemAdded("a", None, "message", "assistant"))
     session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 20))
     assert [name for name, _ in second.orders if name == "play"]
+    session.feed(realtime.SpeechStarted("c", 100))
+    assert ("clear", None) in second.orders
 
 
 async def test_an_abandoned_call_is_left_as_it_is() -> None:
