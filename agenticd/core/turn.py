@@ -157,7 +157,7 @@ class Turn:
         wanted = _FORMATS[self._brief.audio]
         if input.input_format != wanted or input.output_format != wanted:
             message = f"the model speaks {input.output_format} and hears {input.input_format}, not {wanted}"
-            return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
+            return self._give_up("FORMAT", message)
         self._ready, self._ready_due = True, None
         effects: list[Effect] = [Append(events.ModelConnected(input.model, input.session_id))]
         if self._waiting:
@@ -183,8 +183,7 @@ class Turn:
         what = f"{input.code or input.kind}{f' ({input.param})' if input.param else ''}"
         if not self._ready and not self._over:
             # Nothing but the settings was sent, and without them it would stay silent.
-            message = f"the model refused its settings with the error {what}"
-            return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
+            return self._give_up(input.code or input.kind, f"the model refused its settings with the error {what}")
         return self._warn("MODEL_ERROR", f"the model answered with the error {what}")
 
     # The caller speaks.
@@ -435,8 +434,7 @@ class Turn:
     def _deadline_passed(self, input: inputs.DeadlinePassed, now: float) -> list[Effect]:
         if self._ready_due is not None and now >= self._ready_due:
             self._ready_due = None
-            message = "the model was not ready in time"
-            return [Tell(inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message))]
+            return self._give_up("NOT_READY", "the model was not ready in time")
         if self._deadline is None or now < self._deadline:
             return []
         self._deadline = None
@@ -476,6 +474,11 @@ class Turn:
         offset = len(utterance.text)
         utterance.text += delta
         return [] if utterance.interrupted else [Show(item_id, speaker, offset, delta)]
+
+    def _give_up(self, code: str, message: str) -> list[Effect]:
+        """This model will be of no use: better no call than a silent one."""
+        order = inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message)
+        return [Append(events.ModelLost(code, message)), Tell(order)]
 
     def _warn(self, code: str, message: str) -> list[Effect]:
         count = self._warned[code] = self._warned.get(code, 0) + 1
