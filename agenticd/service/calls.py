@@ -284,6 +284,8 @@ class Calls:
         """TwiML for an outbound call that was answered."""
         session = self._of(call_id, form)
         if session is None:
+            # For example one that was given up as never seen: whoever answered it must not hear silence.
+            _logger.warning("an answered call that is not live is hung up", call_id=call_id)
             return twiml.hang_up()
         session.feed(inputs.VoiceRequested(form.get("CallSid", "")))
         return self._stream(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 
 from aiohttp import http_exceptions, web
@@ -76,7 +77,7 @@ class Site:
                 self._server = await loop.create_server(self._connect, host or None, port, backlog=_BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
-            why = error.strerror or "not possible"
+            why = os.strerror(error.errno) if error.errno else "not possible"
             raise InvalidArgument.at(self._field, f"cannot listen on {host}:{port}: {why}") from error
 
     def stop_listening(self) -> None:
