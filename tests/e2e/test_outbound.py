@@ -52,8 +52,7 @@ async def test_a_conversation_from_place_call_to_hang_up(line: Make) -> None:
     await desk.model_session().wait_closed()
 
 
-async def test_the_greeting_is_heard_within_a_second_of_the_answer(line: Make) -> None:
-    """The model is connected while the phone rings: no dead air."""
+async def test_the_model_is_connected_while_the_phone_rings_so_that_there_is_no_dead_air(line: Make) -> None:
     desk: Line = await line(greeting=DEMO_GREETING, default_phone=PhoneScript(ring=0.5))
     call_id = await desk.place()
     history = await desk.follow(call_id, until="call_answered")
