@@ -234,7 +234,7 @@ def test_suppressing_everything_counts_and_one_handler_is_allowed_in_the_three_p
         ('path = "/' + 'root/x"', 1),
         ("https://pypi" + ".org/simple", 1),
         ("npm from registry" + ".npmjs.org", 1),
-        ("$HOME/.config, ~/srv/x, /run/agenticd, /var/lib/agenticd, https://example.com/work/x", 0),
+        ("$HOME/.config, ~/srv/x, /run/agenticd, /var/lib/agenticd, https://example.com/opt/x", 0),
     ],
 )
 def test_a_foreign_path_or_host_is_found(tree: Path, text: str, wrong: int) -> None:

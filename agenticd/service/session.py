@@ -219,7 +219,6 @@ class Session:
                 if self._media is not None:
                     self._media.close()
             case effects.CloseModel():
-                self._withdraw(effects.OpenModel())
                 if self._model is not None:
                     self._model.close()
             case effects.Dial() | effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():

@@ -119,6 +119,15 @@ def test_a_cleared_phone_plays_the_next_audio_at_once() -> None:
     assert playout.heard("a", 1.5) == 1.0
 
 
+def test_an_item_that_was_cleared_is_never_played_on() -> None:
+    playout = Playout()
+    playout.play("a", audio(5.0), 0.0)
+    playout.clear(1.0)
+    assert playout.play("a", audio(1.0), 1.5) == []
+    assert playout.unplayed(1.5) == 0
+    assert playout.heard("a", 9.0) == 1.0
+
+
 def test_played_out_is_the_phones_word() -> None:
     playout = Playout()
     playout.play("i", audio(0.2), 0.0)

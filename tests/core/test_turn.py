@@ -478,6 +478,16 @@ def test_what_the_stopped_answer_used_is_in_the_sum() -> None:
     assert settled(talk)[-1].usage == Usage(output_tokens=9)
 
 
+def test_what_an_answer_used_that_is_done_after_all_was_settled_is_in_the_sum_too() -> None:
+    talk = Talk().up()
+    talk.says("a1", 4.0, "one two three four", done=False)
+    talk.feed(inputs.LineWentDown())
+    talk.feed(inputs.DeadlinePassed(), at=talk.turn.deadline())
+    assert settled(talk)[-1].usage == Usage()
+    talk.feed(realtime.ResponseDone("r1", "cancelled", "client_cancelled", "", "", Usage(output_tokens=9)))
+    assert settled(talk)[-1].usage == Usage(output_tokens=9)
+
+
 def test_a_stream_that_comes_when_all_is_over_gets_no_greeting() -> None:
     talk = Talk(greeting="Hello.")
     talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"), inputs.LineWentDown())

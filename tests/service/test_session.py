@@ -12,7 +12,7 @@ from agenticd.core import inputs, realtime
 from agenticd.core.errors import CarrierUnanswered, StoreDown
 from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, Usage
 from agenticd.core.ids import new_call_id
-from agenticd.core.mediastream import MarkEchoed, MediaReceived
+from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.service.ports import CarrierCall, DialOrder
 from agenticd.service.session import Session
 from tests.service.world import SID, HandCarrier, HandMedia, Hands
@@ -211,6 +211,45 @@ async def test_an_input_that_an_effect_causes_comes_after_the_present_one() -> N
         assert link.closed
         # ModelClosed came after CallClosed was on its way, and found a call that wants nothing of it.
         assert hands.log.kinds == ["call_queued", "call_dialing", "call_ringing", "call_ended", "call_closed"]
+
+
+class Echoing(HandMedia):
+    """A link that, in the middle of an order, brings the next input."""
+
+    session: Session
+
+    def clear(self) -> None:
+        super().clear()
+        self.session.feed(DigitPressed("MZ", "5"))
+
+
+async def test_an_input_in_the_middle_of_an_effect_waits_until_its_turn() -> None:
+    hands, media = Hands(), Echoing()
+    session = media.session = Session(record(), hands.world)
+    session.feed(inputs.CallPlaced())
+    session.feed(inputs.DialGranted())
+    session.feed(inputs.DialAnswered(SID, "queued"))
+    session.attach(media, "MZ", 1)
+    session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
+    session.feed(realtime.ItemAdded("a", None, "message", "assistant"))
+    session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 50))
+    session.feed(realtime.SpeechStarted("c", 100))
+    hands.log.commit()
+    assert hands.log.kinds[-3:] == ["agent_interrupted", "speech_started", "digit_received"]
+
+
+async def test_of_two_calls_that_could_be_ours_none_is_taken() -> None:
+    hands = Hands()
+    hands.carrier.dial_answer = CarrierUnanswered("timeout")
+    hands.carrier.found = [CarrierCall(sid, "ringing", 0.0, "", "") for sid in (SID, "CA" + "2" * 32)]
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        hands.log.commit()
+        hands.clock.advance(2.0)
+        await settle()
+        assert session.call.state is CallState.UNCONFIRMED
 
 
 async def test_the_model_is_not_opened_for_a_call_that_is_over() -> None:
