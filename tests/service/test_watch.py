@@ -3,124 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from agenticd.adapters.store import Config, SqliteLog
 from agenticd.core.errors import (
-    AgenticError,
     Compacted,
-    ConsumerStalled,
-    Draining,
     InvalidArgument,
     LogReplaced,
     NotFound,
     StoreDown,
 )
-from agenticd.core.events import LiveWords, Speaker
 from agenticd.core.ids import CallId
-from agenticd.service import watch as watch_module
 from agenticd.service.watch import (
-    SLICE,
     Batch,
     Bookmark,
     FollowRequest,
     Frame,
-    Live,
     Opened,
     Watch,
-    write_in_time,
 )
-from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
-
-DAY = 86_400.0
-WINDOW = 40
-CODEC = JsonCodec()
-
-
-class Node:
-    """A log of which only the last 40 events are in memory, and its Watch."""
-
-    def __init__(self, log: SqliteLog, clock: ManualClock) -> None:
-        self.log = log
-        self.clock = clock
-        self.watch = Watch(log, clock, "node-1", live_words=8)
-
-    @asynccontextmanager
-    async def follow(
-        self,
-        after: int | None = None,
-        *,
-        calls: tuple[CallId, ...] = (),
-        kinds: tuple[str, ...] = (),
-        epoch: str = "",
-        live: bool = False,
-    ) -> AsyncIterator[AsyncGenerator[Frame, None]]:
-        async with aclosing(self.watch.follow(FollowRequest(after, epoch, calls, kinds, live))) as stream:
-            yield stream
-
-    async def refused(self, after: int | None = None, *, kinds: tuple[str, ...] = ()) -> AgenticError:
-        """The error that comes before any frame."""
-        with pytest.raises(AgenticError) as caught:
-            async with self.follow(after, kinds=kinds) as stream:
-                await anext(stream)
-        assert self.watch.count == 0
-        return caught.value
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    clock = ManualClock()
-    config = Config(tmp_path / "a.db", keep_seconds=DAY, window_events=WINDOW)
-    log = await SqliteLog.open(config, CODEC, clock)
-    yield Node(log, clock)
-    await log.close()
-
-
-def revisions(*frames: Frame) -> list[int]:
-    """Of the events in the frames."""
-    return [CODEC.decode(data)[1] for frame in frames if isinstance(frame, Batch) for data in frame.events]
-
-
-async def opened(stream: AsyncGenerator[Frame, None]) -> Opened:
-    frame = await anext(stream)
-    assert isinstance(frame, Opened)
-    return frame
-
-
-async def events_up_to(stream: AsyncGenerator[Frame, None], revision: int) -> list[int]:
-    """Read until the event with the revision has come; nothing but batches may come."""
-    got: list[int] = []
-    while not got or got[-1] < revision:
-        frame = await anext(stream)
-        assert isinstance(frame, Batch)
-        got += revisions(frame)
-        assert got[-1] <= frame.upto
-    return got
-
-
-def said(call: Call, text: str) -> LiveWords:
-    return LiveWords(call.call_id, "item", Speaker.AGENT, 0, text, call.record.last_sequence)
-
-
-def asleep(node: Node) -> bool:
-    return len(node.watch._idle) == node.watch.count
-
-
-async def settle(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until it is so. What is waited for happens on the loop, so nothing is timed."""
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never became so")
-
-
-# --- where a stream begins ---
+from tests.log_support import Call, ManualClock, append, append_all
+from tests.service.watch_node import (
+    CODEC,
+    Node,
+    asleep,
+    events_up_to,
+    opened,
+    revisions,
+    settle,
+)
 
 
 async def test_the_first_frame_names_the_log_and_its_head(node: Node) -> None:
@@ -411,238 +325,3 @@ async def test_a_rare_kind_far_behind_is_found_and_the_loop_runs_on(node: Node) 
 
 
 # --- words ---
-
-
-async def test_words_come_only_to_those_who_want_them_and_are_never_repeated(node: Node) -> None:
-    one, two = Call(), Call()
-    await append_all(node.log, one.queued(), two.queued())
-    node.watch.show(said(one, "too early"))
-    async with (
-        node.follow(live=True) as everything,
-        node.follow(calls=(two.call_id,), live=True) as about_two,
-        node.follow() as no_words,
-    ):
-        for stream in (everything, about_two, no_words):
-            await opened(stream)
-        node.watch.show(said(one, "Hello"))
-        node.watch.show(said(two, "Hi"))
-        assert [await anext(everything) for _ in range(2)] == [
-            Live(said(one, "Hello")),
-            Live(said(two, "Hi")),
-        ]
-        assert await anext(about_two) == Live(said(two, "Hi"))
-        await append_all(node.log, two.digit())
-        for stream in (everything, about_two, no_words):
-            assert revisions(await anext(stream)) == [3]
-
-
-async def test_words_wake_a_sleeping_stream(node: Node) -> None:
-    call = Call()
-    await append_all(node.log, call.queued())
-    async with node.follow(live=True) as stream:
-        await opened(stream)
-        for word in "abc":
-            waiting = asyncio.ensure_future(anext(stream))
-            await settle(lambda: asleep(node))
-            node.watch.show(said(call, word))
-            assert await waiting == Live(said(call, word))
-
-
-async def test_words_that_come_while_a_frame_is_written_are_not_kept_back(node: Node) -> None:
-    call = Call()
-    async with node.follow(live=True) as stream:
-        await opened(stream)
-        await append_all(node.log, call.queued())
-        assert revisions(await anext(stream)) == [1]
-        node.watch.show(said(call, "now"))
-        assert await anext(stream) == Live(said(call, "now"))
-
-
-async def test_words_stand_between_the_events_where_they_were_spoken(node: Node) -> None:
-    call = Call()
-    async with node.follow(0, live=True) as stream:
-        await opened(stream)
-        await append_all(node.log, call.queued(), call.digit())
-        node.watch.show(said(call, "one"))
-        await append_all(node.log, call.digit())
-        node.watch.show(said(call, "two"))
-        node.watch.show(said(call, "three"))
-        await append_all(node.log, call.closed())
-        frames = [await anext(stream) for _ in range(6)]
-    assert [f.words.text if isinstance(f, Live) else revisions(f) for f in frames] == [
-        [1, 2],
-        "one",
-        [3],
-        "two",
-        "three",
-        [4],
-    ]
-
-
-async def test_a_slow_reader_loses_the_oldest_words_and_no_event(node: Node) -> None:
-    call = Call()
-    await append_all(node.log, call.queued())
-    async with node.follow(0, live=True) as stream:
-        await opened(stream)
-        for number in range(100):
-            node.watch.show(said(call, str(number)))
-            await append_all(node.log, call.digit())
-        got: list[int] = []
-        words: list[str] = []
-        while not got or got[-1] < 101:
-            frame = await anext(stream)
-            got += revisions(frame)
-            words += [frame.words.text] if isinstance(frame, Live) else []
-        assert got == [*range(1, 102)]
-        assert words == [str(number) for number in range(92, 100)], "the ring holds 8"
-
-
-# --- waking ---
-
-
-async def test_followers_are_woken_in_slices(node: Node) -> None:
-    """So many in one iteration of the loop, and no more, stand in front of the audio."""
-    turn = 0
-    woken: dict[int, int] = {}
-
-    def count() -> None:
-        nonlocal turn
-        turn += 1
-        asyncio.get_running_loop().call_soon(count)
-
-    async def reader() -> None:
-        async with node.follow() as stream:
-            await opened(stream)
-            await anext(stream)
-            woken[turn] = woken.get(turn, 0) + 1
-
-    readers = [asyncio.ensure_future(reader()) for _ in range(30)]
-    await settle(lambda: node.watch.count == 30 and asleep(node))
-    count()
-    await append_all(node.log, Call().queued())
-    await asyncio.gather(*readers)
-    assert sum(woken.values()) == 30
-    assert max(woken.values()) == SLICE
-
-
-async def test_no_wake_up_is_lost_however_appends_and_reads_interleave(node: Node) -> None:
-    """Each event must arrive before the next is appended: one lost wake-up would hang."""
-    call = Call()
-    async with node.follow(0) as first, node.follow(0, live=True) as second:
-        await opened(first)
-        await opened(second)
-        for number in range(1, 200):
-            reading = [asyncio.ensure_future(anext(stream)) for stream in (first, second)]
-            for _ in range(number % 5):
-                await asyncio.sleep(0)
-            append(node.log, call.digit())
-            for _ in range(number % 3):
-                await asyncio.sleep(0)
-            assert [revisions(frame) for frame in await asyncio.gather(*reading)] == [[number]] * 2
-
-
-# --- ends ---
-
-
-async def test_ending_all_gives_what_is_durable_and_then_the_error(node: Node) -> None:
-    call = Call()
-    await append_all(node.log, call.queued())
-    async with node.follow(0) as busy, node.follow() as idle:
-        await opened(busy)
-        await opened(idle)
-        waiting = asyncio.ensure_future(anext(idle))
-        await settle(lambda: len(node.watch._idle) == 1)
-        node.watch.end_all(Draining())
-        with pytest.raises(Draining):
-            await waiting
-        assert revisions(await anext(busy)) == [1]
-        with pytest.raises(Draining):
-            await anext(busy)
-    assert isinstance(await node.refused(), Draining)
-    assert node.watch.count == 0
-
-
-async def test_ending_all_does_not_wait_for_a_reader_far_behind(node: Node) -> None:
-    call = Call()
-    await append_all(node.log, *(call.digit() for _ in range(1000)))
-    async with node.follow(0) as stream:
-        await opened(stream)
-        await anext(stream)
-        node.watch.end_all(Draining())
-        with pytest.raises(Draining):
-            await anext(stream)
-
-
-async def test_a_follower_that_is_cancelled_leaves_nothing_behind(node: Node) -> None:
-    call = Call()
-    await append_all(node.log, *(call.digit() for _ in range(200)))
-
-    async def reader(after: int | None) -> None:
-        async with node.follow(after, live=True) as stream:
-            async for _ in stream:
-                pass
-
-    async def cancelled_after(turns: int) -> None:
-        readers = [asyncio.ensure_future(reader(after)) for after in (None, 0, 199)]
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        append(node.log, call.digit())
-        for task in readers:
-            task.cancel()
-        ended = await asyncio.gather(*readers, return_exceptions=True)
-        assert all(isinstance(end, asyncio.CancelledError) for end in ended)
-
-    watch = node.watch
-    for turns in range(12):  # while it opens, reads the disk, or sleeps
-        await cancelled_after(turns)
-        assert (watch.count, len(watch._idle), len(watch._due), node.clock.timers) == (0, 0, 0, {})
-    await asyncio.sleep(0)  # asyncio holds the last cancellation, and so its frames, for one turn more
-    gc.collect()
-    assert not [o for o in gc.get_objects() if isinstance(o, watch_module._Follower)]
-
-
-async def test_one_cancelled_among_many_takes_nobodys_wake_up(node: Node) -> None:
-    call = Call()
-
-    async def reader() -> list[int]:
-        async with node.follow(0) as stream:
-            await opened(stream)
-            return await events_up_to(stream, 2)
-
-    readers = [asyncio.ensure_future(reader()) for _ in range(30)]
-    await settle(lambda: node.watch.count == 30 and asleep(node))
-    answer = append(node.log, call.queued())
-    await answer
-    for task in readers[::3]:
-        task.cancel()
-    await append_all(node.log, call.digit())
-    ended = await asyncio.gather(*readers, return_exceptions=True)
-    assert [end for end in ended if isinstance(end, list)] == [[1, 2]] * 20
-
-
-async def test_the_lag_is_that_of_the_slowest(node: Node) -> None:
-    call = Call()
-    assert node.watch.lag == 0
-    await append_all(node.log, call.queued(), call.digit())
-    async with node.follow(0) as slow, node.follow() as fast:
-        await opened(slow)
-        await opened(fast)
-        assert node.watch.lag == 2
-        await anext(slow)
-        assert node.watch.lag == 0
-
-
-async def test_a_subscriber_that_takes_nothing_in_time_is_stalled() -> None:
-    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    with pytest.raises(ConsumerStalled):
-        await write_in_time(never, 0.01)
-    assert never.cancelled()
-    await write_in_time(asyncio.sleep(0), 60)
-
-
-async def test_a_write_that_fails_by_itself_is_not_called_stalled() -> None:
-    async def fails() -> None:
-        raise TimeoutError
-
-    with pytest.raises(TimeoutError):
-        await write_in_time(fails(), 60)
