@@ -14,7 +14,7 @@ from agenticd.config.places import Places
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many, Noted, Reading, Shape, join
 from agenticd.config.tree import Admin, Grpc, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Twilio
-from agenticd.service.orders import GREETING_LIMIT, INSTRUCTIONS_LIMIT, AgentProfile
+from agenticd.service.orders import APOLOGY_LIMIT, CHECK_IN_LIMIT, GREETING_LIMIT, INSTRUCTIONS_LIMIT, AgentProfile
 
 T = TypeVar("T")
 
@@ -84,8 +84,15 @@ _AGENT = Shape(
         "model": values.word,
         "transcription_model": values.word,
         "language": values.language,
-        "audio": values.choice(("pcmu",)),  # pcm24 when its resampler is there
+        "audio": values.choice(("pcmu", "pcm24")),
         "max_duration": values.duration("1s", "4h"),
+        "protect_greeting": values.boolean,
+        "min_interruption": values.duration_or_off("0.05s", "2s"),
+        "digits_to_model": values.boolean,
+        "check_in_after": values.duration_or_off("3s", "10m"),
+        "check_in": values.prose(CHECK_IN_LIMIT),
+        "hang_up_after": values.duration_or_off("3s", "10m"),
+        "apology": values.prose(APOLOGY_LIMIT),
     },
     {"instructions": "say who the agent is and what it shall do"},
 )

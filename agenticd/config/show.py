@@ -10,9 +10,10 @@ import yaml
 
 from agenticd.config.secret import Secret
 from agenticd.config.tree import Settings
-from agenticd.config.values import FOREVER, UNITS
+from agenticd.config.values import FOREVER, OFF, UNITS
 
 _DURATIONS = ("keep", "max_duration")
+_OR_OFF = ("min_interruption", "check_in_after", "hang_up_after")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -34,6 +35,8 @@ def effective(settings: Settings) -> str:
 def _plain(value: object, name: str) -> object:
     if name in _DURATIONS:
         return _duration(value)
+    if name in _OR_OFF:
+        return _duration(value) if value else OFF
     match value:
         case Secret():
             return str(value)

@@ -23,6 +23,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?[smhd])+")
 _PART = re.compile(r"([0-9.]+)([smhd])")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 FOREVER = "forever"
+OFF = "off"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux."""
 _SECRET_LIMIT = 1024
@@ -216,6 +217,23 @@ def seconds(text: str) -> float:
         unit = "needs a unit" if re.fullmatch(r"[0-9.]+", text) else "must be a length of time"
         raise Wrong(f"{unit}: 90s, 15m, 12h, 30d, 1h30m")
     return round(sum(float(amount) * UNITS[unit] for amount, unit in _PART.findall(text)), 3)
+
+
+def duration_or_off(least: str, most: str) -> Callable[[Text], float]:
+    """A length of time in seconds; 0 for `off`."""
+    length = duration(least, most, f", or {OFF}")
+
+    def read(text: Text) -> float:
+        if text.value == OFF:
+            return 0.0
+        try:
+            return length(text)
+        except Wrong as wrong:
+            if OFF in str(wrong):
+                raise
+            raise Wrong(f"{wrong}, or {OFF}") from None
+
+    return read
 
 
 def keep(text: Text) -> float | None:

@@ -102,9 +102,10 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class HangUpLeg:
-    """Ask the carrier to end the leg; `answered` decides how it must be asked."""
+    """Ask the carrier to end the leg; `answered` decides how it must be asked. With `words` it says them first."""
 
     answered: bool
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,7 +337,10 @@ class LiveWords:
 
 @dataclass(frozen=True, slots=True)
 class AgentBrief:
-    """What the agent of one call is and says: the profile with the call's overrides, variables filled in."""
+    """What the agent of one call is, says and does: the profile with the call's overrides, variables filled in.
+
+    Times in seconds; 0 turns a thing off. What each field does is said in service/orders.py.
+    """
 
     instructions: str
     greeting: str
@@ -346,6 +349,13 @@ class AgentBrief:
     language: str = ""
     audio: Literal["pcmu", "pcm24"] = "pcmu"
     transcription_model: str = "gpt-transcribe"
+    protect_greeting: bool = False
+    min_interruption: float = 0.0
+    digits_to_model: bool = False
+    check_in: str = ""
+    check_in_after: float = 0.0
+    hang_up_after: float = 0.0
+    apology: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -22,6 +22,8 @@ from agenticd.core.events import AgentBrief, CallOptions
 DEFAULT_AGENT = "default"
 INSTRUCTIONS_LIMIT = 32 * 1024
 GREETING_LIMIT = 2 * 1024
+CHECK_IN_LIMIT = 512
+APOLOGY_LIMIT = 1024
 VALUE_LIMIT = 4 * 1024
 METADATA_KEYS, METADATA_KEY_LIMIT, METADATA_VALUE_LIMIT = 16, 64, 256
 VARIABLES = 64
@@ -32,6 +34,8 @@ _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SIP = re.compile(r"sips?:[A-Za-z0-9._~+%!*'()&=$,;?/-]+@[A-Za-z0-9.-]+(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*")
 _SIP_LIMIT = 255
+_BRIEF = tuple(each.name for each in fields(AgentBrief))
+"""What a brief takes over from its profile, which has fields of the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class AgentProfile:
-    """An agent of the configuration."""
+    """An agent of the configuration. Times in seconds; 0 turns a thing off."""
 
     instructions: str
     greeting: str = ""
@@ -73,6 +77,20 @@ class AgentProfile:
     audio: Literal["pcmu", "pcm24"] = "pcmu"
     transcription_model: str = "gpt-transcribe"
     max_duration: float = 3600.0
+    protect_greeting: bool = False
+    """The greeting is said to its end, whoever speaks meanwhile."""
+    min_interruption: float = 0.0
+    """The caller must speak this long to interrupt the agent; 0 leaves it to the model."""
+    digits_to_model: bool = False
+    """Keys that the caller presses are told to the model, which answers."""
+    check_in_after: float = 20.0
+    """Silence of both sides after which the agent asks whether the caller is still there."""
+    check_in: str = ""
+    """What it then says, word for word; by default the model finds the words."""
+    hang_up_after: float = 20.0
+    """Silence after that question, or with the question off just silence, that ends the call."""
+    apology: str = "I am sorry, there is a technical problem and I cannot go on. Please call again later. Goodbye."
+    """What the carrier says in its own voice when the model is lost; empty: the call just ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +131,7 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
 
 def brief_of(profile: AgentProfile) -> AgentBrief:
     """The brief of a call that nobody ordered: the profile as it is."""
-    return AgentBrief(
-        instructions=profile.instructions,
-        greeting=profile.greeting,
-        voice=profile.voice,
-        model=profile.model,
-        language=profile.language,
-        audio=profile.audio,
-        transcription_model=profile.transcription_model,
-    )
+    return AgentBrief(**{name: getattr(profile, name) for name in _BRIEF})
 
 
 def caller_address(text: str) -> str:
@@ -188,26 +198,15 @@ def _brief(order: PlaceOrder, profile: AgentProfile, wrong: list[Violation]) -> 
     language = profile.language if over.language is None else over.language
     if language and not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?", language):
         wrong.append(Violation("overrides.language", "must be an ISO 639 code, for example en"))
-    return AgentBrief(
-        instructions=_fill(
-            profile.instructions if over.instructions is None else over.instructions,
-            "overrides.instructions",
-            INSTRUCTIONS_LIMIT,
-            order.variables,
-            wrong,
-        ),
-        greeting=_fill(
-            profile.greeting if over.greeting is None else over.greeting,
-            "overrides.greeting",
-            GREETING_LIMIT,
-            order.variables,
-            wrong,
-        ),
+    instructions = profile.instructions if over.instructions is None else over.instructions
+    greeting = profile.greeting if over.greeting is None else over.greeting
+    return replace(
+        brief_of(profile),
+        instructions=_fill(instructions, "overrides.instructions", INSTRUCTIONS_LIMIT, order.variables, wrong),
+        greeting=_fill(greeting, "overrides.greeting", GREETING_LIMIT, order.variables, wrong),
         voice=voice,
         model=model,
         language=language,
-        audio=profile.audio,
-        transcription_model=profile.transcription_model,
     )
 
 

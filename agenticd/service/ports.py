@@ -204,9 +204,10 @@ class Carrier(Protocol):
     async def dial(self, order: DialOrder) -> CarrierCall:
         """Create the call, once. Never tried again by the adapter, but for an answer that says it was not processed."""
 
-    async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
+    async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
         """Order the call's end (canceled before the answer, completed after). None: it had already ended, or is not
-        known there, which is the same to us."""
+        known there, which is the same to us. With `words` the carrier says them first, in its own voice; only once
+        the call was answered."""
 
     async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
         """The call as it is. None: not known there."""
@@ -219,7 +220,17 @@ class Carrier(Protocol):
 
 
 class MediaLink(Protocol):
-    """The media stream towards the phone. Calls after its end are ignored."""
+    """The media stream towards the phone. Calls after its end are ignored.
+
+    What is sent while it is not `writable` goes behind what waits there already; `on_writable` is called each time
+    that it becomes writable again.
+    """
+
+    on_writable: Callable[[], None] | None
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is sent goes out at once."""
 
     def play(self, payload: str) -> None:
         """Send mu-law, base64, a multiple of 160 bytes. Sent at once; the phone buffers it."""

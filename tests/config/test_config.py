@@ -112,8 +112,15 @@ agents:
     model: m-2
     transcription_model: t-2
     language: en-GB
-    audio: pcmu
+    audio: pcm24
     max_duration: 1h30m
+    protect_greeting: true
+    min_interruption: 0.3s
+    digits_to_model: true
+    check_in_after: off
+    check_in: Hello?
+    hang_up_after: 1m
+    apology: ""
 inbound: {{"+15550002222": {{agent: default}}}}
 store: {{path: data/log.db, keep: forever}}
 limits: {{max_calls: 20}}
@@ -132,8 +139,15 @@ log: {{level: debug, pii: true}}
         model="m-2",
         transcription_model="t-2",
         language="en-GB",
-        audio="pcmu",
+        audio="pcm24",
         max_duration=5400.0,
+        protect_greeting=True,
+        min_interruption=0.3,
+        digits_to_model=True,
+        check_in_after=0.0,
+        check_in="Hello?",
+        hang_up_after=60.0,
+        apology="",
     )
     assert {number: each.agent for number, each in tree.inbound.items()} == {"+15550002222": "default"}
     assert tree.store.keep is None

@@ -105,9 +105,9 @@ class HandCarrier:
             raise self.dial_answer
         return self.dial_answer or CarrierCall(SID, "queued", 0.0, order.to_address, order.from_address)
 
-    async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
-        self.orders.append(("hang_up", answered))
-        return CarrierCall(carrier_call_id, "completed", 0.0, "", "")
+    async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
+        self.orders.append(("hang_up", words or answered))
+        return CarrierCall(carrier_call_id, "in-progress" if words else "completed", 0.0, "", "")
 
     async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
         self.orders.append(("look_up", carrier_call_id))
@@ -152,6 +152,8 @@ class HandModel:
 @dataclass
 class HandMedia:
     orders: list[tuple[str, object]] = field(default_factory=list)
+    writable: bool = True
+    on_writable: Callable[[], None] | None = None
 
     def play(self, payload: str) -> None:
         self.orders.append(("play", payload))
