@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from agenticd.core.events import EndedBy, EndReason, Usage
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.realtime import ServerEvent
@@ -117,6 +119,12 @@ class MediaClosed:
     message: str = ""
 
 
+class MediaHeld(msgspec.Struct, frozen=True, gc=False):
+    """So many bytes of the audio that was ordered to be played still wait for the carrier to take them."""
+
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class ModelClosed:
     """The model's session is over, or could not be had. `code`: WebSocket close code or HTTP status, 0 when neither."""
@@ -186,6 +194,7 @@ Input = (
     | VoiceRequested
     | MediaStarted
     | MediaClosed
+    | MediaHeld
     | ModelClosed
     | HangUpRequested
     | LegHungUp

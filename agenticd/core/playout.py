@@ -51,18 +51,28 @@ class Playout:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.end = 0.0
-        """When everything sent so far will have been played."""
+        self._end = 0.0
+        self._held = 0
+        """Bytes of what was sent that still wait before the phone's stream."""
         self._sent = 0
         self._marked = 0
         self._unmarked = 0
         self._items: dict[str, Item] = {}
 
+    def end(self, now: float) -> float:
+        """When everything sent so far will have been played: what waits cannot be played before it goes out."""
+        return max(self._end, now + self._held / BYTES_PER_SECOND) if self._held else self._end
+
+    def hold(self, size: int, now: float) -> None:
+        """So many bytes wait now, the last ones sent. They do so while the phone's stream takes no more."""
+        self._end = self.end(now)
+        self._held = size
+
     def play(self, item_id: str, delta: str, now: float) -> list[Effect] | None:
         """Send the item's next audio (mu-law, base64) in whole frames, with marks. None: it is no base64."""
         item = self._items.get(item_id)
         if item is None:
-            item = self._items[item_id] = Item(item_id, self._sent, max(self.end, now))
+            item = self._items[item_id] = Item(item_id, self._sent, max(self.end(now), now))
         if item.frozen is not None:
             return []
         size = decoded_size(delta)
@@ -112,7 +122,7 @@ class Playout:
             return True
         self._marked = position
         # The rest cannot be played before its time: where the clock thought so, it was early.
-        self.end = max(self.end, now + (self._sent - position) / BYTES_PER_SECOND)
+        self._end = max(self._end, now + (self._sent - position) / BYTES_PER_SECOND)
         return True
 
     def clear(self, now: float) -> list[Effect]:
@@ -122,8 +132,8 @@ class Playout:
             item.frozen = self._heard(item, played)
             item.rest = b""
         self.generation += 1
-        self._sent = self._marked = self._unmarked = 0
-        self.end = now
+        self._sent = self._marked = self._unmarked = self._held = 0
+        self._end = now
         return [Clear()]
 
     def lose(self, now: float) -> None:
@@ -168,11 +178,11 @@ class Playout:
         if self._unmarked and self._unmarked + size > _MARK_WITHIN:
             effects.append(self._mark(item))
         if not item.sent:
-            item.begin, item.start = self._sent, max(self.end, now)
+            item.begin, item.start = self._sent, max(self.end(now), now)
         item.sent += size
         self._sent += size
         self._unmarked += size
-        self.end = max(self.end, now) + size / BYTES_PER_SECOND
+        self._end = max(self.end(now), now) + size / BYTES_PER_SECOND
         effects.append(Play(payload))
         if self._unmarked >= _PIECE:
             effects.append(self._mark(item))
@@ -182,7 +192,7 @@ class Playout:
         return Mark(f"g{self.generation}:{item.item_id}:{item.sent // 8}")
 
     def _played(self, now: float) -> int:
-        waiting = int(max(0.0, self.end - now) * BYTES_PER_SECOND + 0.5)
+        waiting = int(max(0.0, self.end(now) - now) * BYTES_PER_SECOND + 0.5)
         return max(self._marked, self._sent - waiting)
 
     def _heard(self, item: Item, played: int) -> int:

@@ -126,6 +126,10 @@ class Turn:
             return []
         return self._finish_played(now) + self._leave_when_heard(now)
 
+    def _media_held(self, input: inputs.MediaHeld, now: float) -> list[Effect]:
+        self._playout.hold(input.size, now)
+        return []
+
     def _digit_pressed(self, input: DigitPressed, now: float) -> list[Effect]:
         return [Append(events.DigitReceived(input.digit))] if self.phase is Phase.TALKING else []
 
@@ -280,7 +284,7 @@ class Turn:
             return []
         effects = self._playout.finish(input.item_id, now)
         if self.phase is Phase.TALKING:
-            self._deadline = self._playout.end + MARK_GRACE
+            self._deadline = self._playout.end(now) + MARK_GRACE
         return effects
 
     def _agent_words(self, input: realtime.OutputTranscriptDelta, now: float) -> list[Effect]:
@@ -326,7 +330,7 @@ class Turn:
         if not self._farewell or self._response is not None or self.phase is not Phase.TALKING:
             return []
         if self._playout.unplayed(now) > 0:
-            self._deadline = self._playout.end + MARK_GRACE
+            self._deadline = self._playout.end(now) + MARK_GRACE
             return []
         self._farewell = False
         return [Tell(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.AGENT, "the agent ended the call"))]
@@ -441,7 +445,7 @@ class Turn:
         if self.phase is Phase.LEAVING:
             return self._settle(now)
         if self._playout.unplayed(now) > 0:
-            self._deadline = self._playout.end + MARK_GRACE
+            self._deadline = self._playout.end(now) + MARK_GRACE
             return []
         effects: list[Effect] = []
         for utterance in self._conversation.open(Speaker.AGENT):
@@ -495,6 +499,7 @@ class Turn:
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], list[Effect]]]] = {
         MediaReceived: _media_received,
         MarkEchoed: _mark_echoed,
+        inputs.MediaHeld: _media_held,
         DigitPressed: _digit_pressed,
         inputs.MediaStarted: _media_started,
         inputs.MediaClosed: _media_closed,

@@ -19,10 +19,11 @@ from agenticd.core import effects, inputs
 from agenticd.core.call import CallMachine
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
 from agenticd.core.events import CallEnding, CallRecord, EndedBy, EndReason, Event, LiveWords
-from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
+from agenticd.core.mediastream import MarkEchoed, MediaReceived
 from agenticd.core.realtime import AudioDelta
 from agenticd.core.record import amend, apply
 from agenticd.core.turn import Turn
+from agenticd.service.outlet import Outlet
 from agenticd.service.ports import (
     Carrier,
     CarrierCall,
@@ -42,7 +43,7 @@ _logger = structlog.get_logger(__name__)
 
 # What only the talk is concerned with: no look at the call's table and at the timers for each frame. (What such a frame
 # makes one machine tell the other is an input of its own, and that is looked at.)
-_FRAMES = frozenset({MediaReceived, MarkEchoed, DigitPressed, AudioDelta})
+_FRAMES = frozenset({MediaReceived, MarkEchoed, inputs.MediaHeld, AudioDelta})
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
 
@@ -87,7 +88,7 @@ class Session:
         self.accepted.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._world = world
         self._request = request
-        self._media: MediaLink | None = None
+        self._media: Outlet | None = None
         self._model: ModelLink | None = None
         self._inbox: deque[inputs.Input] = deque()
         self._feeding = False
@@ -136,10 +137,13 @@ class Session:
 
     def attach(self, link: MediaLink, stream_id: str, attempt: int) -> None:
         """A media stream proved that it is this call's. It takes the place of an older one."""
-        old, self._media = self._media, link
+        old, self._media = self._media, Outlet(link, self._hold)
         if old is not None:
             old.close()
         self.feed(inputs.MediaStarted(stream_id, attempt))
+
+    def _hold(self, size: int) -> None:
+        self.feed(inputs.MediaHeld(size))
 
     async def durable(self) -> None:
         """Wait until all that has happened so far is durable. Raises StoreDown."""

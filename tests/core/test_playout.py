@@ -89,7 +89,7 @@ def test_an_echo_that_is_later_than_the_clock_corrects_it() -> None:
     assert first == "g0:i:180"
     assert playout.echoed(first, 0.48)  # 300 ms late: the phone began later than the clock thought
     assert playout.heard("i", 0.48) == 0.18
-    assert abs(playout.end - (1.8 + 0.3)) < 1e-9
+    assert abs(playout.end(2.0) - (1.8 + 0.3)) < 1e-9
 
 
 def test_an_echo_moves_what_was_heard_forward() -> None:

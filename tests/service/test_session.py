@@ -309,7 +309,7 @@ async def test_letting_go_of_a_call_does_not_wait_for_the_carrier() -> None:
 
 async def test_the_same_question_is_not_asked_twice_while_it_waits() -> None:
     class Slow(HandCarrier):
-        async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
+        async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
             self.orders.append(("hang_up", answered))
             await asyncio.Event().wait()
             raise AssertionError
