@@ -65,6 +65,8 @@ MEDIA_PATIENCE = 15.0
 MEDIA_ASK = 3.0
 HANG_UP_AGAIN = (3.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between orders to end the leg, until the carrier confirms."""
+WORDS_WITHIN, SECONDS_A_LETTER = 10.0, 0.1
+"""Seconds that the carrier has to say the last words and end the leg: some, and more for each letter."""
 CLOSE_WITHIN = 10.0
 
 
@@ -457,7 +459,7 @@ class CallMachine:
         if previous is CallState.ENDING:
             return self._hang_up(now) if trigger is not Trigger.RINGING else []
         self._questions = 0
-        return [*self._tell_down(), *self._hang_up(now)]
+        return [*self._tell_down(), *self._hang_up(now, self._apology())]
 
     def _ended(self, end: CallEnd, now: float) -> list[Effect]:
         self._ended_at, self._limit, self._due = now, None, now + CLOSE_WITHIN
@@ -486,14 +488,24 @@ class CallMachine:
         self.carrier_call_id = carrier_call_id
         return [Amend(carrier_call_id=carrier_call_id)]
 
-    def _hang_up(self, now: float) -> list[Effect]:
+    def _hang_up(self, now: float, words: str = "") -> list[Effect]:
         """Order the leg's end, again and again until the carrier confirms; without its id only wait for it."""
         if not self.carrier_call_id:
             self._due = now + DIAL_ANSWER
             return []
+        if words:
+            self._due = now + WORDS_WITHIN + len(words) * SECONDS_A_LETTER
+            return [HangUpLeg(True, words)]
         self._due = now + HANG_UP_AGAIN[min(self._questions, len(HANG_UP_AGAIN) - 1)]
         self._questions += 1
         return [HangUpLeg(self._answered)]
+
+    def _apology(self) -> str:
+        """What the carrier says to a person on the line whose agent has fallen silent."""
+        # A phone that called us is on the line from the first webhook's answer on.
+        on_line = self._answered or self._record.direction is Direction.INBOUND
+        lost = self._ordered is not None and self._ordered.reason is EndReason.MODEL_LOST
+        return self._record.brief.apology if lost and on_line else ""
 
     def _want_model(self) -> list[Effect]:
         if self._model_wanted:

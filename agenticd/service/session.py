@@ -332,8 +332,8 @@ class Session:
         match effect:
             case effects.Dial():
                 return await self._dial()
-            case effects.HangUpLeg(answered):
-                return await self._hang_up(answered)
+            case effects.HangUpLeg(answered, words):
+                return await self._hang_up(answered, words)
             case effects.LookUpCall():
                 return await self._look_up()
             case effects.OpenModel():
@@ -365,9 +365,9 @@ class Session:
             return inputs.DialUnanswered(silence.what)
         return inputs.DialAnswered(seen.carrier_call_id, seen.status)
 
-    async def _hang_up(self, answered: bool) -> inputs.Input:
+    async def _hang_up(self, answered: bool, words: str) -> inputs.Input:
         try:
-            seen = await self._world.carrier.hang_up(self.call.carrier_call_id, answered=answered)
+            seen = await self._world.carrier.hang_up(self.call.carrier_call_id, answered=answered, words=words)
         except (CarrierRefused, CarrierUnanswered) as trouble:
             return inputs.LegHangUpFailed(str(trouble))
         return inputs.LegHungUp(None if seen is None else seen.status)
