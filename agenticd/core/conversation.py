@@ -16,7 +16,7 @@ class Utterance:
     """One utterance on its way into the transcript.
 
     `position` 0: not placed yet. `text` grows word by word until `whole`. `heard` and `spoken` are seconds of the
-    agent's audio that were played, and that the model made in all.
+    agent's audio that were played, and that the model made in all. `unsaid`: the model was told what was not heard.
     """
 
     item_id: str
@@ -29,6 +29,7 @@ class Utterance:
     interrupted: bool = False
     heard: float = 0.0
     spoken: float = 0.0
+    unsaid: bool = False
 
 
 class Conversation:

@@ -121,8 +121,8 @@ class Playout:
         if position <= self._marked:
             return True
         self._marked = position
-        # The rest cannot be played before its time: where the clock thought so, it was early.
-        self._end = max(self._end, now + (self._sent - position) / BYTES_PER_SECOND)
+        # The rest takes its time from here: where the clock thought otherwise, it was early, or an echo before was late.
+        self._end = now + (self._sent - position) / BYTES_PER_SECOND
         return True
 
     def clear(self, now: float) -> list[Effect]:

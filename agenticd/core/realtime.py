@@ -46,6 +46,7 @@ from agenticd.core.realtime_orders import (
     encode_response_create,
     encode_session_update,
     encode_truncate,
+    encode_turn_detection,
 )
 from agenticd.core.wire import DECODE_ERRORS, Data, count, is_base64, openai_kind
 
@@ -85,6 +86,7 @@ __all__ = [
     "encode_response_create",
     "encode_session_update",
     "encode_truncate",
+    "encode_turn_detection",
 ]
 
 # --- As it stands on the wire -------------------------------------------------------------------------------

@@ -80,15 +80,7 @@ def encode_session_update(settings: SessionSettings) -> bytes:
                 "format": audio,
                 "noise_reduction": None,
                 "transcription": _transcription(settings),
-                "turn_detection": {
-                    "type": "server_vad",
-                    "threshold": settings.vad_threshold,
-                    "prefix_padding_ms": settings.prefix_padding_ms,
-                    "silence_duration_ms": settings.silence_duration_ms,
-                    "create_response": settings.create_response,
-                    "interrupt_response": settings.interrupt_response,
-                    "idle_timeout_ms": None,
-                },
+                "turn_detection": _turn_detection(settings),
             },
             "output": {"format": audio, "voice": settings.voice, "speed": 1.0},
         },
@@ -99,6 +91,24 @@ def encode_session_update(settings: SessionSettings) -> bytes:
         "tracing": None,
     }
     return _encode({"type": "session.update", "session": session})
+
+
+def encode_turn_detection(settings: SessionSettings) -> bytes:
+    """Change only who decides about turns, in a session that is configured."""
+    session = {"type": "realtime", "audio": {"input": {"turn_detection": _turn_detection(settings)}}}
+    return _encode({"type": "session.update", "session": session})
+
+
+def _turn_detection(settings: SessionSettings) -> dict[str, object]:
+    return {
+        "type": "server_vad",
+        "threshold": settings.vad_threshold,
+        "prefix_padding_ms": settings.prefix_padding_ms,
+        "silence_duration_ms": settings.silence_duration_ms,
+        "create_response": settings.create_response,
+        "interrupt_response": settings.interrupt_response,
+        "idle_timeout_ms": None,
+    }
 
 
 def _transcription(settings: SessionSettings) -> dict[str, str] | None:
@@ -127,11 +137,15 @@ def encode_delete(item_id: str) -> bytes:
     return _encode(_Delete(item_id))
 
 
-def encode_response_create(instructions: str | None = None) -> bytes:
-    """Answer now; with `instructions`, in place of the session's for this one answer."""
-    if instructions is None:
-        return b'{"type":"response.create"}'
-    return _encode({"type": "response.create", "response": {"instructions": instructions}})
+def encode_response_create(instructions: str | None = None, event_id: str = "") -> bytes:
+    """Answer now; with `instructions`, in place of the session's for this one answer. An error about it names the
+    `event_id`."""
+    message: dict[str, object] = {"type": "response.create"}
+    if event_id:
+        message["event_id"] = event_id
+    if instructions is not None:
+        message["response"] = {"instructions": instructions}
+    return _encode(message)
 
 
 def encode_response_cancel() -> bytes:
@@ -139,10 +153,14 @@ def encode_response_cancel() -> bytes:
     return b'{"type":"response.cancel"}'
 
 
-def encode_message(role: Literal["user", "assistant", "system"], text: str) -> bytes:
-    """Put words into the conversation: what was said before a reconnection, or a hint (system)."""
+def encode_message(role: Literal["user", "assistant", "system"], text: str, item_id: str = "") -> bytes:
+    """Put words into the conversation: what was said before a reconnection, what was typed, or a hint (system).
+    Without an `item_id` the server makes one."""
     content = [{"type": _CONTENT[role], "text": text}]
-    return _encode({"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": content}})
+    item: dict[str, object] = {"type": "message", "role": role, "content": content}
+    if item_id:
+        item["id"] = item_id
+    return _encode({"type": "conversation.item.create", "item": item})
 
 
 def encode_function_output(call_id: str, output: str) -> bytes:

@@ -10,24 +10,31 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from agenticd.core import events, inputs, realtime
+from agenticd.core.answers import ORDER_ID, Answers
 from agenticd.core.conversation import Conversation, Utterance
 from agenticd.core.effects import Append, Effect, SendAudio, SendToModel, Show, Tell
 from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
+from agenticd.core.keypad import Keypad
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
-from agenticd.core.playout import BYTES_PER_SECOND, Playout, decoded_size
+from agenticd.core.noise import NoiseGate
+from agenticd.core.pcm24 import upwards
+from agenticd.core.silence import Silence, Verdict
+from agenticd.core.voice import FRAME_SECONDS, Voice
 
 RING_FRAMES = 100
 """Caller audio that waits for the model: 2 s of 20 ms frames, the oldest dropped first."""
 LAST_WORDS = 5.0
 """Seconds that the words spoken last may take to arrive after the line went down."""
+STALLED_AFTER = 30.0
+"""Seconds in which a model that has begun to answer, or was asked to, must make the next sound."""
 READY_WITHIN = 10.0
 """Seconds from the answer in which the model must be ready: nobody listens to silence for longer."""
 MARK_GRACE = 2.0
 """Seconds after which an utterance counts as played although its last mark was not echoed."""
-_FRAME_SECONDS = 0.020
 _WARNINGS_OF_A_KIND = 5
 # What the model answers to orders that crossed with its own doing: nothing is wrong.
 _HARMLESS = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
@@ -35,7 +42,13 @@ END_CALL = realtime.Tool(
     "end_call",
     "End this phone call. Say goodbye first, in the same answer; the call ends when that has been heard.",
 )
+CHECK_IN = (
+    "The caller has said nothing for a while. Ask in one short sentence, in the language of this conversation, "
+    "whether they are still there. Say nothing else."
+)
 _FORMATS = {"pcmu": "audio/pcmu", "pcm24": "audio/pcm"}
+_KEYS = "keys-"
+"""What the ids of items begin with that tell the model of keys: no utterances."""
 
 
 class Phase(enum.Enum):
@@ -55,23 +68,34 @@ class Turn:
         self.dropped = 0
         """Frames of the caller that the model never got."""
         self._brief = brief
+        self._protected = brief.protect_greeting and bool(brief.greeting)
+        """Nobody can interrupt: the greeting has not been heard to its end."""
+        self._noise = NoiseGate(brief.min_interruption) if brief.min_interruption else None
+        self._deciding = self._protected or self._noise is not None
+        """Who interrupts, and when the model answers, is decided here; else by the model, which is quicker."""
+        self._ignored: str | None = None
+        """The caller's sound that was too short to be meant; until the model has made an item of it."""
         self._settings = realtime.SessionSettings(
             instructions=brief.instructions,
             voice=brief.voice,
             audio=brief.audio,
             transcription_model=brief.transcription_model,
             language=brief.language,
+            interrupt_response=not self._deciding,
+            create_response=not self._deciding,
             tools=(END_CALL,),
         )
-        self._playout = Playout()
+        self._answers = Answers()
+        self._silence = Silence(brief.check_in_after, brief.hang_up_after)
+        self._keypad = Keypad()
         self._conversation = Conversation(leg_id)
+        self._voice = Voice(self._conversation, brief.audio)
+        self._upwards = upwards() if brief.audio == "pcm24" else None
         self._ready = False
         self._stream: str | None = None
         """The media stream that there is now."""
         self._greeted = not brief.greeting
         self._waiting: deque[tuple[str, float]] = deque(maxlen=RING_FRAMES)
-        self._origin: float | None = None
-        """When the call was answered: second 0 of its time line."""
         self._input_origin: float | None = None
         """When the first audio that the model got was spoken: millisecond 0 of its time line."""
         self._speaking: str | None = None
@@ -80,22 +104,17 @@ class Turn:
         """Utterances of the caller whose words are still to come."""
         self._asked: tuple[float, float] | None = None
         """When the caller stopped speaking, and when the model said so; until the answer begins."""
-        self._response: str | None = None
-        self._muted: str | None = None
-        """The answer that was interrupted, until it is done: nothing more of it is heard."""
         self._ready_due: float | None = None
         self._farewell = False
         """The agent wants to end the call when all that it said has been heard."""
         self._turns = 0
-        self._usage = Usage()
         self._warned: dict[str, int] = {}
         self._deadline: float | None = None
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed."""
-        if self._deadline is None or self._ready_due is None:
-            return self._ready_due if self._deadline is None else self._deadline
-        return min(self._deadline, self._ready_due)
+        dues = (self._deadline, self._ready_due, self._keypad.due, self._silence_due(0.0), self._stalled_due(0.0))
+        return min((due for due in dues if due is not None), default=None)
 
     @property
     def _over(self) -> bool:
@@ -114,29 +133,41 @@ class Turn:
             return []
         if self._ready:
             if self._input_origin is None:
-                self._input_origin = now - _FRAME_SECONDS
-            return [SendAudio(input.payload)]
+                self._input_origin = now - FRAME_SECONDS
+            audio = self._to_model(input.payload)
+            if self._noise is not None and self._noise.hear(input.payload):
+                return [audio, *self._interrupt(now)]
+            return [audio]
         if len(self._waiting) == RING_FRAMES:
             self.dropped += 1
         self._waiting.append((input.payload, now))
         return []
 
+    def _to_model(self, payload: str) -> Effect:
+        return SendAudio(payload if self._upwards is None else self._upwards.convert(payload))
+
     def _mark_echoed(self, input: MarkEchoed, now: float) -> list[Effect]:
-        if not self._playout.echoed(input.name, now):
+        if not self._voice.echoed(input.name, now):
             return []
-        return self._finish_played(now) + self._leave_when_heard(now)
+        return self._settle_heard(now) + self._leave_when_heard(now)
 
     def _media_held(self, input: inputs.MediaHeld, now: float) -> list[Effect]:
-        self._playout.hold(input.size, now)
+        self._voice.hold(input.size, now)
         return []
 
     def _digit_pressed(self, input: DigitPressed, now: float) -> list[Effect]:
-        return [Append(events.DigitReceived(input.digit))] if self.phase is Phase.TALKING else []
+        if self.phase is not Phase.TALKING:
+            return []
+        self._silence.sign(now)
+        if self._brief.digits_to_model:
+            self._keypad.press(input.digit, now)
+        return [Append(events.DigitReceived(input.digit))]
 
     def _media_started(self, input: inputs.MediaStarted, now: float) -> list[Effect]:
         effects = self._lose_stream(now) if self._stream is not None else []
         self._stream = input.stream_id
-        return effects + self._greet()
+        self._silence.sign(now)
+        return effects + self._greet(now)
 
     def _media_closed(self, input: inputs.MediaClosed, now: float) -> list[Effect]:
         return self._lose_stream(now) if input.stream_id == self._stream else []
@@ -144,11 +175,11 @@ class Turn:
     def _lose_stream(self, now: float) -> list[Effect]:
         """The phone's buffer is gone with its stream: what was not played of it will never be."""
         self._stream = None
-        self._playout.lose(now)
+        self._voice.lose(now)
         if self._over:
             return []
-        effects, _ = self._cut_short(now)
-        return effects + self._finish_played(now)
+        effects, _ = self._voice.cut_short(now)
+        return effects + self._settle_heard(now)
 
     # The model's session.
 
@@ -156,7 +187,10 @@ class Turn:
         return [SendToModel(realtime.encode_session_update(self._settings))]
 
     def _session_updated(self, input: realtime.SessionUpdated, now: float) -> list[Effect]:
-        if self._ready or self._over:
+        if self._over:
+            return []
+        if self._ready:
+            self._deciding = not self._settings.interrupt_response
             return []
         wanted = _FORMATS[self._brief.audio]
         if input.input_format != wanted or input.output_format != wanted:
@@ -165,23 +199,24 @@ class Turn:
         self._ready, self._ready_due = True, None
         effects: list[Effect] = [Append(events.ModelConnected(input.model, input.session_id))]
         if self._waiting:
-            self._input_origin = self._waiting[0][1] - _FRAME_SECONDS
-            effects.extend(SendAudio(payload) for payload, _ in self._waiting)
+            self._input_origin = self._waiting[0][1] - FRAME_SECONDS
+            effects.extend(self._to_model(payload) for payload, _ in self._waiting)
             self._waiting.clear()
-        return effects + self._greet()
+        return effects + self._greet(now)
 
-    def _greet(self) -> list[Effect]:
+    def _greet(self, now: float) -> list[Effect]:
         if self._greeted or self._over or not self._ready or self._stream is None:
             return []
         self._greeted = True
-        order = f'Say exactly this, and nothing else: "{self._brief.greeting}"'
-        return [SendToModel(realtime.encode_response_create(order))]
+        return self._answers.order(now, _exactly(self._brief.greeting))
 
     def _model_closed(self, input: inputs.ModelClosed, now: float) -> list[Effect]:
         self._ready, self._ready_due = False, None
         return self._settle(now) if self.phase is Phase.LEAVING else []
 
     def _fault(self, input: realtime.ModelFault, now: float) -> list[Effect]:
+        if input.event_id == ORDER_ID or input.code == "conversation_already_has_active_response":
+            self._answers.refused()
         if input.code in _HARMLESS:
             return []
         what = f"{input.code or input.kind}{f' ({input.param})' if input.param else ''}"
@@ -195,10 +230,11 @@ class Turn:
     def _speech_started(self, input: realtime.SpeechStarted, now: float) -> list[Effect]:
         if self._over:
             return []
-        effects = self._interrupt(now)
-        self._speaking, self._asked = input.item_id, None
         # OpenAI: the start is early by the padding that it puts before speech, the end late by the silence it awaits.
-        at = self._heard_at(input.audio_start_ms + self._settings.prefix_padding_ms, now)
+        start_ms = input.audio_start_ms + self._settings.prefix_padding_ms
+        effects = self._interrupted_by_sound((self._input_origin or now) + start_ms / 1000, now)
+        self._speaking, self._asked = input.item_id, None
+        at = self._heard_at(start_ms, now)
         utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
         if utterance is not None:
             utterance.audio_start = at
@@ -206,8 +242,13 @@ class Turn:
 
     def _speech_stopped(self, input: realtime.SpeechStopped, now: float) -> list[Effect]:
         self._speaking = None
+        self._silence.sign(now)
         if self._over:
             return []
+        if self._noise is not None:
+            if self._noise.undecided and self._stoppable(now):
+                self._ignored = input.item_id
+            self._noise.end()
         end_ms = input.audio_end_ms - self._settings.silence_duration_ms
         at = self._heard_at(end_ms, now)
         self._asked = (min(now, (self._input_origin or now) + end_ms / 1000), now)
@@ -217,9 +258,13 @@ class Turn:
         return [Append(events.SpeechStopped(input.item_id, at))]
 
     def _input_committed(self, input: realtime.InputCommitted, now: float) -> list[Effect]:
+        if input.item_id == self._ignored:
+            self._ignored = None
+            self._conversation.drop(input.item_id)
+            return [SendToModel(realtime.encode_delete(input.item_id))]
         if self._conversation.utterance(input.item_id, Speaker.CALLER) is not None:
             self._pending.add(input.item_id)
-        return []
+        return self._answers.order(now) if self._deciding and not self._over else []
 
     def _caller_words(self, input: realtime.InputTranscriptDelta, now: float) -> list[Effect]:
         return self._words(input.item_id, Speaker.CALLER, input.delta)
@@ -230,7 +275,7 @@ class Turn:
         if utterance is None:
             return []
         utterance.text = input.transcript
-        return self._finish(utterance) + self._settle_if_done(now)
+        return self._record(utterance) + self._settle_if_done(now)
 
     def _caller_failed(self, input: realtime.InputTranscriptFailed, now: float) -> list[Effect]:
         self._pending.discard(input.item_id)
@@ -242,30 +287,28 @@ class Turn:
 
     def _item_added(self, input: realtime.ItemAdded, now: float) -> list[Effect]:
         speaker = {"user": Speaker.CALLER, "assistant": Speaker.AGENT}.get(input.role)
-        if input.kind == "message" and speaker is not None and not (self._over and speaker is Speaker.AGENT):
+        if input.kind != "message" or speaker is None or input.item_id.startswith(_KEYS):
+            return []
+        if not (self._over and speaker is Speaker.AGENT):
             utterance = self._conversation.utterance(input.item_id, speaker)
             if utterance is not None:
                 self._conversation.place(utterance)
         return []
 
     def _response_created(self, input: realtime.ResponseCreated, now: float) -> list[Effect]:
-        self._response = input.response_id
-        return []
+        return self._answers.began(input.response_id, now)
 
     def _audio_delta(self, input: realtime.AudioDelta, now: float) -> list[Effect]:
         utterance = self._agent_utterance(input.item_id)
         if utterance is None:
             return []
         first = not utterance.spoken
-        utterance.spoken += decoded_size(input.delta) / BYTES_PER_SECOND
-        if self._stream is None or input.response_id == self._muted:
+        if self._stream is None or input.response_id == self._answers.muted:
             utterance.interrupted = True
-        if utterance.interrupted:
-            return []
-        effects = self._playout.play(input.item_id, input.delta, now)
+        effects = self._voice.say(utterance, input.delta, now)
         if effects is None:
             return self._warn("MODEL_AUDIO", "the model sent audio that is no base64")
-        if first and self._asked is not None:
+        if first and not utterance.interrupted and self._asked is not None:
             effects.append(self._measure(input.item_id, *self._asked, now))
         return effects
 
@@ -280,11 +323,11 @@ class Turn:
 
     def _audio_done(self, input: realtime.AudioDone, now: float) -> list[Effect]:
         utterance = self._conversation.find(input.item_id)
-        if utterance is None or utterance.interrupted:
+        if utterance is None or utterance.speaker is Speaker.CALLER:
             return []
-        effects = self._playout.finish(input.item_id, now)
-        if self.phase is Phase.TALKING:
-            self._deadline = self._playout.end(now) + MARK_GRACE
+        effects = self._voice.finish_audio(utterance, now)
+        if not utterance.interrupted and self.phase is Phase.TALKING:
+            self._deadline = self._voice.until(now) + MARK_GRACE
         return effects
 
     def _agent_words(self, input: realtime.OutputTranscriptDelta, now: float) -> list[Effect]:
@@ -302,22 +345,33 @@ class Turn:
         if utterance is None or self._over or utterance.speaker is Speaker.CALLER:
             return []
         utterance.whole = True
-        effects = [] if utterance.interrupted else self._playout.finish(input.item_id, now)
-        return effects + self._finish_played(now)
+        effects = self._voice.finish_audio(utterance, now)
+        if utterance.interrupted:
+            effects += self._voice.unsay(utterance)
+        return effects + self._settle_heard(now)
 
     def _response_done(self, input: realtime.ResponseDone, now: float) -> list[Effect]:
-        self._response = None
-        if input.response_id == self._muted:
-            self._muted = None
-        effects: list[Effect] = []
+        effects = self._answers.done(input.response_id, input.usage, now)
         if input.usage != Usage():
-            self._usage += input.usage
             effects.append(Append(events.UsageReported(input.response_id, input.usage)))
-        if input.status == "failed":
-            effects += self._warn("MODEL_ERROR", f"an answer failed with the error {input.error_code or 'unknown'}")
         if self.phase is Phase.SETTLED:
-            return [*effects, Tell(inputs.TalkSettled(self._turns, self._usage))]
+            return [*effects, Tell(inputs.TalkSettled(self._turns, self._answers.usage))]
+        if input.status == "failed":
+            effects += self._answer_failed(input.error_code or "unknown", now)
+        else:
+            self._answers.succeeded()
+        if self._protected and not self._answers.busy and not self._conversation.open(Speaker.AGENT):
+            effects += self._unprotect()  # it said nothing
         return effects + self._leave_when_heard(now) + self._settle_if_done(now)
+
+    def _answer_failed(self, code: str, now: float) -> list[Effect]:
+        effects = self._warn("MODEL_ERROR", f"an answer failed with the error {code}")
+        if self._over:
+            return effects
+        again = self._answers.failed(code, now)
+        if again is None:
+            return effects + self._give_up(code, "the model's answers fail")
+        return effects + again
 
     def _function_called(self, input: realtime.FunctionCalled, now: float) -> list[Effect]:
         if input.name != END_CALL.name or not input.complete or self.phase is not Phase.TALKING:
@@ -327,107 +381,79 @@ class Turn:
 
     def _leave_when_heard(self, now: float) -> list[Effect]:
         """The agent ends the call: not before its answer is whole and the goodbye has been played."""
-        if not self._farewell or self._response is not None or self.phase is not Phase.TALKING:
+        if not self._farewell or self._answers.busy or self.phase is not Phase.TALKING:
             return []
-        if self._playout.unplayed(now) > 0:
-            self._deadline = self._playout.end(now) + MARK_GRACE
+        if self._voice.unplayed(now):
+            self._deadline = self._voice.until(now) + MARK_GRACE
             return []
         self._farewell = False
         return [Tell(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.AGENT, "the agent ended the call"))]
 
     # Barge-in, and what was heard.
 
-    def _interrupt(self, now: float) -> list[Effect]:
-        """The caller spoke: stop what is being played, and let the model know how much of it was heard.
-
-        With everything played and no answer under way there is nothing to stop: truncating then would only destroy
-        the model's record of what it said. With everything played and the answer under way the model has stalled: the
-        phone's buffer needs no clearing, but what comes late must not be heard.
-        """
-        unplayed = self._playout.unplayed(now) > 0
-        open_items = [u for u in self._conversation.open(Speaker.AGENT) if not u.interrupted]
-        if not (unplayed or (self._response is not None and any(not u.whole for u in open_items))):
+    def _interrupted_by_sound(self, began: float, now: float) -> list[Effect]:
+        """The model hears the caller, since `began`: is that an interruption?"""
+        if self._protected:
             return []
-        effects = self._playout.clear(now) if unplayed else []
+        if self._noise is not None and not (self._stoppable(now) and self._noise.begin(now - began)):
+            return []
+        return self._interrupt(now)
+
+    def _stoppable(self, now: float) -> bool:
+        """Whether there is anything to interrupt.
+
+        With everything played and no answer under way there is not: truncating then would only destroy the model's
+        record of what it said. With everything played and the answer under way the model has stalled: the phone's
+        buffer needs no clearing, but what comes late must not be heard.
+        """
+        if self._voice.unplayed(now) or (self._deciding and self._answers.busy):
+            return True
+        return self._answers.active is not None and self._voice.unfinished
+
+    def _interrupt(self, now: float) -> list[Effect]:
+        """The caller spoke: stop what is being played, and let the model know how much of it was heard."""
+        if not self._stoppable(now):
+            return []
+        effects = self._voice.clear(now)
         self._farewell = False  # whoever speaks over a goodbye has not finished
-        self._muted = self._response
-        cut, interrupted = self._cut_short(now)
+        if self._deciding:
+            effects += self._answers.cancel()
+        else:
+            self._answers.mute()
+        cut, interrupted = self._voice.cut_short(now)
         if interrupted is not None:
             cut.append(Append(interrupted))
-        return effects + cut + self._finish_played(now)
+        return effects + cut + self._settle_heard(now)
 
-    def _cut_short(self, now: float) -> tuple[list[Effect], events.AgentInterrupted | None]:
-        """Let the model know how much was heard of everything that the agent has not finished saying."""
-        effects: list[Effect] = []
-        first: Utterance | None = None
-        heard = discarded = 0.0
-        for utterance in self._conversation.open(Speaker.AGENT):
-            if utterance.interrupted:
-                continue
-            played, sent = self._note_heard(utterance, now)
-            if utterance.whole and played >= sent > 0:
-                continue
-            utterance.interrupted = True
-            discarded += sent - played
-            if first is None:
-                first, heard = utterance, played
-            if played > 0:
-                effects.append(SendToModel(realtime.encode_truncate(utterance.item_id, 0, int(played * 1000))))
-            else:
-                effects.append(SendToModel(realtime.encode_delete(utterance.item_id)))
-        return effects, None if first is None else events.AgentInterrupted(first.item_id, heard, discarded)
+    def _settle_heard(self, now: float, *, echoes: bool = True) -> list[Effect]:
+        """Put on record what of the agent's utterances is settled."""
+        effects = self._voice.settle(now, echoes=echoes)
+        return effects + self._unprotect() if self._protected and self._voice.recorded else effects
 
-    def _note_heard(self, utterance: Utterance, now: float) -> tuple[float, float]:
-        """Seconds of it that were heard and sent, noted in the utterance with its place on the time line."""
-        start = self._playout.start(utterance.item_id)
-        played, sent = self._playout.heard(utterance.item_id, now), self._playout.sent(utterance.item_id)
-        if start is not None:
-            utterance.audio_start = self._since_answer(start)
-            utterance.audio_end = utterance.audio_start + played
-        utterance.heard = played
-        return played, sent
-
-    def _finish_played(self, now: float) -> list[Effect]:
-        """Put on record what of the agent's utterances is settled: played to the end, or cut short and whole."""
-        effects: list[Effect] = []
-        for utterance in self._conversation.open(Speaker.AGENT):
-            if not utterance.whole:
-                continue
-            if not utterance.interrupted:
-                if not self._playout.played_out(utterance.item_id):
-                    continue
-                self._note_heard(utterance, now)
-            effects += self._finish(utterance)
-        return effects
-
-    def _finish(self, utterance: Utterance) -> list[Effect]:
-        self._playout.forget(utterance.item_id)
-        final = self._conversation.finish(utterance)
-        return [] if final is None else [Append(final)]
+    def _unprotect(self) -> list[Effect]:
+        """The greeting was heard: from now on the caller may interrupt."""
+        self._protected = False
+        if self._noise is not None:
+            return []
+        self._settings = replace(self._settings, interrupt_response=True, create_response=True)
+        return [SendToModel(realtime.encode_turn_detection(self._settings))]
 
     # The end.
 
     def _line_up(self, input: inputs.LineWentUp, now: float) -> list[Effect]:
-        self._origin = now
+        self._voice.origin = now
         self.phase = Phase.TALKING
+        self._silence.sign(now)
         self._ready_due = None if self._ready else now + READY_WITHIN
         return []
 
     def _line_down(self, input: inputs.LineWentDown, now: float) -> list[Effect]:
         if self._over:
             return []
-        effects: list[Effect] = []
-        if self._playout.unplayed(now) > 0:
-            effects += self._playout.clear(now)
-        for utterance in self._conversation.open(Speaker.AGENT):
-            played, _ = self._note_heard(utterance, now)
-            utterance.interrupted = (
-                utterance.interrupted or not utterance.whole or played + _FRAME_SECONDS < utterance.spoken
-            )
-            effects += self._finish(utterance)
+        effects = self._voice.leave(now)
         self.phase = Phase.LEAVING
         self._deadline, self._ready_due = now + LAST_WORDS, None
-        if self._response is not None and self._ready:
+        if self._answers.active is not None and self._ready:
             effects.append(SendToModel(realtime.encode_response_cancel()))  # nobody will hear the rest of it
         if self._speaking is not None and self._ready:
             # The model would wait for a silence that never comes; the words spoken last are wanted now.
@@ -439,23 +465,55 @@ class Turn:
         if self._ready_due is not None and now >= self._ready_due:
             self._ready_due = None
             return self._give_up("NOT_READY", "the model was not ready in time")
+        if (due := self._stalled_due(now)) is not None and now >= due:
+            self._answers.since = now
+            return self._give_up("STALLED", "the model began to answer and fell silent")
+        effects: list[Effect] = []
+        if self._keypad.due is not None and now >= self._keypad.due:
+            effects += self._tell_keys(now)
+        if (due := self._silence_due(now)) is not None and now >= due:
+            effects += self._break_silence(now)
         if self._deadline is None or now < self._deadline:
-            return []
+            return effects
         self._deadline = None
         if self.phase is Phase.LEAVING:
-            return self._settle(now)
-        if self._playout.unplayed(now) > 0:
-            self._deadline = self._playout.end(now) + MARK_GRACE
+            return effects + self._settle(now)
+        if self._voice.unplayed(now):
+            self._deadline = self._voice.until(now) + MARK_GRACE
+            return effects
+        return effects + self._settle_heard(now, echoes=False) + self._leave_when_heard(now)
+
+    def _tell_keys(self, now: float) -> list[Effect]:
+        """What the caller typed is whole: the model is told, and answers."""
+        words = self._keypad.take()
+        if not self._ready or self._over:
             return []
-        effects: list[Effect] = []
-        for utterance in self._conversation.open(Speaker.AGENT):
-            if utterance.whole and not utterance.interrupted:
-                self._note_heard(utterance, now)
-                effects += self._finish(utterance)
-        return effects + self._leave_when_heard(now)
+        item = realtime.encode_message("user", words, f"{_KEYS}{self._keypad.entries}")
+        return [SendToModel(item), *self._answers.order(now)]
+
+    def _silence_due(self, now: float) -> float | None:
+        """When the silence will be too long. None while anybody speaks or is about to, or nobody could."""
+        if self.phase is not Phase.TALKING or self._stream is None or not self._ready or self._farewell:
+            return None
+        if self._speaking is not None or self._answers.busy or self._keypad.due is not None:
+            return None
+        return self._silence.due(self._voice.until(now))
+
+    def _stalled_due(self, now: float) -> float | None:
+        """When the model will have kept the line silent for too long."""
+        if self.phase is not Phase.TALKING or not self._ready or not self._answers.busy:
+            return None
+        return max(self._answers.since, self._voice.until(now)) + STALLED_AFTER
+
+    def _break_silence(self, now: float) -> list[Effect]:
+        if self._silence.verdict() is Verdict.CHECK_IN:
+            return self._answers.order(now, _exactly(self._brief.check_in) if self._brief.check_in else CHECK_IN)
+        return [
+            Tell(inputs.HangUpRequested(EndReason.SILENCE, EndedBy.DAEMON, "nobody has said anything for too long"))
+        ]
 
     def _settle_if_done(self, now: float) -> list[Effect]:
-        said = not self._pending and self._response is None
+        said = not self._pending and self._answers.active is None
         return self._settle(now) if self.phase is Phase.LEAVING and (said or not self._ready) else []
 
     def _settle(self, now: float) -> list[Effect]:
@@ -466,10 +524,15 @@ class Turn:
         effects: list[Effect] = []
         for utterance in self._conversation.open(Speaker.CALLER):
             utterance.interrupted = True
-            effects += self._finish(utterance)
-        return [*effects, Tell(inputs.TalkSettled(self._turns, self._usage))]
+            effects += self._record(utterance)
+        return [*effects, Tell(inputs.TalkSettled(self._turns, self._answers.usage))]
 
     # Small help.
+
+    def _record(self, utterance: Utterance) -> list[Effect]:
+        """The caller's words are whole."""
+        final = self._conversation.finish(utterance)
+        return [] if final is None else [Append(final)]
 
     def _words(self, item_id: str, speaker: Speaker, delta: str) -> list[Effect]:
         utterance = self._conversation.utterance(item_id, speaker)
@@ -488,12 +551,9 @@ class Turn:
         count = self._warned[code] = self._warned.get(code, 0) + 1
         return [Append(events.Warning(code, message))] if count <= _WARNINGS_OF_A_KIND else []
 
-    def _since_answer(self, moment: float) -> float:
-        return max(0.0, moment - self._origin) if self._origin is not None else 0.0
-
     def _heard_at(self, audio_ms: int, now: float) -> float:
         """The model counts milliseconds of the audio that it got; the call counts from its answer."""
-        return self._since_answer((self._input_origin or now) + audio_ms / 1000)
+        return self._voice.since_answer((self._input_origin or now) + audio_ms / 1000)
 
     # Any: each handler takes the one input type that it stands beside.
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], list[Effect]]]] = {
@@ -527,3 +587,7 @@ class Turn:
         inputs.DeadlinePassed: _deadline_passed,
     }
     HANDLED: ClassVar[frozenset[type]] = frozenset(_HANDLERS)
+
+
+def _exactly(words: str) -> str:
+    return f'Say exactly this, and nothing else: "{words}"'

@@ -92,6 +92,29 @@ def test_an_echo_that_is_later_than_the_clock_corrects_it() -> None:
     assert abs(playout.end(2.0) - (1.8 + 0.3)) < 1e-9
 
 
+def test_an_echo_that_was_late_by_itself_is_forgotten_with_the_next() -> None:
+    playout = Playout()
+    names = marks(playout.play("i", audio(1.8), 0.0))
+    playout.echoed(names[0], 0.48)
+    playout.echoed(names[1], 0.36)  # in time: it was the echo before that was late, not the phone
+    assert abs(playout.end(0.36) - 1.8) < 1e-9
+    playout.echoed(names[-1], 1.8)
+    assert playout.end(1.8) == 1.8
+
+
+def test_what_waits_before_the_stream_is_not_played() -> None:
+    playout = Playout()
+    playout.play("i", audio(1.0), 0.0)
+    playout.hold(4000, 0.0)  # half of it
+    assert playout.heard("i", 0.5) == 0.5
+    assert playout.heard("i", 5.0) == 0.5
+    assert playout.end(5.0) == 5.5
+    playout.hold(0, 5.0)
+    assert playout.heard("i", 5.25) == 0.75
+    assert playout.clear(5.25) == [Clear()]
+    assert playout.end(6.0) == 5.25
+
+
 def test_an_echo_moves_what_was_heard_forward() -> None:
     playout = Playout()
     name = marks(playout.play("i", audio(0.36), 0.0))[-1]

@@ -25,8 +25,8 @@ def audio(seconds: float) -> str:
 class Talk:
     """A Turn with a clock in hand, and all that it ordered."""
 
-    def __init__(self, greeting: str = "") -> None:
-        self.turn = Turn(AgentBrief("Be brief.", greeting, "marin", "gpt-realtime-2.1"), "leg")
+    def __init__(self, greeting: str = "", **brief: Any) -> None:
+        self.turn = Turn(AgentBrief("Be brief.", greeting, "marin", "gpt-realtime-2.1", **brief), "leg")
         self.now = 100.0
         self.effects: list[Effect] = []
 
