@@ -94,6 +94,7 @@ class Calls:
         self._sessions: dict[CallId, Session] = {}
         self._consumed: dict[CallId, int] = {}
         self._resumes: dict[CallId, deque[float]] = {}
+        self._dropped = 0
         self._started = world.clock.monotonic()
         self._draining = False
         self._group: asyncio.TaskGroup | None = None
@@ -165,6 +166,7 @@ class Calls:
             await session.run()
         finally:
             call_id = session.record.call_id
+            self._dropped += session.turn.dropped
             del self._sessions[call_id]
             self._consumed.pop(call_id, None)
             self._resumes.pop(call_id, None)
@@ -179,6 +181,11 @@ class Calls:
     def live(self) -> Mapping[CallId, Session]:
         """The sessions, by call."""
         return self._sessions
+
+    @property
+    def dropped(self) -> int:
+        """Frames of callers that no model was ready for."""
+        return self._dropped + sum(session.turn.dropped for session in self._sessions.values())
 
     # What clients ask.
 
