@@ -26,6 +26,12 @@ class StreamStarted(msgspec.Struct, frozen=True, gc=False):
     parameters: dict[str, str]
 
 
+class StartMalformed(msgspec.Struct, frozen=True, gc=False):
+    """A `start` that begins no stream that we could carry. `why` never has anything of what was sent."""
+
+    why: str
+
+
 class MediaReceived(msgspec.Struct, frozen=True, gc=False):
     """What the caller said: mu-law, base64 (proven), as a rule 20 ms."""
 
@@ -60,7 +66,9 @@ class Ignored(msgspec.Struct, frozen=True, gc=False):
     kind: str
 
 
-Message = Connected | StreamStarted | MediaReceived | MarkEchoed | DigitPressed | StreamStopped | Ignored
+Message = (
+    Connected | StreamStarted | StartMalformed | MediaReceived | MarkEchoed | DigitPressed | StreamStopped | Ignored
+)
 
 
 # The frames as they stand on the wire. Counters (sequenceNumber, chunk, timestamp: strings) are not needed:
@@ -128,7 +136,7 @@ class _StopFrame(msgspec.Struct, frozen=True, gc=False, tag_field="event", tag="
 
 _Frame = _ConnectedFrame | _StartFrame | _MediaFrame | _DtmfFrame | _MarkFrame | _StopFrame
 _DECODER: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
-_KNOWN = frozenset(("connected", "start", "media", "dtmf", "mark", "stop"))
+_KNOWN = frozenset(("connected", "media", "dtmf", "mark", "stop"))  # and start, which is a case of its own
 _DIGITS = frozenset("0123456789*#ABCD")
 
 
@@ -137,7 +145,8 @@ def decode(data: Data) -> Message:
     try:
         frame = _DECODER.decode(data)
     except DECODE_ERRORS as error:
-        return Ignored(twilio_kind(data, _KNOWN, error))
+        kind = twilio_kind(data, _KNOWN, error)
+        return StartMalformed("a field is missing, or of another type") if kind == "start" else Ignored(kind)
     match frame:
         case _MediaFrame():
             return _media(frame)
@@ -165,11 +174,13 @@ def _media(frame: _MediaFrame) -> Message:
     return MediaReceived(frame.stream_sid, media.payload)
 
 
-def _started(frame: _StartFrame) -> StreamStarted:
+def _started(frame: _StartFrame) -> StreamStarted | StartMalformed:
     start = frame.start
     audio = start.media_format
     if (audio.encoding, audio.sampleRate, audio.channels) != ("audio/x-mulaw", 8000, 1):
-        raise RemoteError("twilio", "start: mediaFormat is not audio/x-mulaw, 8000 Hz, 1 channel")
+        return StartMalformed("its mediaFormat is not audio/x-mulaw, 8000 Hz, 1 channel")
+    if not frame.stream_sid or not start.call_sid:
+        return StartMalformed("its streamSid or callSid is empty")
     return StreamStarted(frame.stream_sid, start.call_sid, start.account_sid, start.custom_parameters or {})
 
 

@@ -121,7 +121,7 @@ class Playout:
         if position <= self._marked:
             return True
         self._marked = position
-        # The rest takes its time from here: where the clock thought otherwise, it was early, or an echo before was late.
+        # The rest takes its time from here: where the clock thought otherwise, it was early, or an older echo late.
         self._end = now + (self._sent - position) / BYTES_PER_SECOND
         return True
 

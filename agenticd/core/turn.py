@@ -8,7 +8,6 @@ business (core/call.py). Pure: `handle(input, now)` never awaits and never raise
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -16,17 +15,15 @@ from typing import Any, ClassVar
 from agenticd.core import events, inputs, realtime
 from agenticd.core.answers import ORDER_ID, Answers
 from agenticd.core.conversation import Conversation, Utterance
-from agenticd.core.effects import Append, Effect, SendAudio, SendToModel, Show, Tell
+from agenticd.core.effects import Append, Effect, SendToModel, Show, Tell
 from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
+from agenticd.core.hearing import Hearing
 from agenticd.core.keypad import Keypad
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.noise import NoiseGate
-from agenticd.core.pcm24 import upwards
 from agenticd.core.silence import Silence, Verdict
-from agenticd.core.voice import FRAME_SECONDS, Voice
+from agenticd.core.voice import Voice
 
-RING_FRAMES = 100
-"""Caller audio that waits for the model: 2 s of 20 ms frames, the oldest dropped first."""
 LAST_WORDS = 5.0
 """Seconds that the words spoken last may take to arrive after the line went down."""
 STALLED_AFTER = 30.0
@@ -65,8 +62,6 @@ class Turn:
 
     def __init__(self, brief: AgentBrief, leg_id: str) -> None:
         self.phase = Phase.WAITING
-        self.dropped = 0
-        """Frames of the caller that the model never got."""
         self._brief = brief
         self._protected = brief.protect_greeting and bool(brief.greeting)
         """Nobody can interrupt: the greeting has not been heard to its end."""
@@ -90,14 +85,11 @@ class Turn:
         self._keypad = Keypad()
         self._conversation = Conversation(leg_id)
         self._voice = Voice(self._conversation, brief.audio)
-        self._upwards = upwards() if brief.audio == "pcm24" else None
+        self._hearing = Hearing(brief.audio)
         self._ready = False
         self._stream: str | None = None
         """The media stream that there is now."""
         self._greeted = not brief.greeting
-        self._waiting: deque[tuple[str, float]] = deque(maxlen=RING_FRAMES)
-        self._input_origin: float | None = None
-        """When the first audio that the model got was spoken: millisecond 0 of its time line."""
         self._speaking: str | None = None
         """The caller's utterance that has begun and not stopped."""
         self._pending: set[str] = set()
@@ -126,25 +118,23 @@ class Turn:
         handler = self._HANDLERS.get(type(input))
         return handler(self, input, now) if handler is not None else []
 
+    @property
+    def dropped(self) -> int:
+        """Frames of the caller that no model was ready for."""
+        return self._hearing.dropped
+
     # The phone.
 
     def _media_received(self, input: MediaReceived, now: float) -> list[Effect]:
         if self._over:
             return []
-        if self._ready:
-            if self._input_origin is None:
-                self._input_origin = now - FRAME_SECONDS
-            audio = self._to_model(input.payload)
-            if self._noise is not None and self._noise.hear(input.payload):
-                return [audio, *self._interrupt(now)]
-            return [audio]
-        if len(self._waiting) == RING_FRAMES:
-            self.dropped += 1
-        self._waiting.append((input.payload, now))
-        return []
-
-    def _to_model(self, payload: str) -> Effect:
-        return SendAudio(payload if self._upwards is None else self._upwards.convert(payload))
+        if not self._ready:
+            self._hearing.keep(input.payload, now)
+            return []
+        audio = self._hearing.pass_on(input.payload, now)
+        if self._noise is not None and self._noise.hear(input.payload):
+            return [audio, *self._interrupt(now)]
+        return [audio]
 
     def _mark_echoed(self, input: MarkEchoed, now: float) -> list[Effect]:
         if not self._voice.echoed(input.name, now):
@@ -197,12 +187,8 @@ class Turn:
             message = f"the model speaks {input.output_format} and hears {input.input_format}, not {wanted}"
             return self._give_up("FORMAT", message)
         self._ready, self._ready_due = True, None
-        effects: list[Effect] = [Append(events.ModelConnected(input.model, input.session_id))]
-        if self._waiting:
-            self._input_origin = self._waiting[0][1] - FRAME_SECONDS
-            effects.extend(self._to_model(payload) for payload, _ in self._waiting)
-            self._waiting.clear()
-        return effects + self._greet(now)
+        connected = Append(events.ModelConnected(input.model, input.session_id))
+        return [connected, *self._hearing.release(), *self._greet(now)]
 
     def _greet(self, now: float) -> list[Effect]:
         if self._greeted or self._over or not self._ready or self._stream is None:
@@ -232,9 +218,10 @@ class Turn:
             return []
         # OpenAI: the start is early by the padding that it puts before speech, the end late by the silence it awaits.
         start_ms = input.audio_start_ms + self._settings.prefix_padding_ms
-        effects = self._interrupted_by_sound((self._input_origin or now) + start_ms / 1000, now)
+        began = self._hearing.spoken_at(start_ms, now)
+        effects = self._interrupted_by_sound(began, now)
         self._speaking, self._asked = input.item_id, None
-        at = self._heard_at(start_ms, now)
+        at = self._voice.since_answer(began)
         utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
         if utterance is not None:
             utterance.audio_start = at
@@ -250,8 +237,9 @@ class Turn:
                 self._ignored = input.item_id
             self._noise.end()
         end_ms = input.audio_end_ms - self._settings.silence_duration_ms
-        at = self._heard_at(end_ms, now)
-        self._asked = (min(now, (self._input_origin or now) + end_ms / 1000), now)
+        ended = self._hearing.spoken_at(end_ms, now)
+        at = self._voice.since_answer(ended)
+        self._asked = (min(now, ended), now)
         utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
         if utterance is not None:
             utterance.audio_end = at
@@ -520,7 +508,7 @@ class Turn:
         """Everything that will ever be known is known: what words there are go on record."""
         self.phase = Phase.SETTLED
         self._deadline = None
-        self._waiting.clear()
+        self._hearing.forget()
         effects: list[Effect] = []
         for utterance in self._conversation.open(Speaker.CALLER):
             utterance.interrupted = True
@@ -550,10 +538,6 @@ class Turn:
     def _warn(self, code: str, message: str) -> list[Effect]:
         count = self._warned[code] = self._warned.get(code, 0) + 1
         return [Append(events.Warning(code, message))] if count <= _WARNINGS_OF_A_KIND else []
-
-    def _heard_at(self, audio_ms: int, now: float) -> float:
-        """The model counts milliseconds of the audio that it got; the call counts from its answer."""
-        return self._voice.since_answer((self._input_origin or now) + audio_ms / 1000)
 
     # Any: each handler takes the one input type that it stands beside.
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], list[Effect]]]] = {

@@ -12,8 +12,9 @@ import pytest
 from agenticd.core import events, inputs, realtime
 from agenticd.core.effects import Append, Clear, Effect, Mark, Play, SendAudio, SendToModel, Show, Tell
 from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
+from agenticd.core.hearing import RING_FRAMES
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
-from agenticd.core.turn import RING_FRAMES, Phase, Turn
+from agenticd.core.turn import Phase, Turn
 
 FRAME = base64.b64encode(b"\x55" * 160).decode()
 
