@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agenticd.core.resample import Downsampler, Upsampler
 
-LAG = 0.00175
+LAG = 0.002
 """Seconds: resample.DELAY, without its import."""
 
 
