@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import TwilioConfig
@@ -24,7 +25,11 @@ FROM = "+15550001111"
 
 
 class Sandbox:
-    """Emulator and daemon, both up while entered. `settings` are more lines of YAML for the agent `default`."""
+    """Emulator and daemon, both up while entered.
+
+    `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole. With `link` all
+    that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no better than that.
+    """
 
     def __init__(
         self,
@@ -37,6 +42,8 @@ class Sandbox:
         twilio: TwilioConfig | None = None,
         realtime: RealtimeConfig | None = None,
         settings: str = "",
+        extra: str = "",
+        link: LinkConfig | None = None,
         calls_per_second: int = 1000,
     ) -> None:
         self.folder = folder
@@ -47,13 +54,20 @@ class Sandbox:
         self.address = f"unix:{folder / 'agenticd.sock'}"
         self.http: socket.socket
         self.daemon: Daemon
+        self.link: SlowLink | None = None
+        """The network between them, while entered; None where there is only loopback."""
+        self._link_config = link
         self._greeting = greeting
         self._settings = settings
+        self._extra = extra
         self._calls_per_second = calls_per_second
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.http = stack.enter_context(listening_socket())
+            if self._link_config is not None:
+                self.link = SlowLink(self._link_config, self.http.getsockname()[1])
+                await stack.enter_async_context(self.link)
             await stack.enter_async_context(self._emulator)
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
@@ -70,7 +84,8 @@ class Sandbox:
     @property
     def public_url(self) -> str:
         """What the emulated Twilio is told to call."""
-        return f"http://127.0.0.1:{self.http.getsockname()[1]}"
+        port = self.http.getsockname()[1] if self.link is None else self.link.port
+        return f"http://127.0.0.1:{port}"
 
     def _config(self) -> str:
         twilio = self.twilio.config
@@ -100,4 +115,5 @@ class Sandbox:
             )
             + self._settings
             + f'inbound: {{"{FROM}": {{agent: default}}}}\n'
+            + self._extra
         )

@@ -176,6 +176,8 @@ class CallMachine:
         self._due: float | None = None
         self._limit: float | None = None
         self._settled: inputs.TalkSettled | None = None
+        self._words_until: float | None = None
+        """When the carrier, which says the last words and ends the leg, must be done."""
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed. None only when the call is closed, or before its first input."""
@@ -299,7 +301,8 @@ class CallMachine:
 
     def _order_end(self, reason: EndReason, by: EndedBy, message: str, now: float) -> list[Effect]:
         if self._ordered is not None or self.state is CallState.ENDED:
-            return []
+            # The end is on its way already; but who wants it at once need not wait for the last words.
+            return self._hang_up(now) if self._words_until is not None else []
         if by is EndedBy.API and not self._answered:
             reason = EndReason.CANCELED
         self._ordered = CallEnding(reason, by, message)
@@ -372,6 +375,10 @@ class CallMachine:
                 return self._media_overdue(now)
             case CallState.ENDING if not self.carrier_call_id:
                 return self._unanswered("no answer in time", now)
+            case CallState.ENDING if self._words_until is not None and now < self._words_until:
+                # Of an inbound call's end nobody tells; and callbacks get lost.
+                self._due = min(now + MEDIA_ASK, self._words_until)
+                return [LookUpCall()]
             case CallState.ENDING:
                 return self._hang_up(now)
             case CallState.ENDED:
@@ -457,12 +464,13 @@ class CallMachine:
         if previous is CallState.UNCONFIRMED:
             return [Amend(state=CallState.ENDING), *self._hang_up(now)]
         if previous is CallState.ENDING:
-            return self._hang_up(now) if trigger is not Trigger.RINGING else []
+            late = trigger is Trigger.RINGING or self._words_until is not None
+            return [] if late else self._hang_up(now)
         self._questions = 0
         return [*self._tell_down(), *self._hang_up(now, self._apology())]
 
     def _ended(self, end: CallEnd, now: float) -> list[Effect]:
-        self._ended_at, self._limit, self._due = now, None, now + CLOSE_WITHIN
+        self._ended_at, self._limit, self._due, self._words_until = now, None, now + CLOSE_WITHIN, None
         effects: list[Effect] = [Append(CallEnded(end)), CloseMedia(), *self._tell_down()]
         return effects + (self._close(now) if self._settled is not None else [])
 
@@ -494,8 +502,10 @@ class CallMachine:
             self._due = now + DIAL_ANSWER
             return []
         if words:
-            self._due = now + WORDS_WITHIN + len(words) * SECONDS_A_LETTER
+            self._words_until = now + WORDS_WITHIN + len(words) * SECONDS_A_LETTER
+            self._due = now + MEDIA_ASK
             return [HangUpLeg(True, words)]
+        self._words_until = None
         self._due = now + HANG_UP_AGAIN[min(self._questions, len(HANG_UP_AGAIN) - 1)]
         self._questions += 1
         return [HangUpLeg(self._answered)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,8 @@ _logger = structlog.get_logger(__name__)
 # What only the talk is concerned with: no look at the call's table and at the timers for each frame. (What such a frame
 # makes one machine tell the other is an input of its own, and that is looked at.)
 _FRAMES = frozenset({MediaReceived, MarkEchoed, inputs.MediaHeld, AudioDelta})
+# Who is asked one thing at a time. A create whose answer is late does not keep anybody from hanging up.
+_PEERS: Mapping[type, str] = {effects.OpenModel: "model", effects.Dial: "dial"}
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
 
@@ -307,7 +309,7 @@ class Session:
         waiting: deque[tuple[int, effects.Effect]] = deque()
         while self._outside:
             threshold, effect = self._outside.popleft()
-            peer = "model" if isinstance(effect, effects.OpenModel) else "carrier"
+            peer = _PEERS.get(type(effect), "carrier")
             if threshold > self._durable or peer in self._busy:
                 waiting.append((threshold, effect))
                 continue

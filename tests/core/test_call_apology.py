@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agenticd.core import inputs
 from agenticd.core.call import CallMachine
-from agenticd.core.effects import CloseMedia, HangUpLeg
+from agenticd.core.effects import CloseMedia, HangUpLeg, LookUpCall
 from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason
 from tests.core.test_call import RECORD, SID, Call, status
 
@@ -45,12 +45,28 @@ def test_the_carrier_says_it_and_ends_the_leg() -> None:
 
 def test_it_is_not_cut_short_and_said_once() -> None:
     call = answered().feed(inputs.ModelClosed(1011, "server error"))
-    call.now = 11.9  # 10 s, and 0.1 s for each of 20 letters
-    call.feed(inputs.DeadlinePassed())
-    assert orders(call) == [HangUpLeg(True, SORRY)]
-    call.now = 12.0
-    call.feed(inputs.DeadlinePassed())
+    while call.now < 12.0:  # 10 s, and 0.1 s for each of 20 letters
+        assert orders(call) == [HangUpLeg(True, SORRY)]
+        call.feed(inputs.CallSeen(SID, "in-progress"), status("in-progress"))
+        call.wait()
     assert orders(call) == [HangUpLeg(True, SORRY), HangUpLeg(True)]
+
+
+def test_meanwhile_the_carrier_is_asked_whether_the_line_is_down() -> None:
+    call = answered().feed(inputs.ModelClosed(1011, "server error")).wait()
+    assert call.count(LookUpCall) == 1
+    call.feed(inputs.CallSeen(SID, "completed"))
+    assert call.record.state is CallState.ENDED
+
+
+def test_who_wants_the_end_at_once_does_not_wait_for_the_words() -> None:
+    call = answered().feed(inputs.ModelClosed(1011, "server error"))
+    call.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    assert orders(call) == [HangUpLeg(True, SORRY), HangUpLeg(True)]
+    call.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    assert orders(call) == [HangUpLeg(True, SORRY), HangUpLeg(True)]
+    assert call.record.ending is not None
+    assert call.record.ending.reason is EndReason.MODEL_LOST
 
 
 def test_a_phone_that_still_rings_hears_nothing() -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agenticd.adapters.twilio.transport import LIBRARY_ROOT, Answer, Config, Transport
+from agenticd.core import twiml
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered
 from agenticd.service.ports import CarrierCall, Clock, DialOrder, PeerHealth
 
@@ -30,6 +31,7 @@ PAGE_SIZE = 50
 PAGE_LIMIT = 20
 """Pages that are searched for a call; 1,000 calls between the same two numbers."""
 LONGEST_RING = 600  # what Twilio takes as Timeout
+LONGEST_TWIML = 4000  # characters that Twilio takes as Twiml
 
 
 class TwilioCarrier:
@@ -77,12 +79,19 @@ class TwilioCarrier:
 
         return await self._ask(ask)
 
-    async def hang_up(self, carrier_call_id: str, *, answered: bool) -> CarrierCall | None:
-        """Order the call's end. None: it had ended, or is not known there."""
-        seen = await self._end(carrier_call_id, "completed" if answered else "canceled")
+    async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
+        """Order the call's end, with `words` first if it was answered. None: it had ended, or is not known there."""
+        if words and answered:
+            document = twiml.say_and_hang_up(words)
+            if len(document) <= LONGEST_TWIML:  # else better no words than no end: Twilio would refuse them
+                seen = await self._end(carrier_call_id, twiml=document)
+                if seen is not None:
+                    return seen
+                # Twilio refuses to redirect a call that still rings just as it does one that has ended.
+        seen = await self._end(carrier_call_id, status="completed" if answered else "canceled")
         if seen is None and not answered:
             # Twilio refuses to cancel a call that was answered meanwhile just as it does one that has ended.
-            seen = await self._end(carrier_call_id, "completed")
+            seen = await self._end(carrier_call_id, status="completed")
         return seen
 
     async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
@@ -117,9 +126,9 @@ class TwilioCarrier:
 
         return await self._ask(ask)
 
-    async def _end(self, carrier_call_id: str, status: str) -> CarrierCall | None:
+    async def _end(self, carrier_call_id: str, **update: str) -> CarrierCall | None:
         async def ask(client: Client) -> CarrierCall:
-            return _call(await client.calls(carrier_call_id).update_async(status=status))
+            return _call(await client.calls(carrier_call_id).update_async(**update))
 
         try:
             return await self._ask(ask)

@@ -1,11 +1,12 @@
 """A person with a telephone: what they say and do, what they hear, and the wav of it. No Twilio here."""
 
 from agenticd.emulator.phone.phone import Act, HangUp, Moment, Phone, Press, Speech
-from agenticd.emulator.phone.playout import Playout
+from agenticd.emulator.phone.playout import RATE, Playout
 from agenticd.emulator.phone.recording import write_wav
 from agenticd.emulator.phone.script import Line, PhoneScript
 
 __all__ = [
+    "RATE",
     "Act",
     "HangUp",
     "Line",

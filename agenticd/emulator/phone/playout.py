@@ -7,6 +7,7 @@ names in, bytes and names out.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 RATE = 8000
 """mu-law bytes played a second."""
@@ -17,6 +18,16 @@ CAPACITY = 600 * RATE
 """Twilio keeps at most 10 minutes of audio that nobody has heard yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """One `clear`: of the `accepted` bytes so far, the last `dropped` were thrown away; all before them were played,
+    or dropped by an earlier one. `at` is in s on the call's time line."""
+
+    at: float
+    accepted: int
+    dropped: int
+
+
 class Playout:
     """A FIFO of mu-law audio and marks that empties at 8000 bytes/s, from when something is in it."""
 
@@ -25,6 +36,8 @@ class Playout:
         """What the ear got from 0 until the last time given, gaps filled with silence: byte n is sample n."""
         self.accepted = 0
         """Bytes ever taken in; bytes refused are not counted."""
+        self.cleared: list[Cleared] = []
+        """What each `clear` threw away, in order."""
         self._capacity = capacity
         self._audio: deque[memoryview] = deque()
         self._buffered = 0
@@ -56,6 +69,7 @@ class Playout:
     def clear(self, now: float) -> None:
         """Forget all audio that was not played, and echo every mark that waits."""
         self.advance(now)
+        self.cleared.append(Cleared(now, self.accepted, self._buffered))
         self._drop_audio()
         self._collect()
 

@@ -116,6 +116,8 @@ class Call:
         """Every status that it had, and since when (s since 1970)."""
         self.streams: list[MediaStream] = []
         """Its media streams that were begun, in order."""
+        self.said: list[str] = []
+        """What Twilio said in its own voice, by when it began, as often as it did."""
         self.callbacks: list[Webhook] = []
         """Every request that was made for it, by the time of its answer."""
         self.created = self.updated = time.time()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agenticd.emulator.twilio.faults import CallbackFaults, RestFaults, StreamFaults
+
 
 @dataclass(frozen=True, slots=True)
 class TwilioConfig:
@@ -34,3 +36,7 @@ class TwilioConfig:
     """REST requests served at a time; more are answered with 429, 20429."""
     keep_calls: int = 100
     """Ended calls that are remembered, with their audio; the oldest are forgotten first."""
+    callbacks: CallbackFaults = CallbackFaults()
+    rest: RestFaults = RestFaults()
+    streams: StreamFaults = StreamFaults()
+    """How status callbacks, the REST API and media streams misbehave; by default they do not."""

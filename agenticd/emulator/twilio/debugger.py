@@ -12,7 +12,7 @@ Level: TypeAlias = Literal["error", "warning", "emulator"]
 NOT_BUILT = 0
 """Not a code of Twilio's: the emulator says that it cannot do what it was asked."""
 
-_WARNINGS = frozenset({12200, 21626, 31930, 31931, 31950, 31951})
+_WARNINGS = frozenset({12200, 13510, 13520, 13521, 21626, 31930, 31931, 31950, 31951})
 _KEEP = 10_000
 _log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias, assert_never
 
+from agenticd.emulator.phone import RATE, Speech
 from agenticd.emulator.twilio import twiml, urls
 from agenticd.emulator.twilio.call import Call
 from agenticd.emulator.twilio.config import TwilioConfig
@@ -37,6 +38,9 @@ class Inline:
     text: str
 
 
+_LOOPS = 1000
+"""Times that a `<Say>` is said that is to be said without end."""
+
 Step: TypeAlias = Fetch | Inline | Document
 
 StreamEvent: TypeAlias = Literal["stream-started", "stream-stopped", "stream-error"]
@@ -61,9 +65,16 @@ class Interpreter:
     """Performs the documents of one call."""
 
     def __init__(
-        self, config: TwilioConfig, debugger: Debugger, call: Call, webhooks: Webhooks, report: Report
+        self,
+        config: TwilioConfig,
+        debugger: Debugger,
+        call: Call,
+        voice: Speech,
+        webhooks: Webhooks,
+        report: Report,
     ) -> None:
         self._config = config
+        self._voice = voice
         self._debugger = debugger
         self._call = call
         self._webhooks = webhooks
@@ -140,7 +151,7 @@ class Interpreter:
                 try:
                     return self._parse(answer.body, answer.url)
                 except _Failed:
-                    return Document((twiml.NotBuilt("Say"),), url=answer.url)
+                    return twiml.spoken(answer.body.decode(errors="replace"), answer.url)
             case _ if content_type.startswith("audio/"):  # played, then the call ends
                 return Document((twiml.NotBuilt("Play"),), url=answer.url)
             case _:
@@ -152,7 +163,7 @@ class Interpreter:
         except TwimlInvalid as error:
             raise _Failed(12100, str(error)) from error
         for warning in document.warnings:
-            self._debugger.note(12200, self._call.sid, warning)
+            self._debugger.note(warning.code, self._call.sid, warning.text)
         return document
 
     async def _perform(self, document: Document) -> Step | None:
@@ -167,6 +178,8 @@ class Interpreter:
                     return Fetch("redirect", urls.resolve(document.url, verb.url), verb.method)
                 case twiml.Pause():
                     await asyncio.sleep(verb.length)
+                case twiml.Say():
+                    await self._say(verb)
                 case twiml.Hangup() | twiml.Reject():
                     return None
                 case twiml.NotBuilt():
@@ -174,6 +187,20 @@ class Interpreter:
                 case _:
                     assert_never(verb)
         return None
+
+    async def _say(self, say: twiml.Say) -> None:
+        """Twilio's own voice, over the same buffer into the same ear as all that a stream plays."""
+        phone, loop = self._call.phone, asyncio.get_running_loop()
+        audio = self._voice.say(say.text, "agent")
+        try:
+            for _ in range(say.loop or _LOOPS):
+                self._call.said.append(say.text)
+                phone.playout.media(audio, phone.seconds(loop.time()))
+                while phone.playout.buffered:
+                    await asyncio.sleep(phone.playout.buffered / RATE)
+                    phone.playout.advance(phone.seconds(loop.time()))
+        finally:  # what is cut off in the middle is not said to its end
+            phone.playout.reset(phone.seconds(loop.time()))
 
     async def _connect(self, connect: twiml.Connect, document: Document) -> Step | None:
         """Stream until the server ends it; what comes next, None: the next verb."""

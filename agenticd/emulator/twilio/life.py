@@ -7,31 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import aiohttp
 
-from agenticd.emulator.phone import HangUp, Press
+from agenticd.emulator.phone import HangUp, Press, Speech
 from agenticd.emulator.twilio import twiml
 from agenticd.emulator.twilio.call import Call, Event, Status, rfc2822
+from agenticd.emulator.twilio.callbacks import Callbacks
 from agenticd.emulator.twilio.config import TwilioConfig
-from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
+from agenticd.emulator.twilio.debugger import Debugger
 from agenticd.emulator.twilio.interpreter import Fetch, Inline, Interpreter, Step
-from agenticd.emulator.twilio.twiml import Document, Method
-from agenticd.emulator.twilio.webhook import Kind, NoAnswer, Webhooks
-
-_CALLBACKS = 256
-"""Callbacks that wait for the ones before them; more are dropped, which the debugger tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Callback:
-    kind: Kind
-    method: Method
-    url: str
-    params: Mapping[str, str]
+from agenticd.emulator.twilio.twiml import Document
+from agenticd.emulator.twilio.webhook import Webhooks
 
 
 class _Over:
@@ -45,13 +33,14 @@ _Order: TypeAlias = _Over | Fetch | Inline
 class Life:
     """Runs one call. `end` and `redirect` may be called from outside at any time, and take effect at once."""
 
-    def __init__(self, config: TwilioConfig, debugger: Debugger, call: Call, connector: aiohttp.BaseConnector) -> None:
+    def __init__(
+        self, config: TwilioConfig, debugger: Debugger, call: Call, voice: Speech, connector: aiohttp.BaseConnector
+    ) -> None:
         self.call = call
         self._config = config
-        self._debugger = debugger
         self._webhooks = Webhooks(config, call, connector)
-        self._interpreter = Interpreter(config, debugger, call, self._webhooks, self._report)
-        self._callbacks: asyncio.Queue[_Callback | None] = asyncio.Queue(_CALLBACKS)
+        self._callbacks = Callbacks(config.callbacks, debugger, call, self._webhooks)
+        self._interpreter = Interpreter(config, debugger, call, voice, self._webhooks, self._callbacks.put)
         self._sequence = 0  # SequenceNumber of the next status callback
         self._order: _Order | None = None
         self._ordered = asyncio.Event()
@@ -61,12 +50,12 @@ class Life:
         """Live the call; returns when its last callback was answered."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._deliver())
+                tasks.create_task(self._callbacks.run())
                 if self.call.direction == "inbound":
                     await self._ring_in(tasks)
                 else:
                     await self._dial_out(tasks)
-                await self._callbacks.put(None)
+                await self._callbacks.close()
         finally:
             await self._interpreter.abort()
             await self._webhooks.close()
@@ -217,28 +206,4 @@ class Life:
             **(call.end_params() if event == "completed" else {}),
         }
         self._sequence += 1
-        self._report("status", options.status_callback_method, options.status_callback, params)
-
-    def _report(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
-        # It tells of now, however much later it is sent.
-        params = {**params, "CallStatus": self.call.status}
-        try:
-            self._callbacks.put_nowait(_Callback(kind, method, url, params))
-        except asyncio.QueueFull:
-            text = f"{_CALLBACKS} callbacks wait already: one more is dropped"
-            self._debugger.note(NOT_BUILT, self.call.sid, text)
-
-    async def _deliver(self) -> None:
-        """Send the callbacks, one after the other. Their answers are not read beyond the status."""
-        while (callback := await self._callbacks.get()) is not None:
-            try:
-                answer = await self._webhooks.request(callback.kind, callback.method, callback.url, callback.params)
-            except NoAnswer as error:
-                self._debugger.note(error.code, self.call.sid, f"{callback.kind} callback: {error}")
-            else:
-                if not 200 <= answer.status < 300:
-                    self._debugger.note(
-                        11200,
-                        self.call.sid,
-                        f"{callback.kind} callback: {answer.url} answered {answer.status}",
-                    )
+        self._callbacks.put("status", options.status_callback_method, options.status_callback, params)

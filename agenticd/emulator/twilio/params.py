@@ -136,6 +136,8 @@ def update(form: Form, options: Options, note: Note) -> Update:
         raise RestError(20001, "Url and Twiml exclude each other")
     if url:
         _url(url)
+    elif len(text) > _MAX_TWIML:
+        raise RestError(20001, f"Twiml is longer than {_MAX_TWIML} characters")
     if "FallbackUrl" in form.names():
         options = replace(
             options,

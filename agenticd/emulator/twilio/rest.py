@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -46,6 +48,7 @@ class Rest:
         self._debugger = debugger
         self._account = account
         self._serving = 0  # requests
+        self._failed: Counter[str] = Counter()  # updates that were answered with 503, by call
 
     def app(self) -> web.Application:
         """The aiohttp application to be served."""
@@ -101,10 +104,13 @@ class Rest:
         # A warning about a call comes before the call has a SID.
         warnings: list[tuple[int, str]] = []
         wanted = params.creation(form, self._config.numbers, lambda code, text: warnings.append((code, text)))
+        await asyncio.sleep(self._config.rest.create_delay)
         call = self._account.dial(wanted)
         for code, text in warnings:
             self._debugger.note(code, call.sid, text)
-        return web.json_response(call.resource(), status=201)
+        created = call.resource()
+        await asyncio.sleep(self._config.rest.create_answer_delay)
+        return web.json_response(created, status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response(page(self._account.calls.values(), request.path, request.query))
@@ -115,6 +121,9 @@ class Rest:
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
         form = await _form(request)
+        if self._failed[call.sid] < self._config.rest.failed_updates:
+            self._failed[call.sid] += 1
+            raise RestError(20503)
         wanted = params.update(form, call.options, lambda code, text: self._debugger.note(code, call.sid, text))
         life = self._account.life(call.sid)
         if wanted.status:

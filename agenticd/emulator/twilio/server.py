@@ -25,7 +25,8 @@ Phones: TypeAlias = Mapping[str, PhoneScript] | Callable[[str], PhoneScript | No
 class TwilioServer:
     """A Twilio on this machine, for one account. Use it as an async context manager, or start and stop it.
 
-    `voice` speaks the scripts' texts. `default` is the script of every phone that has no other.
+    `voice` speaks the scripts' texts, and what Twilio says itself. `default` is the script of every phone that has no
+    other.
     """
 
     def __init__(
@@ -194,7 +195,7 @@ class TwilioServer:
         assert self._tasks is not None, "not started"
         assert self._connector is not None
         call = Call(self.config.account_sid, from_, to, direction, options, phone)
-        life = Life(self.config, self.debugger, call, self._connector)
+        life = Life(self.config, self.debugger, call, self._voice, self._connector)
         self._lives[call.sid] = life, self._tasks.create_task(self._live(life))
         self.calls[call.sid] = call
         self._started += 1

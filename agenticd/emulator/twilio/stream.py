@@ -93,6 +93,10 @@ class MediaStream:
         check_url(self.noun.url, self._config.allow_plain)
         if self.noun.track not in ("", "inbound_track"):
             raise StreamRefused(31941, f"track {self.noun.track!r}: <Connect> has inbound_track only")
+        faults = self._config.streams
+        await asyncio.sleep(faults.delay)
+        if len(self._call.streams) <= faults.refused:
+            raise StreamRefused(31901, f"{self.noun.url} did not answer in time")
         self._socket = opened = await self._handshake()
         try:
             await opened.send(wire.CONNECTED)
@@ -186,6 +190,9 @@ class MediaStream:
     async def stop(self) -> None:
         """End it from Twilio's side: `stop`, then the close."""
         if self._socket is None:
+            return
+        if not self._config.streams.stop:
+            await self.abort()
             return
         if self.started:
             self._sequence += 1

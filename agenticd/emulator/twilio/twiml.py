@@ -52,6 +52,17 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """`<Say>`: Twilio says `text` in its own voice, `loop` times; 0: until the call ends, at most 1000 times.
+
+    Which voice and language were asked for is not kept: the emulator has one.
+    """
+
+    text: str
+    loop: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """`<Hangup>`."""
 
@@ -70,15 +81,23 @@ class NotBuilt:
     name: str
 
 
-Verb: TypeAlias = Connect | Redirect | Pause | Hangup | Reject | NotBuilt
+Verb: TypeAlias = Connect | Redirect | Pause | Say | Hangup | Reject | NotBuilt
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something in a document that Twilio warns of and goes on; `code` is Twilio's."""
+
+    code: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A TwiML document: what to do, and what Twilio would warn of (12200). `url` is where it came from."""
+    """A TwiML document: what to do, and what Twilio would warn of. `url` is where it came from."""
 
     verbs: tuple[Verb, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Flaw, ...] = ()
     url: str = ""
 
 
@@ -90,6 +109,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "Parameter": frozenset({"name", "value"}),
     "Redirect": frozenset({"method"}),
     "Pause": frozenset({"length"}),
+    "Say": frozenset({"voice", "language", "loop"}),
     "Hangup": frozenset(),
     "Reject": frozenset({"reason"}),
 }
@@ -106,7 +126,6 @@ _NOT_BUILT_VERBS = frozenset(
         "Queue",
         "Record",
         "Refer",
-        "Say",
         "Siprec",
         "Sms",
         "Start",
@@ -126,6 +145,9 @@ _NOT_BUILT_NOUNS = frozenset(
     ]
 )
 _PARAMETER_LIMIT = 500  # characters of name and value together: fewer than this
+SAY_LIMIT = 4096
+"""Characters of a `<Say>` in Twilio's basic voice."""
+_SCHEMA, _SAY_LOOP, _SAY_EMPTY, _SAY_LONG = 12200, 13510, 13520, 13521
 
 
 def parse(body: bytes, url: str = "") -> Document:
@@ -147,9 +169,22 @@ def parse(body: bytes, url: str = "") -> Document:
     return Document(verbs, tuple(reader.warnings), url)
 
 
+def spoken(text: str, url: str = "") -> Document:
+    """The document for an answer that is mere text: Twilio says it."""
+    response = ET.Element("Response")
+    ET.SubElement(response, "Say").text = text
+    reader = _Reader()
+    verbs = tuple(reader.verbs(response))
+    return Document(verbs, tuple(reader.warnings), url)
+
+
 class _Reader:
     def __init__(self) -> None:
-        self.warnings: list[str] = []
+        self.warnings: list[Flaw] = []
+
+    def warn(self, text: str, code: int = _SCHEMA) -> None:
+        """Note what Twilio warns of."""
+        self.warnings.append(Flaw(code, text))
 
     def verbs(self, root: ET.Element) -> Iterator[Verb]:
         for element in root:
@@ -159,13 +194,13 @@ class _Reader:
 
     def judge_attributes(self, element: ET.Element) -> None:
         for name in element.attrib.keys() - _ATTRIBUTES[element.tag]:
-            self.warnings.append(f"<{element.tag}> has no attribute {name!r}")
+            self.warn(f"<{element.tag}> has no attribute {name!r}")
 
     def _verb(self, element: ET.Element) -> Verb | None:
         if element.tag in _NOT_BUILT_VERBS:
             return NotBuilt(element.tag)
         if element.tag in ("Response", "Stream", "Parameter") or element.tag not in _ATTRIBUTES:
-            self.warnings.append(f"<{element.tag}> is no verb")
+            self.warn(f"<{element.tag}> is no verb")
             return None
         self.judge_attributes(element)
         match element.tag:
@@ -175,6 +210,8 @@ class _Reader:
                 return Redirect((element.text or "").strip(), self._method(element, "method"))
             case "Pause":
                 return Pause(self._seconds(element))
+            case "Say":
+                return self._say(element)
             case "Reject":
                 return self._reject(element)
             case _:
@@ -188,11 +225,11 @@ class _Reader:
             elif child.tag in _NOT_BUILT_NOUNS and noun is None:
                 noun = NotBuilt(child.tag)
             else:
-                self.warnings.append(f"<{child.tag}> cannot stand here in <Connect>")
+                self.warn(f"<{child.tag}> cannot stand here in <Connect>")
         if isinstance(noun, Stream):
             return Connect(noun, element.get("action"), self._method(element, "method"))
         if noun is None:
-            self.warnings.append("<Connect> has nothing to connect to")
+            self.warn("<Connect> has nothing to connect to")
         return noun
 
     def _stream(self, element: ET.Element) -> Stream:
@@ -200,12 +237,12 @@ class _Reader:
         parameters: dict[str, str] = {}
         for child in element:
             if child.tag != "Parameter":
-                self.warnings.append(f"<{child.tag}> cannot stand in <Stream>")
+                self.warn(f"<{child.tag}> cannot stand in <Stream>")
                 continue
             self.judge_attributes(child)
             name, value = child.get("name", ""), child.get("value", "")
             if not name or len(name) + len(value) >= _PARAMETER_LIMIT:
-                self.warnings.append(f"<Parameter> {name[:40]!r} has no name, or 500 characters and more")
+                self.warn(f"<Parameter> {name[:40]!r} has no name, or 500 characters and more")
                 continue
             parameters[name] = value
         return Stream(
@@ -217,6 +254,23 @@ class _Reader:
             parameters=parameters,
         )
 
+    def _say(self, element: ET.Element) -> Say | NotBuilt | None:
+        """Twilio: without a text, or with one that is too long, it warns, says nothing and goes on."""
+        if len(element):  # SSML
+            return NotBuilt(f"Say/{element[0].tag}")
+        text = " ".join((element.text or "").split())
+        if not text:
+            self.warn("<Say> has no text", _SAY_EMPTY)
+            return None
+        if len(text) > SAY_LIMIT:
+            self.warn(f"the text of <Say> is longer than {SAY_LIMIT} characters", _SAY_LONG)
+            return None
+        loop = element.get("loop", "1")
+        if not loop.isdecimal():
+            self.warn(f"<Say loop> is a whole number of 0 and more, not {loop!r}", _SAY_LOOP)
+            loop = "1"
+        return Say(text, int(loop))
+
     def _reject(self, element: ET.Element) -> Reject:
         match element.get("reason", "rejected"):
             case "busy":
@@ -224,14 +278,14 @@ class _Reader:
             case "rejected":
                 return Reject("rejected")
             case other:
-                self.warnings.append(f"<Reject reason> is rejected or busy, not {other!r}")
+                self.warn(f"<Reject reason> is rejected or busy, not {other!r}")
                 return Reject("rejected")
 
     def _seconds(self, element: ET.Element) -> int:
         length = element.get("length", "1")
         if length.isdecimal() and int(length) >= 1:
             return int(length)
-        self.warnings.append(f"<Pause length> is whole seconds, not {length!r}")
+        self.warn(f"<Pause length> is whole seconds, not {length!r}")
         return 1
 
     def _method(self, element: ET.Element, attribute: str) -> Method:
@@ -241,5 +295,5 @@ class _Reader:
             case "POST":
                 return "POST"
             case other:
-                self.warnings.append(f"<{element.tag} {attribute}> is GET or POST, not {other!r}")
+                self.warn(f"<{element.tag} {attribute}> is GET or POST, not {other!r}")
                 return "POST"

@@ -196,6 +196,20 @@ async def test_an_answered_call_is_ended_even_if_we_thought_it_rang(twilio, daem
     await daemon.until(StreamStopped)
 
 
+async def test_words_are_said_to_their_end_and_then_the_call_is_over(twilio, daemon, carrier):
+    dialled = await carrier.dial(order(daemon))
+    await daemon.until(StreamStarted)
+    seen = await carrier.hang_up(dialled.carrier_call_id, answered=True, words="Sorry & good bye.")
+    assert seen is not None
+    assert seen.status == "in-progress"
+    await daemon.until(StreamStopped)
+    call = twilio.calls[dialled.carrier_call_id]
+    assert await call.ended() == "completed"
+    assert call.said == ["Sorry & good bye."]
+    assert await carrier.hang_up(dialled.carrier_call_id, answered=True, words="Once more.") is None
+    assert twilio.debugger.codes() == []
+
+
 async def test_a_ringing_call_is_canceled(twilio, daemon, carrier):
     twilio.set_phone(CALLEE, PhoneScript(outcome="no-answer"))
     dialled = await carrier.dial(order(daemon))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
 import aiohttp
 import pytest
@@ -390,6 +391,56 @@ async def test_another_no_is_no_end(twilio, carrier):
         await carrier.hang_up(SID, answered=True)
     with pytest.raises(CarrierUnanswered):
         await carrier.hang_up(SID, answered=True)
+
+
+async def test_words_are_said_before_the_end(twilio, carrier):
+    twilio.answers.append(web.json_response(call(status="in-progress")))
+    seen = await carrier.hang_up(SID, answered=True, words="Sorry & <bye>.")
+    assert seen is not None
+    assert seen.status == "in-progress"
+    (asked,) = twilio.asked
+    assert (asked.method, asked.path) == ("POST", f"{CALLS}/{SID}.json")
+    ((name, document),) = asked.form
+    assert name == "Twiml"
+    say, hang_up = ElementTree.fromstring(document)
+    assert (say.tag, say.text, hang_up.tag) == ("Say", "Sorry & <bye>.", "Hangup")
+
+
+async def test_a_call_that_nobody_answered_is_canceled_without_words(twilio, carrier):
+    twilio.answers.append(web.json_response(call(status="canceled")))
+    await carrier.hang_up(SID, answered=False, words="Sorry.")
+    assert [asked.form for asked in twilio.asked] == [[("Status", "canceled")]]
+
+
+@pytest.mark.parametrize("no", [(20404, 404), (21220, 400)])
+async def test_an_ended_call_is_ended_whatever_was_to_be_said(twilio, carrier, no):
+    twilio.answers += [error(*no), error(20404, 404)]
+    assert await carrier.hang_up(SID, answered=True, words="Sorry.") is None
+    assert [asked.form[0][0] for asked in twilio.asked] == ["Twiml", "Status"]
+
+
+async def test_a_call_that_still_rings_for_twilio_is_ended_without_the_words(twilio, carrier):
+    """A phone that called us is on the line for us from the first webhook on; Twilio answers a moment later."""
+    twilio.answers += [error(21220, 400), web.json_response(call(status="canceled"))]
+    seen = await carrier.hang_up(SID, answered=True, words="Sorry.")
+    assert seen is not None
+    assert seen.status == "canceled"
+    assert twilio.asked[1].form == [("Status", "completed")]
+
+
+async def test_another_no_to_words_is_no_end(twilio, carrier):
+    twilio.answers += [error(20003, 401), error(20503, 503)]
+    with pytest.raises(CarrierRefused, match="20003"):
+        await carrier.hang_up(SID, answered=True, words="Sorry.")
+    with pytest.raises(CarrierUnanswered):
+        await carrier.hang_up(SID, answered=True, words="Sorry.")
+
+
+async def test_words_that_twilio_would_not_take_do_not_keep_the_call_from_its_end(twilio, carrier):
+    twilio.answers += [web.json_response(call(status="completed")) for _ in range(2)]
+    await carrier.hang_up(SID, answered=True, words="x" * 3000)
+    await carrier.hang_up(SID, answered=True, words="&" * 1000)  # five characters each, as XML
+    assert [asked.form[0][0] for asked in twilio.asked] == ["Twiml", "Status"]
 
 
 # Look up and find.

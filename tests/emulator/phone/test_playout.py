@@ -195,3 +195,17 @@ def test_how_the_audio_is_cut_into_messages_makes_no_difference_to_the_ear(data:
     whole = heard(lambda playout: playout.media(audio, 0.1))
     pieces = heard(lambda p: [p.media(audio[a:b], 0.1) for a, b in zip(edges, edges[1:], strict=False)])
     assert pieces == whole
+
+
+def test_each_clear_leaves_a_record_of_what_had_been_played():
+    playout = Playout()
+    playout.media(b"a" * 800, 0.0)
+    playout.clear(0.06)
+    playout.media(b"b" * 1600, 0.5)
+    playout.clear(0.6)
+    playout.clear(1.0)
+    assert [(found.at, found.accepted, found.dropped) for found in playout.cleared] == [
+        (0.06, 800, 320),
+        (0.6, 2400, 800),
+        (1.0, 2400, 0),
+    ]

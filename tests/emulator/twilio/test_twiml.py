@@ -18,6 +18,7 @@ from agenticd.emulator.twilio.twiml import (
     Pause,
     Redirect,
     Reject,
+    Say,
     Stream,
     TwimlInvalid,
     parse,
@@ -38,6 +39,7 @@ def test_what_the_helper_library_writes_is_read_back():
     written.redirect("/next", method="GET")
     written.pause(length=3)
     written.reject(reason="busy")
+    written.say("Tschüß & <bye>", voice="woman", language="de-DE", loop=2)
     written.hangup()
     read = parse(str(written).encode())
     assert read.warnings == ()
@@ -55,6 +57,7 @@ def test_what_the_helper_library_writes_is_read_back():
         Redirect("/next", "GET"),
         Pause(3),
         Reject("busy"),
+        Say("Tschüß & <bye>", loop=2),
         Hangup(),
     )
 
@@ -90,8 +93,44 @@ def test_a_parameter_of_499_characters_passes():
 
 
 def test_verbs_and_nouns_of_twilios_that_are_not_built_are_named():
-    body = '<Say>hi</Say><Connect><ConversationRelay url="wss://h"/></Connect><Gather><Play/></Gather>'
-    assert response(body) == Document((NotBuilt("Say"), NotBuilt("ConversationRelay"), NotBuilt("Gather")))
+    body = '<Play>/hi.mp3</Play><Connect><ConversationRelay url="wss://h"/></Connect><Gather><Play/></Gather>'
+    assert response(body) == Document((NotBuilt("Play"), NotBuilt("ConversationRelay"), NotBuilt("Gather")))
+
+
+@pytest.mark.parametrize(
+    ("element", "say"),
+    [
+        ("<Say>Good  bye &amp;\n thanks.</Say>", Say("Good bye & thanks.")),
+        ('<Say voice="Polly.Joanna-Neural" language="en-US" loop="3">Hi.</Say>', Say("Hi.", loop=3)),
+        ('<Say loop="0">Hi.</Say>', Say("Hi.", loop=0)),
+        (f"<Say>{'x' * 4096}</Say>", Say("x" * 4096)),
+    ],
+)
+def test_a_text_to_be_said(element: str, say: Say):
+    assert response(element) == Document((say,))
+
+
+@pytest.mark.parametrize(
+    ("element", "verbs", "code"),
+    [
+        ("<Say/>", (), 13520),
+        ("<Say> \n </Say>", (), 13520),
+        (f"<Say>{'x' * 4097}</Say>", (), 13521),
+        ('<Say loop="-1">Hi.</Say>', (Say("Hi."),), 13510),
+        ('<Say loop="ever">Hi.</Say>', (Say("Hi."),), 13510),
+        ('<Say speed="2">Hi.</Say>', (Say("Hi."),), 12200),
+    ],
+)
+def test_what_is_wrong_with_a_say_is_warned_of_and_the_document_goes_on(
+    element: str, verbs: tuple[Say, ...], code: int
+):
+    document = response(f"{element}<Hangup/>")
+    assert document.verbs == (*verbs, Hangup())
+    assert [flaw.code for flaw in document.warnings] == [code]
+
+
+def test_ssml_is_not_built():
+    assert response('<Say>One<break time="2s"/>two</Say>').verbs == (NotBuilt("Say/break"),)
 
 
 def test_comments_and_space_do_not_matter():

@@ -1,0 +1,103 @@
+"""The callbacks of one call on their way: one after the other, but for what the configured faults say.
+
+What a callback says is decided in `life` and `interpreter`, when it is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agenticd.emulator.twilio.call import Call
+from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
+from agenticd.emulator.twilio.faults import CallbackFaults
+from agenticd.emulator.twilio.twiml import Method
+from agenticd.emulator.twilio.webhook import Kind, NoAnswer, Webhooks
+
+_WAITING = 256
+"""Callbacks that wait for the ones before them; more are dropped, which the debugger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Callback:
+    kind: Kind
+    method: Method
+    url: str
+    params: Mapping[str, str]
+
+    @property
+    def status(self) -> str:
+        """The status that it tells of, empty for a stream's."""
+        return self.params["CallStatus"] if self.kind == "status" else ""
+
+
+class Callbacks:
+    """Takes callbacks when they are due and sends them. Their answers are not read beyond the status."""
+
+    def __init__(self, faults: CallbackFaults, debugger: Debugger, call: Call, webhooks: Webhooks) -> None:
+        self._lost: frozenset[str] = frozenset(faults.lost)
+        self._late: dict[str, float] = dict(faults.late.items())
+        self._after: dict[str, str] = dict(faults.after.items())
+        self._copies = faults.copies
+        self._debugger = debugger
+        self._call = call
+        self._webhooks = webhooks
+        self._queue: asyncio.Queue[_Callback | None] = asyncio.Queue(_WAITING)
+        self._held: list[_Callback] = []
+        self._sent: set[str] = set()  # statuses
+
+    def put(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
+        """One more is due now. It tells of now, however much later it is sent."""
+        callback = _Callback(kind, method, url, {**params, "CallStatus": self._call.status})
+        if callback.status in self._lost:
+            return
+        try:
+            self._queue.put_nowait(callback)
+        except asyncio.QueueFull:
+            text = f"{_WAITING} callbacks wait already: one more is dropped"
+            self._debugger.note(NOT_BUILT, self._call.sid, text)
+
+    async def close(self) -> None:
+        """No more will be due; `run` returns when all were answered."""
+        await self._queue.put(None)
+
+    async def run(self) -> None:
+        """Send them until `close`, the late ones too."""
+        async with asyncio.TaskGroup() as late:
+            while (callback := await self._queue.get()) is not None:
+                first = self._after.get(callback.status)
+                if first is not None and first not in self._sent:
+                    self._held.append(callback)
+                elif seconds := self._late.get(callback.status, 0.0):
+                    late.create_task(self._send_later(callback, seconds))
+                else:
+                    await self._send(callback)
+        await self._release(self._held)  # what they waited for never came
+
+    async def _send_later(self, callback: _Callback, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._send(callback)
+
+    async def _send(self, callback: _Callback) -> None:
+        for _ in range(self._copies if callback.status else 1):
+            await self._post(callback)
+        if callback.status:
+            self._sent.add(callback.status)
+            await self._release([held for held in self._held if self._after[held.status] == callback.status])
+
+    async def _release(self, callbacks: list[_Callback]) -> None:
+        for callback in list(callbacks):
+            if callback in self._held:
+                self._held.remove(callback)
+                await self._send(callback)
+
+    async def _post(self, callback: _Callback) -> None:
+        try:
+            answer = await self._webhooks.request(callback.kind, callback.method, callback.url, callback.params)
+        except NoAnswer as error:
+            self._debugger.note(error.code, self._call.sid, f"{callback.kind} callback: {error}")
+        else:
+            if not 200 <= answer.status < 300:
+                text = f"{callback.kind} callback: {answer.url} answered {answer.status}"
+                self._debugger.note(11200, self._call.sid, text)

@@ -1,0 +1,184 @@
+"""A Twilio that misbehaves as its configuration says: each fault happens, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+
+from agenticd.emulator.phone import Line, PhoneScript
+from agenticd.emulator.twilio import (
+    ALL_STATUSES,
+    CallbackFaults,
+    RestFaults,
+    StreamFaults,
+    TwilioConfig,
+    TwilioServer,
+)
+from tests.emulator.twilio.conftest import CALLEE, EVENTS, OWNED, Account, Tones
+from tests.emulator.twilio.customer import Customer
+
+LEAVES = PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=0.1),))
+Make = Callable[..., Awaitable[Account]]
+
+
+@pytest.fixture
+async def faulty(customer: Customer) -> AsyncIterator[Make]:
+    """`await faulty(callbacks=…)`: an account at a Twilio with these settings."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            callbacks: CallbackFaults = CallbackFaults(),  # noqa: B008 - frozen
+            rest: RestFaults = RestFaults(),  # noqa: B008
+            streams: StreamFaults = StreamFaults(),  # noqa: B008
+        ) -> Account:
+            config = TwilioConfig(numbers=(OWNED,), callbacks=callbacks, rest=rest, streams=streams)
+            server = await stack.enter_async_context(TwilioServer(config, Tones()))
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            return Account(server, customer, http)
+
+        yield make
+
+
+def told(customer: Customer) -> list[tuple[str, str]]:
+    """The callbacks as they came: status and number."""
+    return [(each.form["CallStatus"], each.form["SequenceNumber"]) for each in customer.at("/status")]
+
+
+# Callbacks.
+
+
+async def test_each_callback_may_come_again(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(copies=2))
+    await (await account.dial(LEAVES)).ended()
+    order = [("initiated", "0"), ("ringing", "1"), ("in-progress", "2"), ("completed", "3")]
+    assert told(customer) == [each for each in order for _ in range(2)]
+    assert all(request.signed for request in customer.requests)
+    first, second = customer.at("/status")[:2]
+    assert first.form == second.form
+
+
+async def test_lost_ones_keep_their_numbers_to_themselves(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(lost=frozenset({"ringing", "in-progress"})))
+    await (await account.dial(LEAVES)).ended()
+    assert told(customer) == [("initiated", "0"), ("completed", "3")]
+
+
+async def test_all_may_be_lost_and_the_streams_are_not_among_them(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(lost=ALL_STATUSES))
+    customer.documents["/voice"] = customer.connect(stream=f' statusCallback="{customer.url("/stream")}"')
+    await (await account.dial(LEAVES)).ended()
+    assert told(customer) == []
+    assert [request.form["StreamEvent"] for request in customer.at("/stream")] == ["stream-started", "stream-stopped"]
+
+
+async def test_a_late_one_says_what_was_true_and_holds_up_nobody(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(late={"ringing": 0.5}))
+    call = await account.dial(LEAVES)
+    await call.ended()
+    assert told(customer) == [("initiated", "0"), ("in-progress", "2"), ("completed", "3"), ("ringing", "1")]
+    late = customer.at("/status")[-1].form
+    assert "CallDuration" not in late
+    ended = call.ended_at
+    assert ended is not None
+    sent = [webhook.at for webhook in call.callbacks if webhook.params.get("SequenceNumber") == "1"]
+    began = [at for status, at in call.history if status == "ringing"]
+    assert sent[0] - began[0] >= 0.5
+
+
+async def test_one_may_wait_for_another(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(after={"initiated": "ringing", "in-progress": "completed"}))
+    await (await account.dial(LEAVES)).ended()
+    assert told(customer) == [("ringing", "1"), ("initiated", "0"), ("completed", "3"), ("in-progress", "2")]
+
+
+async def test_what_waits_in_vain_is_sent_at_the_end(faulty: Make, customer: Customer):
+    account = await faulty(CallbackFaults(after={"ringing": "busy"}))
+    await (await account.dial(LEAVES)).ended()
+    assert told(customer) == [("initiated", "0"), ("in-progress", "2"), ("completed", "3"), ("ringing", "1")]
+
+
+async def test_faults_add_up(faulty: Make, customer: Customer):
+    faults = CallbackFaults(
+        copies=2, lost=frozenset({"initiated"}), late={"completed": 0.2}, after={"ringing": "completed"}
+    )
+    account = await faulty(faults)
+    await (await account.dial(LEAVES)).ended()
+    order = [("in-progress", "2"), ("completed", "3"), ("ringing", "1")]
+    assert told(customer) == [each for each in order for _ in range(2)]
+
+
+@pytest.mark.parametrize("wrong", [{"copies": 0}, {"late": {"ringing": -1.0}}])
+def test_a_fault_that_makes_no_sense_is_refused(wrong: dict[str, object]):
+    with pytest.raises(ValueError, match="or more"):
+        CallbackFaults(**wrong)  # type: ignore[arg-type]
+
+
+# REST.
+
+
+async def test_a_slow_create_dials_late(faulty: Make, customer: Customer):
+    account = await faulty(rest=RestFaults(create_delay=0.3))
+    begun = asyncio.get_running_loop().time()
+    call = await account.dial(LEAVES)
+    assert asyncio.get_running_loop().time() - begun >= 0.3
+    assert call.status in ("queued", "initiated", "ringing"), "it was made a moment ago"
+    await call.ended()
+
+
+async def test_a_slow_answer_is_overtaken_by_the_callbacks(faulty: Make, customer: Customer):
+    account = await faulty(rest=RestFaults(create_answer_delay=0.5))
+    account.server.set_phone(CALLEE, PhoneScript(ring=0))
+    form = {"To": CALLEE, "From": OWNED, "Url": customer.url("/voice"), "StatusCallback": customer.url("/status")}
+    events = [("StatusCallbackEvent", event) for event in EVENTS]
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(account.post("Calls.json", [*form.items(), *events]))
+        await customer.wait_for("/status", 3)
+        assert not asked.done()
+    status, body = asked.result()
+    assert (status, body["status"]) == (201, "queued"), "as it was when it was made"
+
+
+async def test_updates_fail_so_often_for_each_call_and_are_not_done(faulty: Make, customer: Customer):
+    account = await faulty(rest=RestFaults(failed_updates=2))
+    calls = [await account.dial(PhoneScript(ring=0)) for _ in range(2)]
+    for call in calls:
+        await call.wait_status("in-progress")
+        for _ in range(2):
+            status, body = await account.post(f"Calls/{call.sid}.json", {"Status": "completed"})
+            assert (status, body["code"]) == (503, 20503)
+            assert call.status == "in-progress"
+        assert (await account.post(f"Calls/{call.sid}.json", {"Status": "completed"}))[0] == 200
+        assert await call.ended() == "completed"
+
+
+# Media streams.
+
+
+async def test_streams_that_do_not_come_about(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(refused=2))
+    customer.documents["/voice"] = customer.connect(after="<Redirect>/voice</Redirect>")
+    call = await account.dial(PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=0.5),)))
+    await call.ended()
+    assert [stream.started for stream in call.streams] == [False, False, True]
+    assert len(customer.sockets) == 1
+    assert account.server.debugger.codes() == [31901, 31901]
+
+
+async def test_a_stream_that_comes_late(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(delay=0.3))
+    call = await account.dial(PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=0.6),)))
+    await call.ended()
+    assert call.stream is not None
+    assert call.stream.skip >= 2000, "a quarter of a second of the phone went by before it"
+
+
+async def test_a_stream_that_ends_without_a_word(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(stop=False))
+    call = await account.dial(LEAVES)
+    assert await call.ended() == "completed"
+    assert customer.sockets[0].of("stop") == []
+    assert customer.sockets[0].ws.close_code == 1006
