@@ -1,5 +1,5 @@
-"""What the daemon costs: `python -m bench`, or `make bench`, and `python -m bench soak`.
+"""What the daemon costs: `python -m bench`, or `make bench`, with `bargein`, `pcm24` and `soak` beside it.
 
 It measures and prints; it passes no judgement on time. Its only errors are audio that was lost or
-changed, and what does not come back after calls have ended.
+changed, interruptions that went wrong, and what does not come back after calls have ended.
 """

@@ -1,23 +1,27 @@
-"""`python -m bench`: what the daemon adds to a call. `python -m bench soak`: what calls leave behind."""
+"""`python -m bench`: what the daemon adds to a call. `bench bargein`: how soon it falls silent. `bench pcm24`: what
+conversion costs. `bench soak`: what calls leave behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import uvloop
 from rich.console import Console
 
-from bench import measure, proc, report, soak
+from bench import bargein, measure, proc, report, soak
 from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
 T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PAPER = 100  # columns, where the output is no terminal
 
@@ -29,30 +33,46 @@ _JSON = click.option(
 )
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--calls", default=20, show_default=True, type=click.IntRange(1, 1000), help="Calls at once.")
-@click.option(
-    "--seconds",
-    default=15.0,
-    show_default=True,
-    type=click.FloatRange(0.5, 600),
-    help="Measured in each run.",
+_CALLS = click.option("--calls", default=20, show_default=True, type=click.IntRange(1, 1000), help="Calls at once.")
+_WARM_UP = click.option(
+    "--warm-up", default=3.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before that."
 )
-@click.option("--warm-up", default=3.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before that.")
-@click.option(
-    "--rounds",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1, 50),
-    help="One run of each bridge in each.",
-)
-@click.option(
+_REALTIME = click.option(
     "--realtime",
     is_flag=True,
     help="Run the bridge and the load generator before all other processes (SCHED_RR; needs root): for a machine "
     "that others use, where p99 shows their time slices.",
 )
-@click.option("--only", type=click.Choice(["relay", "daemon"]), help="Measure one of the two.")
+_ONLY = click.option("--only", type=click.Choice(["relay", "daemon"]), help="Measure one of the two.")
+
+
+def _seconds(default: float) -> Callable[[Command], Command]:
+    return click.option(
+        "--seconds",
+        default=default,
+        show_default=True,
+        type=click.FloatRange(0.5, 600),
+        help="Measured in each run.",
+    )
+
+
+def _rounds(default: int) -> Callable[[Command], Command]:
+    return click.option(
+        "--rounds",
+        default=default,
+        show_default=True,
+        type=click.IntRange(1, 50),
+        help="One run of each in each.",
+    )
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@_CALLS
+@_seconds(15.0)
+@_WARM_UP
+@_rounds(4)
+@_REALTIME
+@_ONLY
 @_JSON
 @click.pass_context
 def main(
@@ -74,19 +94,69 @@ def main(
     if context.invoked_subcommand is not None:
         return
     options = measure.Options(calls, seconds, warm_up)
-    cores = Cores.choose()
-    console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
-    if realtime:
-        try:
-            proc.before_all_others()
-        except PermissionError:
-            raise click.ClickException("--realtime needs root, or CAP_SYS_NICE") from None
-    with on_core(cores.generator):
-        done = _run(_rounds(options, cores, rounds, only))
-    setting = f"{cores}{', both before all other processes' if realtime else ''}"
-    report.show(done, options, setting, console)
+    place = _Place(realtime)
+    relay, daemon = _wanted(only, measure.through_relay, measure.through_daemon)
+    pairs = place.run(_alternate(rounds, options, place.cores, ("the relay", relay), ("the daemon", daemon)))
+    done = [report.Round(*pair) for pair in pairs]
+    report.show(done, options, place.setting, place.console)
     if json_path is not None:
-        report.write_json(json_path, done, options, setting)
+        report.write_json(json_path, done, options, place.setting)
+    sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
+
+
+@main.command("pcm24")
+@_CALLS
+@_seconds(15.0)
+@_WARM_UP
+@_rounds(4)
+@_REALTIME
+@_JSON
+def pcm24_command(
+    calls: int, seconds: float, warm_up: float, rounds: int, realtime: bool, json_path: Path | None
+) -> None:
+    """Measure what it costs to convert to a model that speaks PCM16 at 24 kHz.
+
+    The daemon is measured twice in each round: with an agent whose audio passes through (pcmu), and with one whose
+    audio is converted (pcm24). What arrives is checked by its sound, and by always being converted alike. Delays are
+    those of frames: that the filter itself makes the sound a little late is not in them.
+    """
+    options = measure.Options(calls, seconds, warm_up)
+    place = _Place(realtime)
+    pcmu = partial(measure.through_daemon, audio="pcmu", name="pcmu")
+    pcm24 = partial(measure.through_daemon, audio="pcm24", name="pcm24")
+    pairs = place.run(_alternate(rounds, options, place.cores, ("pcmu", pcmu), ("pcm24", pcm24)))
+    done = [report.Round(*pair) for pair in pairs]
+    report.show(done, options, place.setting, place.console, report.PCM24)
+    if json_path is not None:
+        report.write_json(json_path, done, options, place.setting, report.PCM24)
+    sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
+
+
+@main.command("bargein")
+@_CALLS
+@_seconds(35.0)
+@_WARM_UP
+@_rounds(2)
+@_REALTIME
+@_ONLY
+@_JSON
+def bargein_command(
+    calls: int, seconds: float, warm_up: float, rounds: int, realtime: bool, only: str | None, json_path: Path | None
+) -> None:
+    """Measure how soon a caller who speaks silences the agent.
+
+    From the model's word that speech started to the phone's clear; and how truly the model is told what was heard.
+    Beside it a relay that clears without a thought. The exit code is 1 if a clear was missing or needless, if
+    anything of an interrupted answer came after it, or if the model was told wrong.
+    """
+    options = measure.Options(calls, seconds, warm_up)
+    place = _Place(realtime)
+    relay, daemon = _wanted(only, bargein.through_relay, bargein.through_daemon)
+    pairs = place.run(_alternate(rounds, options, place.cores, ("the relay", relay), ("the daemon", daemon)))
+    done = [bargein.Round(*pair) for pair in pairs]
+    bargein.show(done, options, place.setting, place.console)
+    if json_path is not None:
+        bargein.write_json(json_path, done, options, place.setting)
     sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
 
 
@@ -110,17 +180,48 @@ def soak_command(minutes: float, calls: int, fill: bool, json_path: Path | None)
     sys.exit(0 if result.came_back and not result.faults else 1)
 
 
-async def _rounds(options: measure.Options, cores: Cores, rounds: int, only: str | None) -> list[report.Round]:
+class _Place:
+    """Where and how all runs of a command are done."""
+
+    def __init__(self, realtime: bool) -> None:
+        self.cores = Cores.choose()
+        self.setting = f"{self.cores}{', both before all other processes' if realtime else ''}"
+        self.console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
+        if realtime:
+            try:
+                proc.before_all_others()
+            except PermissionError:
+                raise click.ClickException("--realtime needs root, or CAP_SYS_NICE") from None
+
+    def run(self, main: Coroutine[object, object, T]) -> T:
+        """On the load generator's core."""
+        with on_core(self.cores.generator):
+            return _run(main)
+
+
+Through = Callable[[measure.Options, Cores], Awaitable[T]]
+
+
+def _wanted(only: str | None, relay: Through[T], daemon: Through[T]) -> tuple[Through[T] | None, Through[T] | None]:
+    return relay if only != "daemon" else None, daemon if only != "relay" else None
+
+
+async def _alternate(
+    rounds: int,
+    options: measure.Options,
+    cores: Cores,
+    first: tuple[str, Through[T] | None],
+    second: tuple[str, Through[T] | None],
+) -> list[tuple[T | None, T | None]]:
+    """One run of each, again and again: a slow hour of the machine counts for both."""
     done = []
     for number in range(1, rounds + 1):
-        relay = daemon = None
-        if only != "daemon":
-            _say(f"round {number} of {rounds}: the relay")
-            relay = await measure.through_relay(options, cores)
-        if only != "relay":
-            _say(f"round {number} of {rounds}: the daemon")
-            daemon = await measure.through_daemon(options, cores)
-        done.append(report.Round(relay, daemon))
+        pair: list[T | None] = []
+        for name, through in (first, second):
+            if through is not None:
+                _say(f"round {number} of {rounds}: {name}")
+            pair.append(None if through is None else await through(options, cores))
+        done.append((pair[0], pair[1]))
     return done
 
 

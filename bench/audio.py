@@ -14,6 +14,7 @@ from binascii import b2a_base64
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 FRAME_BYTES = 160
 FRAME_SECONDS = 0.020
@@ -25,19 +26,26 @@ _BODIES = 8
 _SHOWN = 5
 
 
-class Voice:
-    """What the caller of one call says: 160 bytes a frame, base64, no two frames the same."""
+class Says(Protocol):
+    """Somebody who speaks."""
 
-    def __init__(self, call: int) -> None:
+    def next(self) -> str:
+        """The next frame, base64."""
+
+
+class Voice:
+    """What the caller of one call says: 160 bytes a frame (or another size), base64, no two frames the same."""
+
+    def __init__(self, call: int, size: int = FRAME_BYTES) -> None:
+        self.said = 0
+        """Frames so far: the number of the next one."""
         self._call = call
-        self._number = 0
-        size = FRAME_BYTES - _HEAD.size
-        self._bodies = [b2a_base64(os.urandom(size), newline=False).decode() for _ in range(_BODIES)]
+        self._bodies = [b2a_base64(os.urandom(size - _HEAD.size), newline=False).decode() for _ in range(_BODIES)]
 
     def next(self) -> str:
         """The next frame."""
-        number = self._number
-        self._number += 1
+        number = self.said
+        self.said += 1
         head = b2a_base64(_HEAD.pack(_MAGIC, self._call, number), newline=False)
         return head.decode() + self._bodies[number % _BODIES]
 
@@ -46,6 +54,12 @@ def call_of(payload: str) -> int | None:
     """The call whose voice said this frame; None for other audio."""
     head = _head_of(payload)
     return None if head is None else head[0]
+
+
+def number_of(payload: str) -> int | None:
+    """The frame's number in the voice that said it; None for other audio."""
+    head = _head_of(payload)
+    return None if head is None else head[1]
 
 
 def _head_of(payload: str) -> tuple[int, int] | None:
@@ -97,9 +111,7 @@ class Track:
 
     def arrived(self, payload: str, now: float) -> None:
         """A frame is there."""
-        if not self._begun:
-            self._begun = True
-            self.first.set()
+        self._begin()
         if self._under_way:
             expected, at = self._under_way.popleft()
             if payload == expected:
@@ -108,11 +120,20 @@ class Track:
             self._under_way.appendleft((expected, at))
         self._explain(payload)
 
+    def forget(self) -> None:
+        """What is under way was thrown away on purpose."""
+        self._under_way.clear()
+
     def close(self) -> None:
         """Nothing more will arrive: what has not is lost."""
         if self._under_way:
             self._faults.add(f"{self.name}: {len(self._under_way)} frames never arrived")
             self._under_way.clear()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.first.set()
 
     def _explain(self, payload: str) -> None:
         """Say what is wrong with it, and go on behind it."""
@@ -139,7 +160,7 @@ class Line:
     def __init__(self, number: int, delays: Delays, faults: Faults) -> None:
         self.number = number
         self.faults = faults
-        self.voice = Voice(number)
+        self.voice: Says = Voice(number)
         self.to_model = Track(f"call {number}, caller to model", delays.to_model, faults)
         self.to_caller = Track(f"call {number}, model to caller", delays.to_caller, faults)
 
@@ -147,6 +168,10 @@ class Line:
     def under_way(self) -> int:
         """Frames that were sent, in either direction, and have not arrived."""
         return self.to_model.under_way + self.to_caller.under_way
+
+    def answer(self, payload: str) -> str:
+        """What the model says to what it heard: the same."""
+        return payload
 
     def close(self) -> None:
         """Nothing more will arrive."""

@@ -53,11 +53,11 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay(upstream: str, core: int | None) -> AsyncIterator[Relay]:
-    """A relay to the URL. Raises BridgeFailed."""
+async def relay(upstream: str, core: int | None, *, clearing: bool = False) -> AsyncIterator[Relay]:
+    """A relay to the URL; `clearing` tells the phone to clear whenever speech starts. Raises BridgeFailed."""
     with on_core(core):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.relay", upstream,
+            sys.executable, "-m", "bench.relay", upstream, *(["--clear"] if clearing else []),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
         )  # fmt: skip
     assert process.stdin is not None
@@ -134,12 +134,14 @@ class Api:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, carrier_url: str, model_url: str, core: int | None) -> AsyncIterator[RunningDaemon]:
-    """A daemon with all that it keeps in the folder. Raises BridgeFailed."""
+async def daemon(
+    folder: Path, carrier_url: str, model_url: str, core: int | None, audio: str = "pcmu"
+) -> AsyncIterator[RunningDaemon]:
+    """A daemon with all that it keeps in the folder. `audio` is what its agent speaks. Raises BridgeFailed."""
     with listening_socket() as http:
         address = f"unix:{folder}/agenticd.sock"
         config = folder / "config.yaml"
-        config.write_text(_config(folder, http.getsockname()[1], address, carrier_url, model_url))
+        config.write_text(_config(folder, http.getsockname()[1], address, carrier_url, model_url, audio))
         process = Daemon(config, http, folder / "daemon.log")
         try:
             with on_core(core):
@@ -151,7 +153,7 @@ async def daemon(folder: Path, carrier_url: str, model_url: str, core: int | Non
             await process.stop()
 
 
-def _config(folder: Path, port: int, address: str, carrier_url: str, model_url: str) -> str:
+def _config(folder: Path, port: int, address: str, carrier_url: str, model_url: str, audio: str) -> str:
     settings = {
         "version": 1,
         "public_url": f"http://127.0.0.1:{port}",
@@ -166,7 +168,7 @@ def _config(folder: Path, port: int, address: str, carrier_url: str, model_url: 
             "calls_per_second": _CALLS_PER_SECOND,
         },
         "openai": {"url": model_url, "api_key": "sk-bench", "model": "bench"},
-        "agents": {"default": {"instructions": "Echo.", "audio": "pcmu"}},
+        "agents": {"default": {"instructions": "Echo.", "audio": audio}},
         "limits": {"max_calls": _MAX_CALLS},
         "store": {"path": str(folder / "agenticd.db")},
     }

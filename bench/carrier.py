@@ -80,7 +80,8 @@ def line_of(number: str) -> int:
 class Carrier:
     """The account. `lines` are the phones that exist, by number; others may be added at any time.
 
-    `on_end` is told of a line when its call is over, whether it came about or not.
+    `on_end` is told of a line when its call is over, whether it came about or not. `phone` makes the telephone of a
+    line and a stream SID.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Carrier:
         faults: Faults,
         talk: Talk,
         on_end: Callable[[int], None] = lambda _line: None,
+        phone: Callable[[Line, str], Phone] = Phone,
     ) -> None:
         self.calls: dict[str, CarrierCall] = {}
         """Those that have not ended, by SID."""
@@ -96,6 +98,7 @@ class Carrier:
         self._faults = faults
         self._talk = talk
         self._on_end = on_end
+        self._phone = phone
         self._validator = RequestValidator(AUTH_TOKEN)
         self._group = asyncio.TaskGroup()
         self._session: aiohttp.ClientSession | None = None
@@ -187,7 +190,7 @@ class Carrier:
         await self._webhook(call, call.status_url)
         call.status = "in-progress"
         stream_url, parameters = _stream_of(await self._webhook(call, call.voice_url))
-        phone = Phone(line, "MZ" + secrets.token_hex(16))
+        phone = self._phone(line, "MZ" + secrets.token_hex(16))
         await phone.connect(stream_url, {_SIGNATURE: self._validator.compute_signature(stream_url, {})})
         phone.send(wire.CONNECTED)
         phone.send(wire.start(phone.stream_sid, ACCOUNT_SID, call.sid, parameters))

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from heapq import heappop, heappush
 from time import monotonic
+from typing import Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -41,6 +42,11 @@ class Phone(WSListener):
         """Send any message but audio."""
         if self._transport is not None:
             self._transport.send(_TEXT, message)
+
+    def echo(self, mark: str) -> None:
+        """All that came before the mark has been played."""
+        self._sequence += 1
+        self.send(wire.mark(self.stream_sid, self._sequence, mark))
 
     def speak(self) -> None:
         """Send 20 ms."""
@@ -90,43 +96,52 @@ class Phone(WSListener):
                 transport.send_close()
                 transport.disconnect()
             return
-        message = wire.decode(frame.get_payload_as_bytes())
+        self.hear(wire.decode(frame.get_payload_as_bytes()), now)
+
+    def hear(self, message: wire.Message, now: float) -> None:
+        """A message of the bridge's, that came just now."""
         if message.media is not None:
             self.line.to_caller.arrived(message.media.payload, now)
         elif message.delta:
             self.line.to_caller.arrived(message.delta, now)
         elif message.mark is not None:
-            self._sequence += 1
-            transport.send(_TEXT, wire.mark(self.stream_sid, self._sequence, message.mark.name))
+            self.echo(message.mark.name)
         elif message.event == "clear":
             self.line.faults.add(f"call {self.line.number}: the bridge cleared audio although nobody spoke")
 
 
+class Speaker(Protocol):
+    """Who says something every 20 ms."""
+
+    def speak(self) -> None:
+        """Say it now."""
+
+
 class Pacer:
-    """The clock of all phones. Sends what is due whenever the loop calls, and notes how late that is."""
+    """The clock of all who speak. Sends what is due whenever the loop calls, and notes how late that is."""
 
     _SOON = 0.0005  # uvloop counts milliseconds: half of one is not worth another wait
 
     def __init__(self, delays: Delays) -> None:
         self._lateness = delays.lateness
-        self._due: list[tuple[float, int, Phone]] = []
-        self._speaking: set[Phone] = set()
+        self._due: list[tuple[float, int, Speaker]] = []
+        self._speaking: set[Speaker] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._added = 0
 
-    def add(self, phone: Phone, phase: float) -> None:
+    def add(self, speaker: Speaker, phase: float) -> None:
         """Let it speak, every 20 ms at this phase (0 to 1) of them, from now on."""
         now = monotonic()
         frames = now / FRAME_SECONDS
         first = (int(frames - phase) + 1 + phase) * FRAME_SECONDS
         self._added += 1
-        self._speaking.add(phone)
-        heappush(self._due, (first, self._added, phone))
+        self._speaking.add(speaker)
+        heappush(self._due, (first, self._added, speaker))
         self._arm(now)
 
-    def remove(self, phone: Phone) -> None:
+    def remove(self, speaker: Speaker) -> None:
         """Let it be silent. Harmless when it is."""
-        self._speaking.discard(phone)
+        self._speaking.discard(speaker)
 
     def _arm(self, now: float) -> None:
         if self._timer is not None:
@@ -141,10 +156,10 @@ class Pacer:
         due = self._due
         now = monotonic()
         while due and due[0][0] <= now + self._SOON:
-            at, order, phone = heappop(due)
-            if phone in self._speaking:
-                phone.speak()
+            at, order, speaker = heappop(due)
+            if speaker in self._speaking:
+                speaker.speak()
                 self._lateness.append(max(0.0, now - at))
-                heappush(due, (at + FRAME_SECONDS, order, phone))
+                heappush(due, (at + FRAME_SECONDS, order, speaker))
             now = monotonic()
         self._arm(now)

@@ -1,7 +1,8 @@
 """The yardstick: a picows server that opens a picows client per connection and passes each frame's bytes on.
 
 Nothing else: no JSON, no state, no log. The least that a bridge in Python costs, with the same two sockets.
-`python -m bench.relay URL` prints its port, and ends when its standard input does.
+`python -m bench.relay URL` prints its port, and ends when its standard input does. With `--clear` it makes one
+difference between messages: where the model says that speech has started, it says `clear` to the phone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import sys
 
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
+
+_SPEECH = b'{"type":"input_audio_buffer.speech_started"'
+_CLEAR = b'{"event":"clear","streamSid":"%b"}' % (b"MZ" + b"0" * 32)  # of the length of a true one
+_TEXT = WSMsgType.TEXT
 
 
 class _Side(WSListener):
@@ -43,7 +48,17 @@ class _Side(WSListener):
             self.other.disconnect()
 
 
-async def serve(upstream: str) -> None:
+class _ClearingSide(_Side):
+    """The model's socket of a pair, where the phone is to be cleared."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.get_payload_as_bytes().startswith(_SPEECH) and self.other is not None:
+            self.other.send(_TEXT, _CLEAR)
+        else:
+            super().on_ws_frame(transport, frame)
+
+
+async def serve(upstream: str, *, clearing: bool) -> None:
     """Relay until standard input ends."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -53,7 +68,7 @@ async def serve(upstream: str) -> None:
 
         def accept(_request: WSUpgradeRequest) -> WSListener:
             near = _Side()
-            pair = group.create_task(_pair(near, upstream))
+            pair = group.create_task(_pair(near, _ClearingSide() if clearing else _Side(), upstream))
             pairs.add(pair)
             pair.add_done_callback(pairs.discard)
             return near
@@ -66,9 +81,8 @@ async def serve(upstream: str) -> None:
             pair.cancel()
 
 
-async def _pair(near: _Side, upstream: str) -> None:
+async def _pair(near: _Side, far: _Side, upstream: str) -> None:
     """Open the other socket of a pair, and hold both until it is closed."""
-    far = _Side()
     there, _ = await ws_connect(lambda: far, upstream)
     assert near.own is not None, "connected while this one was connecting"
     near.join(there)
@@ -78,4 +92,4 @@ async def _pair(near: _Side, upstream: str) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(sys.argv[1]))
+        runner.run(serve(sys.argv[1], clearing="--clear" in sys.argv[2:]))

@@ -34,3 +34,9 @@ async def test_the_daemon_carries_every_byte_both_ways() -> None:
     assert (run.faults, run.told) == (0, [])
     assert heard(run)
     assert children() <= before
+
+
+async def test_the_daemon_converts_every_frame_both_ways() -> None:
+    run = await through_daemon(FEW, ANYWHERE, "pcm24")
+    assert (run.faults, run.told) == (0, [])
+    assert heard(run)
