@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types proto-check proto proto-baseline proof soak bench wheels lock version ci clean
+.PHONY: help demo test check lint types proto-check proto proto-baseline proof explore soak bench wheels lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -55,10 +55,13 @@ proto-baseline: ## Freeze the contract: what it is now is what it must stay comp
 proof: ## The long form of the proofs: twenty calls of a minute at once, held to the byte
 	@AGENTICD_PROOF_SECONDS=60 $(PY) -m pytest tests/e2e/test_many.py $(ARGS)
 
+explore: ## Millions of random inputs through the pure machines, held to the rules; a seed again: make explore ARGS="--one SEED"
+	@$(PY) -m tests.explore $(ARGS)
+
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
-bench: ## Measure what the daemon adds to a call
+bench: ## Measure what the daemon adds to a call; barge-in and pcm24: make bench ARGS=bargein, make bench ARGS=pcm24
 	@$(PY) -m bench $(ARGS)
 
 wheels: ## Build both wheels into dist/, install them in a throw-away environment and run them
@@ -97,7 +100,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types proto proto-check proto-baseline proof soak bench lock: $(DEV)
+test lint types proto proto-check proto-baseline proof explore soak bench lock: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

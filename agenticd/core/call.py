@@ -68,6 +68,7 @@ HANG_UP_AGAIN = (3.0, 5.0, 10.0, 20.0, 30.0)
 WORDS_WITHIN, SECONDS_A_LETTER = 10.0, 0.1
 """Seconds that the carrier has to say the last words and end the leg: some, and more for each letter."""
 CLOSE_WITHIN = 10.0
+LAST_CALL_WITHIN = 1.0
 
 
 class Trigger(enum.Enum):
@@ -176,6 +177,7 @@ class CallMachine:
         self._due: float | None = None
         self._limit: float | None = None
         self._settled: inputs.TalkSettled | None = None
+        self._last_call = False
         self._words_until: float | None = None
         """When the carrier, which says the last words and ends the leg, must be done."""
 
@@ -255,7 +257,7 @@ class CallMachine:
 
     def _status(self, input: inputs.StatusReported, now: float) -> list[Effect]:
         trigger = _STATUS.get(input.status)
-        if trigger is None:
+        if trigger is None or not input.carrier_call_id:
             return []
         if self.carrier_call_id and input.carrier_call_id != self.carrier_call_id:
             return []  # another call of the carrier's, however it came to be taken for this one
@@ -267,6 +269,8 @@ class CallMachine:
         return self._status(inputs.StatusReported(carrier_call_id, status, 0), now)
 
     def _voice_requested(self, carrier_call_id: str, now: float) -> list[Effect]:
+        if not carrier_call_id:
+            return []
         effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
         if self.state is CallState.IN_PROGRESS:
             self.attempt += 1
@@ -381,6 +385,9 @@ class CallMachine:
                 return [LookUpCall()]
             case CallState.ENDING:
                 return self._hang_up(now)
+            case CallState.ENDED if self._settled is None and not self._last_call:
+                self._last_call, self._due = True, now + LAST_CALL_WITHIN
+                return [Tell(inputs.LastCall())]
             case CallState.ENDED:
                 return self._close(now)
 

@@ -172,6 +172,11 @@ class LineWentDown:
 
 
 @dataclass(frozen=True, slots=True)
+class LastCall:
+    """From the call's machine to the turn's: the call is about to be closed; what is on record then is all."""
+
+
+@dataclass(frozen=True, slots=True)
 class TalkSettled:
     """From the turn's machine to the call's: everything that was said is on record, and this is the sum of it."""
 
@@ -202,6 +207,7 @@ Input = (
     | DeadlinePassed
     | LineWentUp
     | LineWentDown
+    | LastCall
     | TalkSettled
     | MediaReceived
     | MarkEchoed

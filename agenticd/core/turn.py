@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from agenticd.core import events, inputs, realtime
 from agenticd.core.answers import ORDER_ID, Answers
@@ -44,6 +44,12 @@ CHECK_IN = (
     "whether they are still there. Say nothing else."
 )
 _FORMATS = {"pcmu": "audio/pcmu", "pcm24": "audio/pcm"}
+# What a server says before it has taken its settings is not about this call: nothing was sent that it could be about.
+_TALK = frozenset(get_args(realtime.ServerEvent)) - {
+    realtime.SessionCreated,
+    realtime.SessionUpdated,
+    realtime.ModelFault,
+}
 _KEYS = "keys-"
 """What the ids of items begin with that tell the model of keys: no utterances."""
 
@@ -86,7 +92,10 @@ class Turn:
         self._conversation = Conversation(leg_id)
         self._voice = Voice(self._conversation, brief.audio)
         self._hearing = Hearing(brief.audio)
+        self._configured = False
+        """The model was sent its settings."""
         self._ready = False
+        """It has taken them."""
         self._stream: str | None = None
         """The media stream that there is now."""
         self._greeted = not brief.greeting
@@ -101,11 +110,13 @@ class Turn:
         """The agent wants to end the call when all that it said has been heard."""
         self._turns = 0
         self._warned: dict[str, int] = {}
+        self._now = 0.0
         self._deadline: float | None = None
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed."""
-        dues = (self._deadline, self._ready_due, self._keypad.due, self._silence_due(0.0), self._stalled_due(0.0))
+        now = self._now
+        dues = (self._deadline, self._ready_due, self._keypad.due, self._silence_due(now), self._stalled_due(now))
         return min((due for due in dues if due is not None), default=None)
 
     @property
@@ -115,8 +126,12 @@ class Turn:
 
     def handle(self, input: inputs.Input, now: float) -> list[Effect]:
         """What follows from what happened."""
-        handler = self._HANDLERS.get(type(input))
-        return handler(self, input, now) if handler is not None else []
+        kind = type(input)
+        handler = self._HANDLERS.get(kind)
+        if handler is None or (not self._ready and kind in _TALK):
+            return []
+        self._now = now
+        return handler(self, input, now)
 
     @property
     def dropped(self) -> int:
@@ -174,10 +189,11 @@ class Turn:
     # The model's session.
 
     def _session_created(self, input: realtime.SessionCreated, now: float) -> list[Effect]:
+        self._configured = True
         return [SendToModel(realtime.encode_session_update(self._settings))]
 
     def _session_updated(self, input: realtime.SessionUpdated, now: float) -> list[Effect]:
-        if self._over:
+        if self._over or not self._configured:
             return []
         if self._ready:
             self._deciding = not self._settings.interrupt_response
@@ -500,6 +516,9 @@ class Turn:
             Tell(inputs.HangUpRequested(EndReason.SILENCE, EndedBy.DAEMON, "nobody has said anything for too long"))
         ]
 
+    def _last_call(self, input: inputs.LastCall, now: float) -> list[Effect]:
+        return self._settle(now)
+
     def _settle_if_done(self, now: float) -> list[Effect]:
         said = not self._pending and self._answers.active is None
         return self._settle(now) if self.phase is Phase.LEAVING and (said or not self._ready) else []
@@ -568,6 +587,7 @@ class Turn:
         realtime.FunctionCalled: _function_called,
         inputs.LineWentUp: _line_up,
         inputs.LineWentDown: _line_down,
+        inputs.LastCall: _last_call,
         inputs.DeadlinePassed: _deadline_passed,
     }
     HANDLED: ClassVar[frozenset[type]] = frozenset(_HANDLERS)

@@ -330,7 +330,7 @@ class Calls:
     def arrived(self, form: Mapping[str, str]) -> str:
         """TwiML for a call that a phone made to one of our numbers."""
         sid = form.get("CallSid", "")
-        session = next((known for known in self._sessions.values() if known.call.carrier_call_id == sid), None)
+        session = next((known for known in self._sessions.values() if sid and known.call.carrier_call_id == sid), None)
         if session is None:
             to_address = parse_number(form.get("To", "")) or ""
             name = self._config.inbound.get(to_address, "")
@@ -390,7 +390,7 @@ class Calls:
         if session is None:
             return None
         known, said = session.call.carrier_call_id, form.get("CallSid", "")
-        if known and said != known:
+        if not said or said != (known or said):
             _logger.warning("a webhook names another call of the carrier's", call_id=call_id)
             return None
         return session

@@ -32,8 +32,11 @@ REASON_LIMIT = 256
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]{1,64})\s*\}\}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NUMBER = re.compile(r"\+ ?[0-9](?:[ ().-]*[0-9])*")
+_NUMBER_LIMIT = 40
 _SIP = re.compile(r"sips?:[A-Za-z0-9._~+%!*'()&=$,;?/-]+@[A-Za-z0-9.-]+(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*")
 _SIP_LIMIT = 255
+_E164 = "E.164 is + and 7 to 15 digits with the country code, for example +15550001111, no letters, no extension"
 _BRIEF = tuple(each.name for each in fields(AgentBrief))
 """What a brief takes over from its profile, which has fields of the same names."""
 
@@ -109,7 +112,7 @@ def resolve(order: PlaceOrder, agents: Mapping[str, AgentProfile], from_number: 
     """The order with everything filled in. Raises InvalidArgument with all that is wrong."""
     wrong: list[Violation] = []
     to_address = _address(order.to_address, "to_address", wrong)
-    from_address = _address(order.from_address or from_number, "from_address", wrong)
+    from_address = _caller_id(order.from_address or from_number, wrong)
     name = order.agent or DEFAULT_AGENT
     profile = agents.get(name)
     if profile is None:
@@ -150,8 +153,12 @@ def fingerprint(order: PlaceOrder) -> bytes:
 
 
 def parse_number(text: str) -> str | None:
-    """The number in E.164, or None. What matters is that it can be dialled, not that it is known to be in use."""
-    if not text.startswith("+"):
+    """The number in E.164, or None. What matters is that it can be dialled, not that it is known to be in use.
+
+    Digits and what people put between them, nothing else: the library would read letters as keys, and leave out
+    without a word an extension, or whatever else cannot be dialled.
+    """
+    if len(text) > _NUMBER_LIMIT or not _NUMBER.fullmatch(text):
         return None
     try:
         number = phonenumbers.parse(text, None)
@@ -176,9 +183,16 @@ def _address(text: str, name: str, wrong: list[Violation]) -> str:
     elif text[:1] != "+":
         advice = "must begin with + and the country code (E.164), for example +15550001111, or be sip:user@host"
     else:
-        advice = "is no number that can be dialled; E.164 is + and 7 to 15 digits with the country code"
+        advice = f"is no number that can be dialled; {_E164}"
     wrong.append(Violation(name, advice))
     return ""
+
+
+def _caller_id(text: str, wrong: list[Violation]) -> str:
+    number = parse_number(text)
+    if number is None:
+        wrong.append(Violation("from_address", f"must be a number that the carrier knows as yours; {_E164}"))
+    return number or ""
 
 
 def _unknown_agent(name: str, agents: Mapping[str, AgentProfile]) -> str:
@@ -216,10 +230,12 @@ def _fill(text: str, name: str, limit: int, variables: Mapping[str, str], wrong:
     if missing:
         wrong.append(Violation("variables", f"has no value for {', '.join(missing)}, which {name} uses"))
         return ""
-    filled = _VARIABLE.sub(lambda match: variables[match[1]], text)
-    if len(filled.encode()) > limit:
+    sizes = {key: len(value.encode()) for key, value in variables.items()}
+    size = len(text.encode()) + sum(sizes[found[1]] - len(found[0]) for found in _VARIABLE.finditer(text))
+    if size > limit:  # before it is made: a text of {{a}}{{a}}… can come to gigabytes
         wrong.append(Violation(name, f"is longer than {limit // 1024} KiB with its variables filled in"))
-    return filled
+        return ""
+    return _VARIABLE.sub(lambda match: variables[match[1]], text)
 
 
 def _check_variables(variables: Mapping[str, str], wrong: list[Violation]) -> None:

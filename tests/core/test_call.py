@@ -92,6 +92,8 @@ class Call:
             self.record = amend(self.record, effect)
         elif isinstance(effect, Tell) and isinstance(effect.input, inputs.LineWentDown):
             waiting.append(inputs.TalkSettled(1, Usage(input_tokens=2)))
+        elif isinstance(effect, Tell) and isinstance(effect.input, inputs.LastCall):
+            waiting.append(inputs.TalkSettled(0, Usage()))
 
     def wait(self) -> Call:
         """Let the next deadline pass."""
@@ -490,7 +492,9 @@ def test_a_call_that_nobody_settles_is_closed_all_the_same() -> None:
         machine.handle(input, 0.0)
     assert not machine.closed
     assert machine.deadline() == 10.0
-    late = machine.handle(inputs.DeadlinePassed(), 10.0)
+    assert machine.handle(inputs.DeadlinePassed(), 10.0) == [Tell(inputs.LastCall())]
+    assert machine.deadline() == 11.0
+    late = machine.handle(inputs.DeadlinePassed(), 11.0)
     assert any(isinstance(e, Append) and isinstance(e.payload, CallClosed) for e in late)
 
 

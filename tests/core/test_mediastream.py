@@ -18,6 +18,7 @@ from agenticd.core.mediastream import (
     Ignored,
     MarkEchoed,
     MediaReceived,
+    StartMalformed,
     StreamStarted,
     StreamStopped,
     decode,
@@ -104,11 +105,30 @@ def test_nothing_else_is_a_digit(digit):
         {"sampleRate": None},
     ],
 )
-def test_audio_in_another_format_is_refused(changed):
+def test_a_start_with_audio_in_another_format_is_told_from_a_good_one(changed):
     frame = fixture("start")
     frame["start"]["mediaFormat"].update(changed)
-    with pytest.raises(RemoteError, match="twilio: start"):
-        decode(json.dumps(frame))
+    assert isinstance(decode(json.dumps(frame)), StartMalformed)
+
+
+@pytest.mark.parametrize("value", [None, "", 7, ["MZ1"]])
+@pytest.mark.parametrize(("place", "name"), [((), "streamSid"), (("start",), "callSid"), (("start",), "mediaFormat")])
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_start_without_an_id_or_a_format_is_told_from_a_good_one(place, name, value, absent):
+    frame = fixture("start")
+    inner = frame[place[0]] if place else frame
+    if absent:
+        del inner[name]
+    else:
+        inner[name] = value
+    found = decode(json.dumps(frame))
+    assert isinstance(found, StartMalformed)
+    assert "MZ1" not in found.why
+
+
+@pytest.mark.parametrize("body", ["", ',"streamSid":"x","start":{}', ',"streamSid":"x","start":7'])
+def test_a_start_with_nothing_in_it_is_told_from_a_good_one(body):
+    assert isinstance(decode('{"event":"start"' + body + "}"), StartMalformed)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +166,9 @@ def test_every_audio_passes_unchanged(audio):
         "1",
         '"media"',
     ]
-    + ["{}", '{"event":null}', '{"event":5}', '{"event":"media"}', '{"event":"start"}', '"\ud800"', "1e999"]
+    + ["{}", '{"event":null}', '{"event":5}', '{"event":"media"}', '"\ud800"', "1e999"]
     + [
         '{"event":"media","streamSid":"x","media":null}',
-        '{"event":"start","streamSid":"x","start":{}}',
         "\x00",
     ],
 )

@@ -40,10 +40,12 @@ class Talk:
         return new
 
     def up(self) -> Talk:
-        self.feed(realtime.SessionCreated("sess", "m", 0))
-        self.feed(realtime.SessionUpdated("sess", "m", "audio/pcmu", "audio/pcmu"))
+        self.model_ready()
         self.feed(inputs.LineWentUp(), inputs.MediaStarted("MZ", 1), MediaReceived("MZ", FRAME))
         return self
+
+    def model_ready(self, audio: str = "audio/pcmu") -> None:
+        self.feed(realtime.SessionCreated("sess", "m", 0), realtime.SessionUpdated("sess", "m", audio, audio))
 
     def says(self, item: str, seconds: float, text: str, done: bool = True, response: str = "r1") -> list[Effect]:
         new = self.feed(
@@ -97,7 +99,7 @@ def test_audio_before_the_session_is_ready_waits_and_goes_in_order() -> None:
     payloads = [base64.b64encode(bytes([i] * 160)).decode() for i in range(RING_FRAMES + 5)]
     talk.feed(*(MediaReceived("MZ", p) for p in payloads))
     assert talk.effects == []
-    talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
+    talk.model_ready()
     assert [e.payload for e in talk.effects if isinstance(e, SendAudio)] == payloads[5:]
     assert talk.turn.dropped == 5
 
@@ -111,9 +113,17 @@ def test_agent_audio_passes_as_it_came() -> None:
     assert talk.feed(realtime.AudioDelta("r", "a", 0, FRAME)) == [Play(FRAME)]
 
 
+def test_a_server_that_speaks_before_it_has_the_settings_is_not_answered() -> None:
+    talk = Talk(greeting="Hello.")
+    talk.feed(inputs.LineWentUp(), inputs.MediaStarted("MZ", 1))
+    early = realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu")
+    call = realtime.FunctionCalled("r", "f", "call", "end_call", "{}", True)
+    assert talk.feed(early, call, realtime.AudioDelta("r", "i", 0, FRAME), started()) == []
+
+
 def test_another_format_than_asked_for_ends_the_call_instead_of_making_noise() -> None:
     talk = Talk()
-    talk.feed(realtime.SessionUpdated("s", "m", "audio/pcm", "audio/pcm"))
+    talk.model_ready("audio/pcm")
     (order,) = hang_ups(talk)
     assert order.reason is EndReason.MODEL_LOST
     assert len(talk.appended(events.ModelLost)) == 1
@@ -123,6 +133,7 @@ def test_another_format_than_asked_for_ends_the_call_instead_of_making_noise() -
 def test_the_greeting_is_ordered_once_when_phone_and_model_are_there(media_first: bool) -> None:
     talk = Talk(greeting="Hello, how can I help you?")
     media = inputs.MediaStarted("MZ", 1)
+    talk.feed(realtime.SessionCreated("s", "m", 0))
     ready = realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu")
     for input in (media, ready) if media_first else (ready, media):
         talk.feed(input)
@@ -177,7 +188,7 @@ def test_silence_is_no_utterance() -> None:
 def test_times_of_the_caller_are_on_the_calls_time_line() -> None:
     talk = Talk()
     talk.feed(inputs.LineWentUp(), at=100.0)
-    talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"), at=100.0)
+    talk.model_ready()
     talk.feed(MediaReceived("MZ", FRAME), at=102.02)
     talk.feed(started("c1", 200), at=102.6)  # 300 ms of padding before the speech itself
     (event,) = talk.appended(events.SpeechStarted)
@@ -491,7 +502,8 @@ def test_what_an_answer_used_that_is_done_after_all_was_settled_is_in_the_sum_to
 
 def test_a_stream_that_comes_when_all_is_over_gets_no_greeting() -> None:
     talk = Talk(greeting="Hello.")
-    talk.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"), inputs.LineWentDown())
+    talk.model_ready()
+    talk.feed(inputs.LineWentDown())
     assert talk.feed(inputs.MediaStarted("MZ", 1)) == []
 
 

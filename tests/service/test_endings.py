@@ -67,7 +67,8 @@ class Bench:
 
     async def answer(self) -> None:
         """The phone is answered, and the model is there: whatever ends the call, it is not that."""
-        await self.feed(inputs.VoiceRequested(SID), realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
+        await self.feed(inputs.VoiceRequested(SID), realtime.SessionCreated("s", "m", 0))
+        await self.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
 
     async def rest(self) -> None:
         """Everything that is due now is done, and durable."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from agenticd.core.errors import InvalidArgument
@@ -58,6 +60,15 @@ def test_overrides_win_and_an_empty_greeting_means_wait() -> None:
         ("+1", "no number that can be dialled"),
         ("+1555000222233334444", "no number that can be dialled"),
         ("+1555000\r\nX-Evil: 1", "no number that can be dialled"),
+        ("+15550002222\n", "no number that can be dialled"),
+        ("+15550002222\x00", "no number that can be dialled"),
+        ("+15550002222;ext=5", "no extension"),
+        ("+15550002222x5", "no extension"),
+        ("+15550002222,,,1234", "no extension"),
+        ("+1555FLOWERS", "no letters"),
+        ("++15550002222", "no number that can be dialled"),
+        ("+1\u0665\u0665\u0665\u0660\u0660\u0660\u0662\u0662\u0662\u0662", "no number that can be dialled"),
+        ("+1" + " " * 30_000 + "5550002222", "no number that can be dialled"),
         ("sip:", "no SIP address"),
         ("sip:a b@c", "no SIP address"),
         ("sip:" + "a" * 300 + "@example.com", "no SIP address"),
@@ -74,11 +85,15 @@ def test_sip_addresses_are_numbers_too(to_address: str) -> None:
 
 
 def test_numbers_are_written_one_way() -> None:
-    assert parse_number("+1 (555) 000-2222") == "+15550002222"
+    for text in ("+1 (555) 000-2222", "+1.555.000.2222", "+15550002222", "+ 1 555-000 2222"):
+        assert parse_number(text) == "+15550002222"
 
 
 def test_an_unknown_agent_is_told_the_nearest() -> None:
     assert "did you mean plain?" in wrong(agent="plian")["agent"]
+
+
+FILLED_TO_36_KIB = {"overrides": Overrides(instructions="{{a}}" * 9), "variables": {"a": "x" * 4096}}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +116,12 @@ def test_an_unknown_agent_is_told_the_nearest() -> None:
         ({"metadata": {"k": "x" * 257}}, "metadata[k]"),
         ({"request_id": "x" * 65}, "request_id"),
         ({"from_address": "nobody"}, "from_address"),
+        ({"from_address": "sip:ada@example.com"}, "from_address"),
+        ({"from_address": "+15550001111;ext=1"}, "from_address"),
+        (
+            {"overrides": Overrides(instructions="{{a}}" * 9, greeting=""), "variables": {"a": "x" * 4096}},
+            "overrides.instructions",
+        ),
     ],
 )
 def test_each_wrong_field_is_named(changes: dict[str, object], field: str) -> None:
@@ -123,3 +144,22 @@ def test_orders_that_mean_the_same_have_one_fingerprint() -> None:
 def test_the_same_number_and_the_same_agent_said_otherwise_is_the_same_order() -> None:
     one = PlaceOrder("+15550002222", request_id="r")
     assert fingerprint(one) == fingerprint(PlaceOrder("+1 (555) 000-2222", agent="default", request_id="r"))
+
+
+def test_what_variables_would_make_of_a_text_is_measured_and_not_made() -> None:
+    """A megabyte of {{a}} with 4 KiB for each would be 800 MB."""
+    tracemalloc.start()
+    try:
+        found = wrong(overrides=Overrides(instructions="{{a}}" * 200_000), variables={"a": "x" * 4096})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert set(found) == {"overrides.instructions"}
+    assert most < 100_000_000
+
+
+def test_a_text_at_its_limit_is_taken_with_its_variables_filled_in() -> None:
+    text = "é" * 14_336 + "{{ a }}"
+    made = plan(overrides=Overrides(instructions=text), variables={"a": "x" * 4096})
+    assert len(made.brief.instructions.encode()) == 32 * 1024
+    assert "overrides.instructions" in wrong(overrides=Overrides(instructions=text + "."), variables={"a": "x" * 4096})

@@ -28,6 +28,7 @@ async def talking(media: HandMedia) -> AsyncIterator[tuple[Hands, Session]]:
         hands.log.commit()
         await settle()
         session.feed(inputs.VoiceRequested(SID))
+        session.feed(realtime.SessionCreated("sess", "m", 0))
         session.feed(realtime.SessionUpdated("sess", "m", "audio/pcmu", "audio/pcmu"))
         session.attach(media, "MZ", 1)
         media.writable = False

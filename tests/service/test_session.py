@@ -149,6 +149,7 @@ def story(session: Session, media: HandMedia, hands: Hands) -> None:
     session.feed(inputs.StatusReported(SID, "ringing", 1))
     session.feed(inputs.VoiceRequested(SID))
     session.attach(media, "MZ", 1)
+    session.feed(realtime.SessionCreated("s", "m", 0))
     session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
     session.feed(MediaReceived("MZ", "////"))
     session.feed(realtime.ResponseCreated("r"))
@@ -230,6 +231,7 @@ async def test_an_input_in_the_middle_of_an_effect_waits_until_its_turn() -> Non
     session.feed(inputs.DialGranted())
     session.feed(inputs.DialAnswered(SID, "queued"))
     session.attach(media, "MZ", 1)
+    session.feed(realtime.SessionCreated("s", "m", 0))
     session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
     session.feed(realtime.ItemAdded("a", None, "message", "assistant"))
     session.feed(realtime.AudioDelta("r", "a", 0, "/" * 64 * 50))
@@ -362,6 +364,7 @@ async def test_a_newer_stream_takes_the_older_ones_place() -> None:
     session.attach(second, "MZ2", 2)
     assert ("close", 1000) in first.orders
     session.feed(inputs.MediaClosed("MZ1", stopped=False))
+    session.feed(realtime.SessionCreated("s", "m", 0))
     session.feed(realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu"))
     session.feed(realtime.ResponseCreated("r"))
     session.feed(realtime.ItemAdded("a", None, "message", "assistant"))

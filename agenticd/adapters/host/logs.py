@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import io
 import logging
 import re
 from collections.abc import Mapping, MutableMapping
@@ -25,6 +26,10 @@ LEVELS: Mapping[str, int] = {
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog
 _SEGMENTS = re.compile(r"[^A-Za-z0-9]+")
 _LEFT_OUT = "(left out)"
+# What would steer whoever shows the line, cut it in two, or keep it from being written: controls, the other line ends,
+# turns of the writing direction, halves of surrogate pairs (a request's raw bytes are read as such). JSON escapes only
+# those below U+0020 by itself.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class Style(enum.Enum):
@@ -53,13 +58,9 @@ def set_up(stream: TextIO, style: Style, *, level: str = "info", pii: bool = Fal
     if style is not Style.JOURNAL:  # which has the time itself
         processors.append(structlog.processors.TimeStamper(fmt="iso", utc=style is Style.JSON, key="time"))
     if style is Style.HUMAN:
+        processors.append(_printable)
         processors.append(
-            structlog.dev.ConsoleRenderer(
-                colors=colors,
-                timestamp_key="time",
-                # The others show the values of local variables, and those are anyone's.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
+            structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", exception_formatter=_traceback)
         )
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
@@ -118,10 +119,32 @@ def _shown(value: Any) -> Any:
     return value
 
 
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: value if name == "exc_info" else _escaped(value) for name, value in event.items()}
+
+
+def _escaped(value: Any) -> Any:
+    """The value as it is shown on a terminal: whatever it is, all that it can do there is stand in its line."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _escape(value if isinstance(value, str) else repr(value))
+
+
+def _escape(text: str) -> str:
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _traceback(stream: TextIO, exc_info: Any) -> None:
+    # structlog's others show the values of local variables, and those are anyone's. What an exception says is, too.
+    lines = io.StringIO()
+    structlog.dev.plain_traceback(lines, exc_info)
+    stream.write("\n".join(map(_escape, lines.getvalue().split("\n"))))
+
+
 def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
     first = {name: event.pop(name) for name in ("time", "level", "message") if name in event}
     line = _RENDER(logger, method, {**first, **event})
-    return line if isinstance(line, str) else line.decode()
+    return _escape(line if isinstance(line, str) else line.decode())
 
 
 def _journal_line(logger: WrappedLogger, method: str, event: EventDict) -> str:

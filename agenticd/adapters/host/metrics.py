@@ -24,6 +24,10 @@ class Sources:
     """Requests refused since the start, by reason."""
     media_faults: Callable[[], Mapping[str, int]]
     """Faults of media sockets since the start, by reason."""
+    model_faults: Callable[[], Mapping[str, int]]
+    """Faults of the model's sockets since the start, by reason."""
+    media_dropped: Callable[[], Mapping[str, int]]
+    """Audio frames that nobody got since the start, by reason: they waited too long, and for what."""
     loop_lag: Callable[[], float]
     """Seconds by which the event loop is late."""
     log_head: Callable[[], int]
@@ -64,6 +68,14 @@ class _Sampler(Collector):
         )
         yield _by_reason(
             "agenticd_media_faults", "What went wrong on media sockets, by reason.", sources.media_faults()
+        )
+        yield _by_reason(
+            "agenticd_model_faults", "What went wrong on sockets to the model, by reason.", sources.model_faults()
+        )
+        yield _by_reason(
+            "agenticd_media_dropped_frames",
+            "Audio frames that waited too long and were dropped, by reason.",
+            sources.media_dropped(),
         )
         yield GaugeMetricFamily(
             "agenticd_loop_lag_seconds", "By how much the event loop is late.", value=sources.loop_lag()

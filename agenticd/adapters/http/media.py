@@ -25,6 +25,7 @@ from agenticd.core.mediastream import (
     Ignored,
     MarkEchoed,
     MediaReceived,
+    StartMalformed,
     StreamStarted,
     StreamStopped,
     decode,
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 64 * 1024
 """Bytes of one message, its fragments joined. Twilio's media messages have some 350."""
 FAULT_LIMIT = 100
-"""What a peer may get wrong on one socket before it is closed."""
-UNSENT_LIMIT = 4 * 1024 * 1024
-"""Bytes that may wait for a peer that does not read: some 6 minutes of audio."""
+"""What a peer may get wrong on one socket before the log says so, once. It ends nothing: what counts for the stream is
+what it gets right, and one that gets nothing right is silent."""
+UNSENT_LIMIT = 64 * 1024
+"""Bytes that may wait in memory for a peer that does not read. Audio waits in the call's own ring while the socket is
+not writable, so beyond the high water mark there is one piece of it, and a thousand `clear`s would fit."""
 
 _TEXT = WSMsgType.TEXT
 _NORMAL, _POLICY, _NO_CODE = 1000, 1008, 1005
@@ -84,6 +87,7 @@ class MediaSocket(WSListener):
         self._feed: Feed | None = None  # from attach's answer to MediaClosed
         self._heard_at = 0.0  # when the stream last said something
         self._faults = 0
+        self._ping: bytes | None = None  # to be answered when there is room
         self._fragments = Fragments(MESSAGE_LIMIT, self._fault)
         self._timer: Timer | None = None  # what is due, depends on the state
 
@@ -116,7 +120,10 @@ class MediaSocket(WSListener):
     def resume_writing(self) -> None:
         """The transport has sent most of it."""
         self.writable = True
-        if self.on_writable is not None:
+        ping, self._ping = self._ping, None
+        if ping is not None and self._transport is not None:
+            self._transport.send_pong(ping)  # before what waits fills the room again
+        if self.on_writable is not None and self.state is _LIVE:
             self.on_writable()
 
     # MediaLink.
@@ -189,7 +196,12 @@ class MediaSocket(WSListener):
                 else:
                     self._tell_closed(stopped=True, message="")
                     self.close()
-            case Connected() | Ignored():
+            case StartMalformed():
+                self._refuse_start("start_refused", message.why)
+            case Connected():
+                self._heard_at = self._now()
+            case Ignored():
+                self._sockets.faults["unknown_event"] += 1  # Twilio's news, perhaps: no fault of this socket
                 self._heard_at = self._now()
             case _:
                 assert_never(message)
@@ -203,10 +215,7 @@ class MediaSocket(WSListener):
 
     def _start(self, message: StreamStarted) -> None:
         if self.state is not State.UNPROVEN:
-            self._fault("started_twice")
-            return
-        if not message.stream_sid:
-            self._fault("undecodable")
+            self._refuse_start("started_twice", "a second one on its socket")
             return
         self.state = _LIVE  # attach may play at once
         self._stream_sid = message.stream_sid
@@ -215,15 +224,20 @@ class MediaSocket(WSListener):
         except AgenticError:
             feed = None
         if feed is None:
-            _log.warning("media stream refused", call_id=self.call_id)
-            self._sockets.faults["start_refused"] += 1
-            self.close(_POLICY)
+            self._refuse_start("start_refused", "no token of this call's newest offer, or another callSid")
             return
         self._feed = feed
         self._sockets.proven(self)
         self._heard_at = self._now()
         if self.state is _LIVE:  # else attach has closed the link, and its time to close runs
             self._call_in(self._sockets.limits.silence_seconds)
+
+    def _refuse_start(self, fault: str, why: str) -> None:
+        """End a socket at once for its `start`, whatever it was so far."""
+        _log.warning("media stream refused", call_id=self.call_id, why=why)
+        self._sockets.faults[fault] += 1
+        self.close(_POLICY)  # first: told of the loss, the call closes too, and would say that all was well
+        self._tell_closed(stopped=False, message=f"the carrier sent a start that is refused: {why}")
 
     def _tell_closed(self, *, stopped: bool, message: str) -> None:
         feed, self._feed = self._feed, None
@@ -251,8 +265,10 @@ class MediaSocket(WSListener):
             case WSMsgType.CONTINUATION:
                 self._receive_joined(self._fragments.next(payload, fin=fin))
             case WSMsgType.PING:
-                if self.writable:  # a peer that pings and does not read must not fill our memory
+                if self.writable:
                     transport.send_pong(payload)
+                else:  # RFC 6455, 5.5.3: the last one is enough. One that pings and does not read fills no memory.
+                    self._ping = payload
             case WSMsgType.PONG:
                 pass
             case WSMsgType.CLOSE:
@@ -282,9 +298,7 @@ class MediaSocket(WSListener):
         self._sockets.faults[why] += 1
         self._faults += 1
         if self._faults == FAULT_LIMIT:
-            _log.warning("media socket closed: it sends too much that is wrong", call_id=self.call_id, last=why)
-            self._tell_closed(stopped=False, message="too many wrong messages")
-            self.close(_POLICY)
+            _log.warning("a media socket sends much that is wrong", call_id=self.call_id, last=why)
 
     def _call_in(self, seconds: float) -> None:
         if self._timer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
@@ -21,6 +22,9 @@ BODY_LIMIT = 64 * 1024
 _BODY_SECONDS = 5.0
 _PARAMETERS = 1000
 _FORM = "application/x-www-form-urlencoded"
+_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+"""The carrier's id of a call. It becomes part of a REST path, and tells whose call a webhook is about: nothing that is
+said about a call goes without one."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -94,7 +98,10 @@ class Webhooks:
             return _refusal(403)
         if not _is_form(request):
             return self._refuse(request, "content_type", 415)
-        return dict(pairs)
+        form = dict(pairs)
+        if not _SID.fullmatch(form.get("CallSid", "")):
+            return self._refuse(request, "call_sid", 400)
+        return form
 
     async def _pairs(self, request: web.Request) -> Pairs | web.Response:
         try:

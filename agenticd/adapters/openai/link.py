@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport
@@ -22,11 +22,12 @@ from agenticd.adapters.openai.connect import (
     connect,
     tls_context,
 )
+from agenticd.adapters.openai.unneeded import UNNEEDED
 from agenticd.core.errors import RemoteError
 from agenticd.core.events import AgentBrief
 from agenticd.core.ids import CallId
 from agenticd.core.inputs import Input, ModelClosed
-from agenticd.core.realtime import decode, encode_append
+from agenticd.core.realtime import Ignored, decode, encode_append
 from agenticd.service.ports import Clock, ModelLink, PeerHealth
 
 __all__ = ["RING", "Config", "OpenAILink", "OpenAIModel", "State"]
@@ -52,8 +53,9 @@ class OpenAIModel:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
-        self.faults = 0
-        """Messages that were no messages of the protocol, and were ignored."""
+        self.faults: Counter[str] = Counter()
+        """What came that is no message of the protocol, or of a kind that is new to us, by reason. It is ignored, but
+        for fragments out of order and messages without end, which end their session."""
         self.dropped = 0
         """Frames of callers' audio that were dropped because the socket took none for 2 s."""
         self._clock = clock
@@ -203,22 +205,27 @@ class OpenAILink(WSListener):
         try:
             message = decode(data)
         except RemoteError:
-            self._model.faults += 1
+            self._model.faults["undecodable"] += 1
             return
+        if type(message) is Ignored and message.kind not in UNNEEDED:
+            self._model.faults["unknown_event"] += 1
         feed(message)
 
     def _receive_part(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame that is not one whole text: a fragment, or binary, which nobody speaks here."""
         if (frame.msg_type is WSMsgType.CONTINUATION) == (self._parts is None):
+            self._model.faults["fragments"] += 1
             self._break_off(transport, 1002, "OpenAI sent fragments out of order")
             return
         if self._parts is None:
             self._parts, self._skip_parts = bytearray(), frame.msg_type is WSMsgType.BINARY
-            self._model.faults += self._skip_parts
+            if self._skip_parts:
+                self._model.faults["binary"] += 1
         parts = self._parts
         if not self._skip_parts:
             parts += frame.get_payload_as_bytes()
         if len(parts) > MESSAGE_LIMIT:
+            self._model.faults["oversized"] += 1
             self._break_off(transport, 1009, "OpenAI sent a message of more than 16 MiB")
         elif frame.fin:
             self._parts = None

@@ -29,6 +29,9 @@ MAX_CALL_IDS = 1000
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
 
+# So many wrong fields are named at most: a request may have a million, and the answer has room for few.
+_MAX_VIOLATIONS = 100
+
 # protobuf's own range for a Duration: 10,000 years.
 _MAX_DURATION_SECONDS = 315_576_000_000
 _MAX_NANOS = 999_999_999
@@ -49,7 +52,8 @@ class _Checks:
 
     def wrong(self, field: str, description: str) -> None:
         """One wrong field, and what would be right."""
-        self._violations.append(Violation(field, description))
+        if len(self._violations) < _MAX_VIOLATIONS:
+            self._violations.append(Violation(field, description))
 
     def call_id(self, field: str, value: str) -> CallId:
         """A call's id."""

@@ -3,18 +3,19 @@ here."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 
 import click
 
+from agentctl import output
 from agentctl.call import call
 from agentctl.events import events
 from agentctl.exits import Exit, Failure
 from agentctl.node import node, own_version, version
 from agentctl.options import Env, Group, everywhere
+from agentctl.words import flat
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -95,9 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(env: Env, failure: Failure) -> None:
     """Say on stderr what failed; the last line is what to do."""
     if env.output in ("json", "jsonl"):
-        click.echo(json.dumps({"error": failure.data}, ensure_ascii=False), err=True)
+        click.echo(output.to_json({"error": failure.data}), err=True)
         return
     for message in failure.messages:
-        click.echo(f"error: {message}", err=True)
+        click.echo(f"error: {flat(message)}", err=True)
     if failure.hint:
-        click.echo(f"hint: {failure.hint}", err=True)
+        click.echo(f"hint: {flat(failure.hint)}", err=True)

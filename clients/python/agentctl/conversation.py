@@ -75,7 +75,7 @@ class Conversation:
             case "model_lost":
                 return self._note("the model was lost")
             case "warning":
-                return self._note(f"warning {event.warning.code}: {flat(event.warning.message)}")
+                return self._note(f"warning {flat(event.warning.code)}: {flat(event.warning.message)}")
             case "call_ended":
                 return self._note("the line is down")
         return ""

@@ -55,7 +55,7 @@ def status(env: Env) -> int:
 def _facts(answer: GetStatusResponse) -> dict[str, str]:
     from agentctl import words
 
-    return {
+    known = {
         "node": answer.node_id,
         "version": answer.version,
         "features": ", ".join(answer.features),
@@ -66,6 +66,7 @@ def _facts(answer: GetStatusResponse) -> dict[str, str]:
         "twilio": _peer(answer.carrier),
         "openai": _peer(answer.model),
     }
+    return {label: words.flat(value) for label, value in known.items()}
 
 
 def _peer(peer: PeerStatus) -> str:
@@ -73,7 +74,7 @@ def _peer(peer: PeerStatus) -> str:
 
     if not peer.HasField("last_use_time"):
         return "not used yet"
-    said = f": {words.flat(peer.message)}" if peer.message else ""
+    said = f": {peer.message}" if peer.message else ""
     return f"{words.name(peer, 'state').lower()}, last used {words.date(peer.last_use_time)}{said}"
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+# What steers a terminal, or is a line's end to somebody, and JSON does not escape by itself.
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def to_json(data: Mapping[str, Any], indent: int | None = None) -> str:
+    """The data as JSON in which no control character stands raw; on one line without `indent`."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent, separators=(",", ": " if indent else ":"))
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def to_dict(message: Message) -> dict[str, Any]:
@@ -43,12 +53,12 @@ def line(text: str) -> None:
 
 def json_block(message: Message) -> None:
     """One message, for people who read JSON and programs alike."""
-    line(json.dumps(to_dict(message), indent=2, ensure_ascii=False))
+    line(to_json(to_dict(message), indent=2))
 
 
 def json_line(data: Mapping[str, Any]) -> None:
     """One object on one line."""
-    line(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+    line(to_json(data))
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

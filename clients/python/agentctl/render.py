@@ -60,7 +60,7 @@ def facts(values: Mapping[str, str], colored: bool) -> None:
     made.add_column(style="dim" if colored else "")
     made.add_column(overflow="fold")
     for name, value in values.items():
-        made.add_row(name, Text(value, STATE_STYLES.get(value, "") if colored else ""))
+        made.add_row(Text(name), Text(value, STATE_STYLES.get(value, "") if colored else ""))
     _console(colored).print(made)
 
 

@@ -137,8 +137,8 @@ def facts(call: Call) -> dict[str, str]:
     if call.carrier_call_id:
         known["carrier_call_id"] = call.carrier_call_id
     known["node"] = call.node_id
-    known |= {f"metadata.{key}": flat(value) for key, value in sorted(call.metadata.items())}
-    return {label: flat(value) for label, value in known.items()}
+    known |= {f"metadata.{key}": value for key, value in sorted(call.metadata.items())}
+    return {flat(label): flat(value) for label, value in known.items()}
 
 
 COLUMNS = ("CALL", "STATE", "DIRECTION", "FROM", "TO", "AGENT", "CREATED", "TALKED", "END")

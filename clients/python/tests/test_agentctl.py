@@ -520,3 +520,45 @@ async def test_a_narrow_terminal_gets_fewer_columns_and_none_is_cut(daemon: Fake
         assert await running.wait() == Exit.OK
     assert shown[0].split() == ["CALL", "STATE", "TO", "CREATED", "END"]
     assert shown[1].split()[:3] == [CALL, "IN_PROGRESS", "+15550001111"]
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\nerror: \u202e\u2028\x7f[bold]x[/y]"
+"""What a caller, a model or a client may have said: controls of 7 and 8 bits, line ends, rich's markup."""
+
+
+@pytest.mark.parametrize("form", ["table", "plain", "json", "jsonl", "id"])
+@pytest.mark.parametrize(
+    "command",
+    [("call", "get", CALL), ("call", "ls"), ("call", "transcript", CALL), ("events", "--after", "0", "--call", CALL),
+     ("call", "place", "+1555", "--follow"), ("call", "get", OTHER)],
+)  # fmt: skip
+async def test_nothing_that_anybody_says_steers_the_terminal(
+    agentctl: Run, daemon: FakeDaemon, form: str, command: tuple[str, ...]
+) -> None:
+    call = call_pb2.Call(
+        call_id=CALL, from_address=STEERING, to_address=STEERING, agent=STEERING, node_id=STEERING,
+        carrier_call_id=STEERING, metadata={STEERING: STEERING}, end=call_pb2.CallEnd(message=STEERING, carrier_code=1),
+    )  # fmt: skip
+    call.end_time.FromSeconds(1_763_834_567)
+    daemon.calls[CALL] = call
+    said = event_pb2.TranscriptFinal(item_id="i", text=STEERING, heard_text=STEERING, interrupted=True)
+    daemon.utterances = [said]
+    if OTHER in command:  # what the daemon quotes in a refusal
+        broken = details.BadRequest.FieldViolation(field=STEERING, description=STEERING)
+        refusal = details.BadRequest(field_violations=[broken])
+        daemon.faults = [Fault(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", refusal)]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(agentctl(*command, "-o", form))
+        if "--follow" in command:
+            await daemon.until(lambda: daemon.following)
+        await daemon.append(transcript_final=said)
+        await daemon.append(digit_received={"digit": STEERING})
+        await daemon.append(warning={"code": STEERING, "message": STEERING})
+        await daemon.append(call_ended={"end": call.end})
+        await daemon.append(call_closed={})
+    done = running.result()
+    for text in (done.out, done.err):
+        assert all(char == "\n" or char.isprintable() for char in text), ascii(text)
+        assert not any(line.startswith("error: [bold]") for line in text.splitlines())
+    if form == "jsonl" and OTHER not in command:
+        assert done.lines, "each line is an object"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agenticd.adapters.host.logs import Style, set_up, style_for
 
@@ -80,6 +83,75 @@ def test_an_exception_is_one_entry_without_the_values_of_variables(style: Style)
     assert secret not in stream.getvalue().replace('secret = "+15550001111"', "")
     if style is not Style.HUMAN:
         assert stream.getvalue().count("\n") == 1
+
+
+STEERING = {
+    "a new line": "x\n2026-01-01 [info] call placed",
+    "a carriage return": "x\r\x1b[2Kall is well",
+    "a colour": "\x1b[31mred\x1b[0m",
+    "a title": "\x1b]0;owned\x07",
+    "a control of eight bits": "\x9b31m",
+    "a bell and a backspace": "\x07\x08\x7f",
+    "another line end": "x\u2028y\u2029z\x85w\x0b\x0c\x1c",
+    "a turn of the direction": "x\u202ey\u2066z\u200f",
+    "NUL": "\x00",
+    "half a surrogate pair": "/\udce4\ud800",
+}
+HARMLESS = re.compile(r"[\t\n\x20-\x7e\u00a0-\u024f]*")
+
+
+@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("name", STEERING)
+def test_whatever_a_stranger_says_is_one_line_and_steers_no_terminal(style: Style, name: str):
+    stream, text = Utf8(), STEERING[name]
+    set_up(stream, style, colors=False)
+    log = structlog.get_logger()
+    log.warning(
+        "request refused",
+        expected_url=text,
+        deep={"list": [text], "set": {text}},
+        pair=(text, 7),
+        error=ValueError(text),
+    )
+    assert stream.getvalue().count("\n") == 1, "one entry is one line"
+    assert len(stream.getvalue().splitlines()) == 1
+    assert HARMLESS.fullmatch(stream.getvalue()), ascii(stream.getvalue())
+    if style is not Style.HUMAN:
+        said = json.loads(stream.getvalue()[stream.getvalue().index("{") :])
+        assert (said["expected_url"], said["deep"]["list"]) == (text, [text]), "nothing is lost"
+
+
+@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("name", STEERING)
+def test_what_a_library_or_an_exception_says_steers_no_terminal_either(style: Style, name: str):
+    stream, text = Utf8(), STEERING[name].replace("\n", "\r")  # a traceback has lines
+    set_up(stream, style, colors=False)
+    logging.getLogger("some.library").warning("odd: %s", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert HARMLESS.fullmatch(stream.getvalue()), ascii(stream.getvalue())
+    assert "ValueError" in stream.getvalue()
+    assert stream.getvalue().splitlines() == stream.getvalue().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("style", Style)
+@given(text=st.text(st.characters(), max_size=30))
+def test_no_text_at_all_loses_its_line_or_makes_two(style: Style, text: str):
+    stream = Utf8()
+    set_up(stream, style, colors=False)
+    structlog.get_logger().warning("request refused", path=text, nested=[text])
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "request refused" in stream.getvalue()
+
+
+class Utf8(io.StringIO):
+    """As a file is: what no UTF-8 can hold cannot be written."""
+
+    def write(self, text: str) -> int:
+        text.encode()
+        return super().write(text)
 
 
 PERSONAL = {

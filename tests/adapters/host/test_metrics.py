@@ -10,7 +10,16 @@ from agenticd.adapters.host.metrics import Metrics, Sources
 def test_a_scrape_shows_the_values_of_the_moment():
     calls = {"IN_PROGRESS": 2}
     refused: dict[str, int] = {}
-    sources = Sources(lambda: calls, lambda: refused, lambda: {"binary": 4}, lambda: 0.25, lambda: 4711, lambda: 12)
+    sources = Sources(
+        calls=lambda: calls,
+        webhooks_refused=lambda: refused,
+        media_faults=lambda: {"binary": 4},
+        model_faults=lambda: {"unknown_event": 3},
+        media_dropped=lambda: {"model_not_ready": 5, "model_slow": 6},
+        loop_lag=lambda: 0.25,
+        log_head=lambda: 4711,
+        tasks=lambda: 12,
+    )
     metrics = Metrics(sources)
 
     def scraped() -> dict[tuple[str, str], float]:
@@ -26,6 +35,9 @@ def test_a_scrape_shows_the_values_of_the_moment():
     first = scraped()
     assert first["agenticd_calls", "IN_PROGRESS"] == 2
     assert first["agenticd_media_faults_total", "binary"] == 4
+    assert first["agenticd_model_faults_total", "unknown_event"] == 3
+    assert first["agenticd_media_dropped_frames_total", "model_not_ready"] == 5
+    assert first["agenticd_media_dropped_frames_total", "model_slow"] == 6
     assert first["agenticd_loop_lag_seconds", ""] == 0.25
     assert first["agenticd_log_head_revision", ""] == 4711
     assert first["agenticd_tasks", ""] == 12

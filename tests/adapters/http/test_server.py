@@ -48,7 +48,7 @@ def test_an_inherited_socket_is_used_instead_of_listen(loop: str):
         async with house(sock=sock) as home:
             assert home.server.port == port
             client = await home.connect()
-            status, _, _ = await client.post(f"/twilio/status/{CALL}", {})
+            status, _, _ = await client.post(f"/twilio/status/{CALL}", {"CallSid": "CA1"})
             assert status == 204
 
     run(loop, main())
@@ -150,7 +150,7 @@ def test_stop_leaves_no_descriptor(loop: str):
         async with house() as home:
             idle, half, kept, unproven = [await home.connect() for _ in range(4)]
             half.writer.write(b"POST /twilio/status/x HTTP/1.1\r\nContent-Le")
-            await kept.post(f"/twilio/status/{CALL}", {})
+            await kept.post(f"/twilio/status/{CALL}", {"CallSid": "CA1"})
             await unproven.upgrade(f"/twilio/media/{CALL}")
             await home.media()
             # One that asks much and reads nothing: its answers cannot be delivered.
@@ -176,7 +176,7 @@ def test_after_stop_nothing_is_admitted(loop: str, monkeypatch: pytest.MonkeyPat
     async def check(home: House) -> None:
         client = await home.media()
         late = await home.connect()
-        await late.post(f"/twilio/status/{CALL}", {})
+        await late.post(f"/twilio/status/{CALL}", {"CallSid": "CA1"})
         port = home.server.port
         stopping = asyncio.ensure_future(home.server.stop())
         await client.closed_with()  # it waits for this one to go

@@ -17,6 +17,7 @@ from tests.adapters.http.support import (
     OTHER_CALL,
     PUBLIC,
     SIGNER,
+    TOKEN,
     House,
     eventually,
     house,
@@ -163,14 +164,28 @@ def test_unknown_and_repeated_and_empty_parameters_are_fine():
     on_asyncio(check)
 
 
-def test_an_empty_form_needs_no_content_type():
+@pytest.mark.parametrize("path", ALL.values())
+@pytest.mark.parametrize("sid", [None, "", "CA1/../../Recordings/RE1", "CA1?x", "CA 1", "CA1\n", "C" * 65, "\u0661"])
+def test_what_names_no_call_of_the_carriers_is_about_nothing(path: str, sid: str | None):
+    """Else it would be about any call whose id we do not know yet; and the id becomes part of a path."""
+
     async def check(home: House) -> None:
         client = await home.connect()
-        signature = SIGNER.compute_signature(PUBLIC + ALL["status"], {})
-        status, _, _ = await client.request(
-            f"POST {ALL['status']}", {"X-Twilio-Signature": signature, "Content-Length": "0"}
-        )
-        assert status == 204
+        form = {"From": "+15550001111"} if sid is None else FORM | {"CallSid": sid}
+        status, _, body = await client.post(path, form)
+        assert (status, body) == (400, b"")
+        assert (home.board.asked, home.server.refused) == ([], {"call_sid": 1})
+
+    on_asyncio(check)
+
+
+@pytest.mark.parametrize("path", ALL.values())
+def test_an_empty_form_without_a_content_type_is_about_nothing_too(path: str):
+    async def check(home: House) -> None:
+        client = await home.connect()
+        signature = SIGNER.compute_signature(PUBLIC + path, {})
+        status, _, _ = await client.request(f"POST {path}", {"X-Twilio-Signature": signature, "Content-Length": "0"})
+        assert (status, home.server.refused) == (400, {"call_sid": 1})
 
     on_asyncio(check)
 
@@ -187,6 +202,52 @@ def test_another_content_type_is_refused_after_the_signature(body: bytes, kind: 
             status, _, _ = await client.request(f"POST {path}", headers, body)
             assert status == expected
         assert home.board.asked == []
+
+    on_asyncio(check)
+
+
+ODD_HEADERS = {
+    "a charset that is another": ("Content-Type: application/x-www-form-urlencoded; charset=utf-16", 204),
+    "a charset that there is not": ('Content-Type: application/x-www-form-urlencoded; charset="\x7f</x>"', 400),
+    "a charset twice": ("Content-Type: application/x-www-form-urlencoded; charset=a; charset=b", 204),
+    "capitals": ("Content-Type: Application/X-WWW-Form-Urlencoded", 204),
+    "a type that is none": ("Content-Type: ;;;=", 415),
+    "an empty type": ("Content-Type:", 415),
+    "no type": ("X-Nothing: x", 415),
+    "two types": ("Content-Type: text/plain\r\nContent-Type: application/x-www-form-urlencoded", 400),
+    "a coding that is none": ("Content-Type: application/x-www-form-urlencoded\r\nContent-Encoding: evil", 204),
+}
+
+
+@pytest.mark.parametrize("name", ODD_HEADERS)
+def test_odd_headers_are_harmless_or_refused(name: str, caplog: pytest.LogCaptureFixture):
+    head, expected = ODD_HEADERS[name]
+
+    async def check(home: House) -> None:
+        client = await home.connect()
+        body = urlencode(FORM).encode()
+        # With a type that is no form's, only the URL is signed.
+        signature = SIGNER.compute_signature(PUBLIC + ALL["status"], {} if expected == 415 else FORM)
+        lines = f"{head}\r\nX-Twilio-Signature: {signature}\r\nContent-Length: {len(body)}"
+        client.writer.write(f"POST {ALL['status']} HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n".encode() + body)
+        status, _, _ = await client.answer()
+        assert status == expected
+        assert (home.board.asked != []) == (status == 204)
+
+    on_asyncio(check)
+    assert caplog.records == []
+
+
+def test_a_body_in_another_encoding_is_not_what_was_signed():
+    async def check(home: House) -> None:
+        client = await home.connect()
+        form = FORM | {"CallerName": "J\u00fcrgen"}
+        signature = SIGNER.compute_signature(PUBLIC + ALL["voice"], form)
+        headers = FORM_TYPE | {"X-Twilio-Signature": signature}
+        for body, expected in ((urlencode(form), 200), (urlencode(form, encoding="latin-1"), 403)):
+            client = await home.connect()
+            status, _, _ = await client.request(f"POST {ALL['voice']}", headers, body.encode())
+            assert status == expected
 
     on_asyncio(check)
 
@@ -211,6 +272,34 @@ def test_nothing_else_is_there(path: str):
         client = await home.connect()
         status, _, _ = await client.post(path, FORM)
         assert status == 404
+
+    on_asyncio(check)
+
+
+def test_a_thousand_forged_requests_are_a_thousand_counts_and_a_few_lines():
+    """What a stranger sends is nowhere in them but for the path; nothing of ours that is secret is, either."""
+    secret, body = "auth-token-guess", {"CallSid": "CA1", "From": "+15550009999", "Body": "hear my words"}
+
+    async def check(home: House) -> None:
+        with capture_logs() as logs:
+            for number in range(500):
+                client = await home.connect()
+                path = f"/twilio/voice?n={number}%0aX%1b[2J" + "a" * 2000
+                headers = FORM_TYPE | ({"X-Twilio-Signature": secret} if number % 2 else {})
+                status, _, _ = await client.request(f"POST {path}", headers, urlencode(body).encode())
+                assert status == 403
+                client.abort()
+                upgrade = await home.connect()
+                status, _, _ = await upgrade.upgrade(f"/twilio/media/{CALL}", **{"X-Twilio-Signature": secret})
+                assert status == 403
+                upgrade.abort()
+                home.clients.clear()
+        assert home.server.refused == {"no_signature": 250, "wrong_signature": 750}
+        assert [line["why"] for line in logs] == ["no_signature", "wrong_signature"]
+        assert logs[0]["expected_url"].startswith(f"{PUBLIC}/twilio/voice?n=0%0aX")
+        for text in (TOKEN, secret, "+15550009999", "hear"):
+            assert text not in str(logs)
+        assert all(len(str(line)) < 1000 for line in logs)
 
     on_asyncio(check)
 
@@ -265,10 +354,10 @@ def test_errors_become_what_twilio_understands(error: Exception, asking: int, te
 
 def test_a_form_of_64_kib_is_the_largest():
     async def check(home: House) -> None:
-        room = webhooks.BODY_LIMIT - len(urlencode({"x": ""}))
+        room = webhooks.BODY_LIMIT - len(urlencode(FORM | {"x": ""}))
         for size, status in ((room, 204), (room + 1, 413)):
             client = await home.connect()
-            got, _, _ = await client.post(ALL["status"], {"x": "a" * size})
+            got, _, _ = await client.post(ALL["status"], FORM | {"x": "a" * size})
             assert got == status
         assert home.server.refused == {"too_large": 1}
 
