@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from agenticd.core.events import Speaker, TranscriptFinal
 
+FASTEST = 18
+"""Letters a second; nobody who wants to be understood speaks faster."""
+
 
 @dataclass(slots=True)
 class Utterance:
@@ -97,9 +100,11 @@ class Conversation:
 
 
 def words_heard(text: str, heard: float, spoken: float) -> str:
-    """The whole words of `text` that fit into its first `heard` of `spoken` seconds, by time."""
+    """The whole words of `text` that fit into its first `heard` of `spoken` seconds, by time. Of an answer that was cut
+    while it was made there may be less audio than words."""
     if heard <= 0 or spoken <= 0:
         return ""
+    spoken = max(spoken, len(text) / FASTEST)
     if heard > spoken - 1e-6:  # both are sums of parts of a second
         return text
     cut = int(len(text) * heard / spoken)

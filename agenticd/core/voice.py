@@ -111,7 +111,7 @@ class Voice:
             return []
         utterance.unsaid = True
         if utterance.heard > 0:
-            heard_ms = int(max(0.0, utterance.heard - self._lag) * 1000)
+            heard_ms = int(max(0.0, utterance.heard - self._lag) * 1000 + 1e-6)
             return [SendToModel(realtime.encode_truncate(utterance.item_id, 0, heard_ms))]
         return [SendToModel(realtime.encode_delete(utterance.item_id))]
 

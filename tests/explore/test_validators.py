@@ -462,6 +462,7 @@ def no_place(t: Told, wrong: bool) -> None:
 
 @bites("the_transcript_has_the_models_order")
 def by_arrival(t: Told, wrong: bool) -> None:
+    t.facts.talk.ready = True
     t.step(realtime.ItemAdded("x", None, "message", "user"))
     t.step(realtime.ItemAdded("y", "x", "message", "assistant"))
     t.says(final("y", 1 if wrong else 2), final("x", 2 if wrong else 1))

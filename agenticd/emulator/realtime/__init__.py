@@ -10,13 +10,16 @@ from agenticd.emulator.realtime.brain import (
     Dialogue,
     FunctionCall,
     Line,
+    Messages,
     Reply,
     Rule,
     Situation,
 )
 from agenticd.emulator.realtime.config import MODELS, RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
+from agenticd.emulator.realtime.faults import Complaint, Failure, Garbage, Loss, RealtimeFaults, Refusal, Stall
 from agenticd.emulator.realtime.items import Item
+from agenticd.emulator.realtime.notes import Noted
 from agenticd.emulator.realtime.server import RealtimeServer
 from agenticd.emulator.realtime.session import Session
 
@@ -27,14 +30,23 @@ __all__ = [
     "MODELS",
     "Brain",
     "BrainFailed",
+    "Complaint",
     "Dialogue",
+    "Failure",
     "FunctionCall",
+    "Garbage",
     "Item",
     "Line",
+    "Loss",
+    "Messages",
+    "Noted",
     "RealtimeConfig",
+    "RealtimeFaults",
     "RealtimeServer",
+    "Refusal",
     "Reply",
     "Rule",
     "Session",
     "Situation",
+    "Stall",
 ]

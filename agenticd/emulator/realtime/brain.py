@@ -37,7 +37,14 @@ class FunctionCall:
     say: str = ""
 
 
-Reply: TypeAlias = str | FunctionCall
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Several messages in one answer, each an item of its own, as of a model that says first what it is about to do."""
+
+    texts: tuple[str, ...]
+
+
+Reply: TypeAlias = str | FunctionCall | Messages
 
 
 class BrainFailed(Exception):

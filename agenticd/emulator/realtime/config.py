@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agenticd.emulator.realtime.faults import RealtimeFaults
+
 MODELS = (
     "gpt-realtime-2.1",
     "gpt-realtime-2.1-mini",
@@ -53,6 +55,9 @@ class RealtimeConfig:
 
     keep_audio: bool = True
     """Whether a session remembers the bytes that it received and sent."""
+
+    faults: RealtimeFaults = RealtimeFaults()
+    """What goes wrong; by default nothing does."""
 
     def __post_init__(self) -> None:
         sizes = self.chunk_ms if isinstance(self.chunk_ms, tuple) else (self.chunk_ms,)

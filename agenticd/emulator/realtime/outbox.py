@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
@@ -16,7 +18,8 @@ _ROOM = 64  # who can wait, waits while more events than this are unsent
 
 @dataclass(frozen=True, slots=True)
 class _Close:
-    code: int
+    code: int | None
+    """None: the connection is reset."""
     reason: str
 
 
@@ -25,21 +28,21 @@ class Outbox:
 
     def __init__(self, socket: ServerConnection) -> None:
         self._socket = socket
-        self._waiting: asyncio.Queue[str | _Close] = asyncio.Queue(_MOST_EVENTS)
+        self._waiting: asyncio.Queue[str | bytes | _Close] = asyncio.Queue(_MOST_EVENTS)
         self._unsent = 0
         self._room = asyncio.Event()
         self._room.set()
 
-    def put(self, message: str) -> None:
+    def put(self, message: str | bytes) -> None:
         """Sends a message after all before it."""
         self._unsent += len(message)
         self._put(message)
 
-    def close(self, code: int, reason: str) -> None:
-        """Closes the socket after what is unsent."""
+    def close(self, code: int | None, reason: str) -> None:
+        """Closes the socket after what is unsent. Without a code the connection is reset, as by a crash."""
         self._put(_Close(code, reason))
 
-    def _put(self, message: str | _Close) -> None:
+    def _put(self, message: str | bytes | _Close) -> None:
         if self._waiting.full() or self._unsent > _MOST_BYTES:
             self._socket.transport.abort()
             return
@@ -57,12 +60,20 @@ class Outbox:
             message = await self._waiting.get()
             try:
                 match message:
-                    case str():
+                    case str() | bytes():
                         await self._socket.send(message)
                         self._unsent -= len(message)
-                    case _Close(code, reason):
+                    case _Close(None, _):
+                        self._reset()
+                    case _Close(int() as code, reason):
                         await self._socket.close(code, reason)
             except ConnectionClosed:
                 return
             if self._waiting.qsize() <= _ROOM:
                 self._room.set()
+
+    def _reset(self) -> None:
+        """A TCP reset in place of an end: what the other side has not read is lost too."""
+        raw = self._socket.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.transport.abort()

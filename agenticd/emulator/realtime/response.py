@@ -6,20 +6,23 @@ import asyncio
 import base64
 import itertools
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, Protocol, TypeAlias, assert_never, cast
 
 from agenticd.emulator.realtime.brain import (
     Brain,
     BrainFailed,
     FunctionCall,
     Line,
+    Messages,
     Reply,
     Situation,
     ordered_text,
 )
 from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.faults import Failure, Loss, Stall
 from agenticd.emulator.realtime.formats import AudioFormat, speak
 from agenticd.emulator.realtime.items import Conversation, Item, Part
 from agenticd.emulator.realtime.schema import JsonObject, JsonValue
@@ -98,21 +101,37 @@ class Host(Protocol):
     def spoke(self, audio: bytes) -> None:
         """Audio was sent."""
 
+    def lose(self, loss: Loss) -> None:
+        """The session ends from this side."""
+
     def finished(self, response: Response) -> None:
         """The response is over."""
 
 
-class Response:
-    """`open` at once, then `run` as a task; `cancel` ends it from outside, before the task is cancelled."""
+class _Failed(Exception):
+    """The response cannot go on; `details` are its status_details."""
 
-    def __init__(self, host: Host, plan: Plan) -> None:
+    def __init__(self, details: JsonObject) -> None:
+        self.details = details
+        super().__init__()
+
+
+class Response:
+    """`open` at once, then `run` as a task; `cancel` ends it from outside, before the task is cancelled.
+
+    `number` counts the session's responses, from 1.
+    """
+
+    def __init__(self, host: Host, plan: Plan, number: int) -> None:
         self.id = host.new_id("resp")
         self.plan = plan
+        self.number = number
         self.audio_ms = 0
         self._host = host
         self._output: list[Item] = []
         self._open: Item | None = None
         self._words = ""
+        self._unsaid: tuple[Part, bytes, int] | None = None  # the open item's audio, and how much of it is sent
         self._begun = host.now()
         source = host.conversation.items if plan.items is None else plan.items
         self._items = tuple(source)
@@ -136,23 +155,48 @@ class Response:
         """Answers, at the pace of the config."""
         try:
             reply = await self._reply()
+            await self._until(self._begun + self._host.config.response_delay)
+            complete = await self._perform(reply)
         except BrainFailed as failure:
             error: JsonObject = {"type": "server_error", "code": None, "message": str(failure)}
             self._finish("failed", {"type": "failed", "error": error})
-            return
-        await self._until(self._begun + self._host.config.response_delay)
-        text = reply.say if isinstance(reply, FunctionCall) else reply
-        complete = await self._speak(text) if text else True
-        if not complete:
-            self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
-            return
-        if isinstance(reply, FunctionCall):
-            await self._call(reply)
-        self._finish("completed", None)
+        except _Failed as failure:
+            self._finish("failed", failure.details)
+        else:
+            if complete:
+                self._finish("completed", None)
+            else:
+                self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
 
     def cancel(self, reason: CancelReason) -> None:
         """Ends it at once, with all the `done` events that an interrupted response has."""
+        if reason == "turn_detected" and self._unsaid is not None:
+            part, audio, at = self._unsaid
+            late = audio[at : at + self._host.config.faults.late_ms * self.plan.output_format.bytes_per_ms]
+            if late:
+                self._play(part, late)
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
+
+    async def _perform(self, reply: Reply) -> bool:
+        """Says and does it; False if the limit of tokens cut it short."""
+        failure = self._host.config.faults.fails(self.number)
+        if failure is not None and failure.after_ms is None:
+            raise _Failed(failure.details())
+        match reply:
+            case FunctionCall():
+                complete = not reply.say or await self._speak(reply.say)
+                if complete:
+                    await self._call(reply)
+                return complete
+            case Messages(texts):
+                for text in texts:
+                    if not await self._speak(text):
+                        return False
+                return True
+            case str():
+                return not reply or await self._speak(reply)
+            case _:
+                assert_never(reply)
 
     async def _reply(self) -> Reply:
         if self.plan.order is not None:
@@ -184,21 +228,47 @@ class Response:
         self._emit("response.content_part.added", content_index=0, part={"type": "audio", "transcript": ""})
         audio, complete = self._limited(speak(self._host.voice.say(text, "agent"), audio_format))
         words = _Words(text, len(audio) // audio_format.bytes_per_ms if complete else None)
-        moment, at = self._host.now(), 0
-        for size in itertools.cycle(self._host.config.chunks):
-            chunk = audio[at : at + size * audio_format.bytes_per_ms]
-            if not chunk:
-                break
-            at += len(chunk)
-            self._say_words(part, words.until(at // audio_format.bytes_per_ms + _AHEAD_MS))
-            self._play(part, chunk)
-            moment += len(chunk) / audio_format.bytes_per_ms / 1000 / self._host.config.speed
-            await self._until(moment)
-            await self._host.room()
+        await self._say(part, audio, words)
         if complete:
             self._say_words(part, words.until(None))
         self._end("completed" if complete else "incomplete")
         return complete
+
+    async def _say(self, part: Part, audio: bytes, words: _Words) -> None:
+        """Sends an item's audio in deltas, with what is to go wrong on the way."""
+        per_ms = self.plan.output_format.bytes_per_ms
+        faults = deque(self._host.config.faults.in_audio(self.number))
+        moment, at = self._host.now(), 0
+        self._unsaid = (part, audio, at)
+        for size in itertools.cycle(self._host.config.chunks):
+            while faults and faults[0][0] * per_ms <= at:
+                moment += await self._suffer(faults.popleft()[1])
+                await self._until(moment)
+            end = at + size * per_ms
+            chunk = audio[at : min(end, faults[0][0] * per_ms) if faults else end]
+            if not chunk:
+                break
+            at += len(chunk)
+            self._say_words(part, words.until(at // per_ms + _AHEAD_MS))
+            self._play(part, chunk)
+            self._unsaid = (part, audio, at)
+            moment += len(chunk) / per_ms / 1000 / self._host.config.speed
+            await self._until(moment)
+            await self._host.room()
+
+    async def _suffer(self, fault: Stall | Failure | Loss) -> float:
+        """Lets it go wrong; the seconds that it takes."""
+        match fault:
+            case Stall(_, seconds):
+                return seconds
+            case Failure():
+                raise _Failed(fault.details())
+            case Loss():
+                self._host.lose(fault)
+                await asyncio.Event().wait()  # the session's end cancels this
+                raise AssertionError("nobody sets that")
+            case _:
+                assert_never(fault)
 
     def _limited(self, audio: bytes) -> tuple[bytes, bool]:
         if self.plan.most_tokens is None:
@@ -271,6 +341,7 @@ class Response:
             )
         elif item.content:
             self._end_content(item.content[0])
+        self._unsaid = None
         items = self._host.conversation.items
         if self.plan.in_conversation and item in items:
             position = items.index(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import http
+import itertools
 import json
 import secrets
 from types import TracebackType
@@ -18,7 +19,7 @@ from websockets.http11 import Request, Response
 from agenticd.emulator.realtime.brain import Brain
 from agenticd.emulator.realtime.config import RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_DIALOGUE
-from agenticd.emulator.realtime.schema import ClientError
+from agenticd.emulator.realtime.schema import ClientError, JsonObject
 from agenticd.emulator.realtime.session import Session
 from agenticd.emulator.voice import Recogniser, Voice
 
@@ -36,6 +37,7 @@ class RealtimeServer:
         self.sessions: list[Session] = []
         """In the order of their connection; of the finished ones only the last `keep_sessions`."""
         self._recogniser = Recogniser()
+        self._handshakes = itertools.count(1)  # that were in order
         self._arrived = asyncio.Condition()
         self._server: Server | None = None
         voice = Voice()
@@ -89,14 +91,17 @@ class RealtimeServer:
     def _check(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuses a handshake with an HTTP status, or lets it pass."""
         if urlsplit(request.path).path != PATH:
-            return _refusal(socket, http.HTTPStatus.NOT_FOUND, None, f"Invalid URL (GET {request.path})")
+            return _refuse(socket, http.HTTPStatus.NOT_FOUND, _error(None, f"Invalid URL (GET {request.path})"))
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.casefold() != "bearer" or not key:
-            message = "Missing bearer authentication in header"
-            return _refusal(socket, http.HTTPStatus.UNAUTHORIZED, None, message)
+            return _refuse(
+                socket, http.HTTPStatus.UNAUTHORIZED, _error(None, "Missing bearer authentication in header")
+            )
         if not hmac.compare_digest(key.strip().encode(), self.config.api_key.encode()):
-            return _refusal(socket, http.HTTPStatus.UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.")
-        return None
+            error = _error("invalid_api_key", "Incorrect API key provided.")
+            return _refuse(socket, http.HTTPStatus.UNAUTHORIZED, error)
+        refusal = self.config.faults.refuses(next(self._handshakes))
+        return None if refusal is None else _refuse(socket, refusal.http, refusal.error)
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None  # the handshake is done
@@ -129,8 +134,11 @@ class RealtimeServer:
             self._arrived.notify_all()
 
 
-def _refusal(socket: ServerConnection, status: http.HTTPStatus, code: str | None, message: str) -> Response:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+def _error(code: str | None, message: str) -> JsonObject:
+    return {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+
+
+def _refuse(socket: ServerConnection, status: http.HTTPStatus, error: JsonObject) -> Response:
     response = socket.respond(status, json.dumps({"error": error}))
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import re
@@ -18,9 +19,11 @@ from websockets.exceptions import ConnectionClosed
 from agenticd.emulator.realtime import schema
 from agenticd.emulator.realtime.brain import Brain
 from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.faults import Complaint, Loss
 from agenticd.emulator.realtime.formats import PCMU, Ear
 from agenticd.emulator.realtime.items import INPUT, ITEM, Conversation, Item, Part, item_from_json
 from agenticd.emulator.realtime.listener import Listener
+from agenticd.emulator.realtime.notes import Noted, noted
 from agenticd.emulator.realtime.outbox import Outbox
 from agenticd.emulator.realtime.response import CancelReason, Plan, Response
 from agenticd.emulator.realtime.schema import Check, ClientError, JsonObject, JsonValue
@@ -72,8 +75,13 @@ class Session:
         self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
         self.conversation = Conversation(self.new_id("conv"))
         self.errors: list[JsonObject] = []
+        """What the client did wrong, and the session's expiry; not the errors of `config.faults.complaints`."""
         self.requests: Counter[str] = Counter()
         """How often the client sent which event."""
+        self.asked: list[Noted] = []
+        """What the client sent, in order, but for audio."""
+        self.told: list[Noted] = []
+        """What the client was sent, in order, but for deltas."""
         self.closed = False
         self.close_code: int | None = None
         self._socket = socket
@@ -81,6 +89,9 @@ class Session:
         self._received = bytearray()
         self._sent = bytearray()
         self._audio_was_sent = False
+        self._adopted = False  # the client's settings were taken
+        self._deltas = itertools.count()
+        self._numbers = itertools.count(1)
         self._outbox = Outbox(socket)
         self._ended = asyncio.Event()
         self._responses: dict[str, tuple[Response, asyncio.Task[None]]] = {}
@@ -137,7 +148,8 @@ class Session:
 
     async def run(self) -> None:
         """Serves the client until it leaves, or the session expires."""
-        self.emit("session.created", session=self.settings.to_json())
+        if self.config.faults.silent != "created":
+            self.emit("session.created", session=self.settings.to_json())
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -168,6 +180,9 @@ class Session:
 
     async def _expire(self) -> None:
         await asyncio.sleep(self.config.session_seconds)
+        self._expired()
+
+    def _expired(self) -> None:
         message = "Your session hit the maximum duration of 60 minutes."
         self._refuse(ClientError("session_expired", message), None)
         self._outbox.close(1001, message)
@@ -176,6 +191,9 @@ class Session:
 
     def emit(self, kind: str, **fields: JsonValue) -> None:
         """Sends an event, in order, without waiting."""
+        note = noted(self.now(), kind, fields)
+        if note is not None:
+            self.told.append(note)
         self._outbox.put(json.dumps({"type": kind, "event_id": self.new_id("event"), **fields}))
 
     async def room(self) -> None:
@@ -195,6 +213,16 @@ class Session:
         self._audio_was_sent = True
         if self.config.keep_audio:
             self._sent += audio
+        garbage = self.config.faults.rubbish(next(self._deltas))
+        if garbage is not None:
+            self._outbox.put(garbage)
+
+    def lose(self, loss: Loss) -> None:
+        """Ends the session from this side, as an accident does."""
+        if loss.expired:
+            self._expired()
+        else:
+            self._outbox.close(loss.code, "" if loss.code is None else "internal error")
 
     def finished(self, response: Response) -> None:
         """From here on another response may begin."""
@@ -202,6 +230,15 @@ class Session:
         if response.plan.in_conversation:
             self._silent.set()
             self._listener.answered(response.audio_ms)
+        self._go_wrong_after(response.number)
+
+    def _go_wrong_after(self, response: int) -> None:
+        for fault in self.config.faults.after(response):
+            match fault:
+                case Complaint(code, _, kind, message):
+                    self._complain(ClientError(code, message, kind=kind), None)
+                case Loss():
+                    self.lose(fault)
 
     # Requests
 
@@ -213,11 +250,18 @@ class Session:
             checked = cast("JsonObject", schema.tagged("type", _EVENTS)(event, ""))
             kind = cast("str", checked["type"])
             self.requests[kind] += 1
-            self._handlers[kind](checked)
+            note = noted(self.now(), kind, checked)
+            if note is not None:
+                self.asked.append(note)
+            if self.config.faults.silent is None:
+                self._handlers[kind](checked)
         except ClientError as error:
             self._refuse(error, event_id)
 
     def _refuse(self, error: ClientError, event_id: JsonValue) -> None:
+        self.errors.append(self._complain(error, event_id))
+
+    def _complain(self, error: ClientError, event_id: JsonValue) -> JsonObject:
         body: JsonObject = {
             "type": error.kind,
             "code": error.code,
@@ -225,14 +269,17 @@ class Session:
             "param": error.param,
             "event_id": event_id if isinstance(event_id, str) else None,
         }
-        self.errors.append(body)
         self.emit("error", error=body)
+        return body
 
     def _update(self, event: JsonObject) -> None:
         change = cast("JsonObject", event["session"])
         self.settings.update(change, audio_sent=self._audio_was_sent, responding=self._active is not None)
         self._listener.adopt(self.settings)
         self.emit("session.updated", session=self.settings.to_json())
+        if not self._adopted:
+            self._adopted = True
+            self._go_wrong_after(0)
 
     # The caller's audio
 
@@ -365,7 +412,7 @@ class Session:
                 "Wait until the response is finished before creating a new one."
             )
             raise ClientError("conversation_already_has_active_response", message)
-        response = Response(self, plan)
+        response = Response(self, plan, next(self._numbers))
         response.open()
         if plan.in_conversation:
             self._silent.clear()
