@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
@@ -37,8 +36,9 @@ from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
 from agenticd.adapters.twilio.rest import Config as TwilioConfig
 from agenticd.adapters.twilio.rest import TwilioCarrier
-from agenticd.config import Settings
+from agenticd.config import Log, Settings
 from agenticd.core.errors import Draining
+from agenticd.reload import Current, inbound_of, keep_current, prepare
 from agenticd.service.calls import Calls
 from agenticd.service.calls import Config as CallsConfig
 from agenticd.service.session import World
@@ -48,8 +48,10 @@ from agenticd.service.watch import Watch
 _logger = structlog.get_logger(__name__)
 
 VERSION = distribution_version("agenticd")
-END_CALLS_WITHIN = 10.0
-"""Seconds that calls have to end when the daemon is stopped."""
+END_CALLS_WITHIN = 20.0
+"""Seconds that calls have to end, with an apology, when the time to drain is over."""
+HURRY_WITHIN = 10.0
+"""Seconds that they have when somebody is in a hurry."""
 STOP_RPC_WITHIN = 5.0
 STATUS_EVERY = 10.0
 LAG_LIMIT = 1.0
@@ -67,6 +69,9 @@ class Host:
     runtime: Path
     sockets: Mapping[str, socket] = field(default_factory=dict)
     watchdog: float | None = None
+    reload: Callable[[], Settings] | None = None
+    """Read the configuration again. Raises ConfigError. Called in a thread."""
+    set_log: Callable[[Log], None] = lambda _log: None
 
 
 @dataclass(slots=True)
@@ -100,23 +105,21 @@ async def serve(settings: Settings, host: Host) -> int:
 
 async def _serve(settings: Settings, host: Host) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
-    if any(agent.audio == "pcm24" for agent in settings.agents.values()):
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start a thread per core
-        import agenticd.core.resample  # noqa: F401 - 0.2 s: now, not in somebody's call
-    stopping = asyncio.Event()
-    with _signals(stopping):
-        async with running(settings, host) as node:
+    prepare(settings)
+    signals, current = Signals(), Current(settings)
+    with signals.handled():
+        async with running(settings, host) as node, asyncio.TaskGroup() as group:
+            reloading = group.create_task(keep_current(current, node.calls, host, signals.reload), name="reload")
             failed = asyncio.ensure_future(node.log.failed.wait())
-            stop = asyncio.ensure_future(stopping.wait())
+            stop = asyncio.ensure_future(signals.stop.wait())
             await asyncio.wait((failed, stop), return_when=asyncio.FIRST_COMPLETED)
             broken = failed.done()
-            for waiting in (failed, stop):
+            for waiting in (failed, stop, reloading):
                 waiting.cancel()
             if broken:
                 _logger.error("the event log failed; the daemon ends", why=node.log.failure)
             host.notifier.stopping("stopping")
-            stopping.clear()
-            await _drain(node, hurry=stopping)
+            await _drain(node, 0.0 if broken else current.settings.limits.drain_timeout, signals.hurry)
     return 1 if broken else 0
 
 
@@ -150,7 +153,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         )
         admin = AdminServer(
             settings.admin.listen,
-            Probes(lambda: None if node.ready else "starting or stopping", metrics.render),
+            Probes(lambda: None if node.ready and not calls.draining else "starting or draining", metrics.render),
             host.sockets.get("admin"),
         )
         node = Node(calls, watch, log, model, http, admin, rpc)
@@ -188,18 +191,29 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         yield node
 
 
-async def _drain(node: Node, hurry: asyncio.Event) -> None:
-    """End what lives: calls first, while their webhooks are still heard, then the streams that tell of it."""
+async def _drain(node: Node, seconds: float, hurry: asyncio.Event) -> None:
+    """Let live calls go on to their ends, for so long; then end them. Last, the streams that tell of it."""
     node.ready = False
-    await node.rpc.set_serving(False)
-    node.calls.drain()
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(node.calls.end_all(END_CALLS_WITHIN))
-        hurried = group.create_task(hurry.wait())
-        await asyncio.wait((ending, hurried), return_when=asyncio.FIRST_COMPLETED)
-        ending.cancel()
-        hurried.cancel()
+    await node.rpc.drain()
+    if node.calls.live:
+        _logger.info("draining", calls=len(node.calls.live), seconds=seconds)
+    await _until(node.calls.drained(), hurry, seconds)
+    if not hurry.is_set():
+        await _until(node.calls.end_all(at_once=False), hurry, END_CALLS_WITHIN)
+    if hurry.is_set() and not await _until(node.calls.end_all(at_once=True), asyncio.Event(), HURRY_WITHIN):
+        _logger.warning("calls were still live when the daemon stopped", calls=len(node.calls.live))
     node.watch.end_all(Draining())
+
+
+async def _until(work: Coroutine[None, None, None], hurry: asyncio.Event, seconds: float) -> bool:
+    """Wait for the work, at most so many seconds and until somebody is in a hurry. Whether it was done."""
+    async with asyncio.TaskGroup() as group:
+        working, hurried = group.create_task(work), group.create_task(hurry.wait())
+        await asyncio.wait((working, hurried), return_when=asyncio.FIRST_COMPLETED, timeout=seconds)
+        done = working.done()
+        working.cancel()
+        hurried.cancel()
+    return done
 
 
 async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
@@ -221,19 +235,36 @@ def _status(node: Node) -> str:
     return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}"
 
 
-@contextmanager
-def _signals(stopping: asyncio.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set the event; once it was cleared, a second one sets it again."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stopping.set)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            with contextlib.suppress(ValueError):
-                loop.remove_signal_handler(number)
+class Signals:
+    """What the daemon is told from outside: SIGTERM drains, a second one or SIGINT hurries, SIGHUP reloads."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self.reload = asyncio.Event()
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Hear them for as long as the context lasts."""
+        loop = asyncio.get_running_loop()
+        handlers = {signal.SIGTERM: self._term, signal.SIGINT: self._now, signal.SIGHUP: self.reload.set}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                with contextlib.suppress(ValueError):
+                    loop.remove_signal_handler(number)
+
+    def _term(self) -> None:
+        if self.stop.is_set():
+            self.hurry.set()
+        self.stop.set()
+
+    def _now(self) -> None:
+        self.stop.set()
+        self.hurry.set()
 
 
 # Each part's own Config, out of the tree.
@@ -259,7 +290,7 @@ def _calls(
         from_number=settings.twilio.from_number,
         calls_per_second=settings.twilio.calls_per_second,
         max_calls=settings.limits.max_calls,
-        inbound={number: rule.agent for number, rule in settings.inbound.items()},
+        inbound=inbound_of(settings),
     )
     calls = Calls(config, world, carrier, model)
     return calls

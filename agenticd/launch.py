@@ -104,17 +104,28 @@ class Daemon:
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGTERM drains, SIGINT ends its calls, SIGHUP has it read its configuration again."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def stop(self) -> int:
-        """Ask it to stop, as systemd does, and wait. Returns its exit code; a second call returns it again."""
+        """End it, and its calls with it. Returns its exit code; a second call returns it again."""
         assert self._process is not None
         if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+            self.tell(signal.SIGINT)
             try:
                 async with asyncio.timeout(_STOP_WITHIN):
                     await self._process.wait()
             except TimeoutError:
                 self.kill()
         return await self._process.wait()
+
+    async def wait(self) -> int:
+        """Wait until it has ended. Returns its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(_STOP_WITHIN):
+            return await self._process.wait()
 
     def kill(self) -> None:
         """kill -9."""

@@ -97,7 +97,7 @@ _AGENT = Shape(
     {"instructions": "say who the agent is and what it shall do"},
 )
 _INBOUND = Shape(Inbound, {"agent": values.word}, {"agent": "write agent: and the name of one of agents"})
-_LIMITS = Shape(Limits, {"max_calls": values.integer(1, 10_000)})
+_LIMITS = Shape(Limits, {"max_calls": values.integer(1, 10_000), "drain_timeout": values.duration("0s", "4h")})
 _LOG = Shape(Log, {"level": values.choice(("debug", "info", "warning", "error")), "pii": values.boolean})
 
 _SECTIONS = ("http", "admin", "grpc", "twilio", "openai", "agents", "inbound", "store", "limits", "log")

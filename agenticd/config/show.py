@@ -12,7 +12,7 @@ from agenticd.config.secret import Secret
 from agenticd.config.tree import Settings
 from agenticd.config.values import FOREVER, OFF, UNITS
 
-_DURATIONS = ("keep", "max_duration")
+_DURATIONS = ("keep", "max_duration", "drain_timeout")
 _OR_OFF = ("min_interruption", "check_in_after", "hang_up_after")
 
 

@@ -72,9 +72,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the daemon takes upon itself; more calls are refused."""
+    """What the daemon takes upon itself. More calls are refused; live ones may go on for `drain_timeout` seconds
+    when it is stopped."""
 
     max_calls: int = 500
+    drain_timeout: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ _ENDS: Mapping[str, tuple[EndReason, EndedBy]] = {
     "no-answer": (EndReason.NO_ANSWER, EndedBy.CARRIER),
     "canceled": (EndReason.CANCELED, EndedBy.CARRIER),
 }
+_OUR_FAULT = frozenset({EndReason.MODEL_LOST, EndReason.MEDIA_LOST, EndReason.DRAINED, EndReason.NODE_LOST})
 _BEFORE_ENDING = frozenset({CallState.DIALING, CallState.RINGING, CallState.IN_PROGRESS})
 
 
@@ -164,6 +165,8 @@ class CallMachine:
         self.carrier_call_id = record.carrier_call_id
         self._record = record
         self._ordered = record.ending
+        self._silent = False
+        """The end that was ordered leaves no time for words."""
         self._answered = record.answer_time is not None
         self._answered_at = answered_at
         self._ended_at: float | None = None
@@ -222,8 +225,8 @@ class CallMachine:
                 return [] if self.carrier_call_id else self._unanswered(what, now)
             case inputs.CallNotSeen(sure):
                 return self._line_gone(now) if sure else []
-            case inputs.HangUpRequested(reason, by, message):
-                return self._order_end(reason, by, message, now)
+            case inputs.HangUpRequested(reason, by, message, at_once):
+                return self._order_end(reason, by, message, now, at_once=at_once)
             case inputs.LegHungUp(status):
                 return self._leg_hung_up(status, now)
             case inputs.ModelClosed(code, message):
@@ -303,13 +306,15 @@ class CallMachine:
         text = f"Twilio did not answer the order to dial ({what}); the call is looked for and not dialled again"
         return [Append(Warning("DIAL_UNANSWERED", text)), *effects]
 
-    def _order_end(self, reason: EndReason, by: EndedBy, message: str, now: float) -> list[Effect]:
+    def _order_end(
+        self, reason: EndReason, by: EndedBy, message: str, now: float, *, at_once: bool = False
+    ) -> list[Effect]:
         if self._ordered is not None or self.state is CallState.ENDED:
             # The end is on its way already; but who wants it at once need not wait for the last words.
             return self._hang_up(now) if self._words_until is not None else []
         if by is EndedBy.API and not self._answered:
             reason = EndReason.CANCELED
-        self._ordered = CallEnding(reason, by, message)
+        self._ordered, self._silent = CallEnding(reason, by, message), at_once
         end = CallEnd(reason, by, message=message)
         return [Append(self._ordered), *self._fire(Trigger.ORDERED, now, end)]
 
@@ -518,11 +523,11 @@ class CallMachine:
         return [HangUpLeg(self._answered)]
 
     def _apology(self) -> str:
-        """What the carrier says to a person on the line whose agent has fallen silent."""
+        """What the carrier says to a person on the line whose agent falls silent for a reason of ours."""
         # A phone that called us is on the line from the first webhook's answer on.
         on_line = self._answered or self._record.direction is Direction.INBOUND
-        lost = self._ordered is not None and self._ordered.reason is EndReason.MODEL_LOST
-        return self._record.brief.apology if lost and on_line else ""
+        ours = self._ordered is not None and self._ordered.reason in _OUR_FAULT and not self._silent
+        return self._record.brief.apology if ours and on_line else ""
 
     def _want_model(self) -> list[Effect]:
         if self._model_wanted:

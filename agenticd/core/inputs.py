@@ -135,11 +135,12 @@ class ModelClosed:
 
 @dataclass(frozen=True, slots=True)
 class HangUpRequested:
-    """Somebody wants the call to end."""
+    """Somebody wants the call to end. `at_once`: there is no time for last words."""
 
     reason: EndReason
     by: EndedBy
     message: str = ""
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -80,6 +80,7 @@ class NodeStatus:
     epoch: str
     carrier: PeerHealth
     model: PeerHealth
+    draining: bool = False
 
 
 class Calls:
@@ -99,8 +100,7 @@ class Calls:
         self._draining = False
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._ended = asyncio.Event()
 
     # Its own life.
 
@@ -131,22 +131,39 @@ class Calls:
             if session.call.state is CallState.QUEUED:
                 self._dialer.enqueue(session)
 
+    def reconfigure(self, agents: Mapping[str, AgentProfile], inbound: Mapping[str, str], max_calls: int) -> None:
+        """From now on these hold; calls that there are keep what they began with."""
+        self._config = replace(self._config, agents=agents, inbound=inbound, max_calls=max_calls)
+
     def drain(self) -> None:
         """Take no new calls and dial nobody any more."""
         self._draining = True
         self._dialer.close()
 
-    async def end_all(self, within: float) -> int:
-        """Order the end of every call, and wait for it. Returns how many were still live after `within` seconds."""
+    @property
+    def draining(self) -> bool:
+        """No new calls are taken."""
+        return self._draining
+
+    async def drained(self) -> None:
+        """Wait until the last call has ended, but for those that were never dialled."""
+        while any(True for _ in self._begun()):
+            self._ended.clear()
+            await self._ended.wait()
+
+    async def end_all(self, *, at_once: bool) -> None:
+        """Order the end of every call, with an apology unless it must be at once, and wait for it.
+
+        Calls that were never dialled stay in the queue: they go on when the daemon does, if they are still in time.
+        """
         self.drain()
-        for session in list(self._sessions.values()):
-            session.feed(inputs.HangUpRequested(EndReason.DRAINED, EndedBy.DAEMON, "the daemon was stopped"))
-        try:
-            async with asyncio.timeout(within):
-                await self._idle.wait()
-        except TimeoutError:
-            _logger.warning("calls were still live when the daemon stopped", calls=len(self._sessions))
-        return len(self._sessions)
+        order = inputs.HangUpRequested(EndReason.DRAINED, EndedBy.DAEMON, "the daemon was stopped", at_once)
+        for session in list(self._begun()):
+            session.feed(order)
+        await self.drained()
+
+    def _begun(self) -> Iterator[Session]:
+        return (session for session in self._sessions.values() if session.call.state is not CallState.QUEUED)
 
     def stop(self) -> None:
         """Let `run` return. What is live stays as the log has it; the next start looks at it."""
@@ -158,7 +175,6 @@ class Calls:
         if self._group is None:
             raise AssertionError("calls are taken only while run() runs")
         self._sessions[session.record.call_id] = session
-        self._idle.clear()
         self._group.create_task(self._run(session), name=f"call {session.record.call_id}")
 
     async def _run(self, session: Session) -> None:
@@ -170,8 +186,7 @@ class Calls:
             del self._sessions[call_id]
             self._consumed.pop(call_id, None)
             self._resumes.pop(call_id, None)
-            if not self._sessions:
-                self._idle.set()
+            self._ended.set()
 
     def claimed(self, carrier_call_id: str) -> bool:
         """Whether a carrier's call is one of our live calls."""
@@ -283,6 +298,7 @@ class Calls:
             epoch=log.epoch,
             carrier=self._carrier.health,
             model=self._model.health,
+            draining=self._draining,
         )
 
     # What the carrier's webhooks say. Their signatures are checked before; none of these waits or raises.

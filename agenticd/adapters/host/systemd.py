@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 
 import structlog
@@ -46,6 +47,11 @@ class Notifier:
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
         self._send(f"STATUS={_line(text)}")
+
+    def reloading(self) -> None:
+        """The configuration is read again; `ready` says when that is over."""
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
     def stopping(self, status: str = "") -> None:
         """The end has begun."""

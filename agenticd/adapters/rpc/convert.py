@@ -233,6 +233,7 @@ def status_message(status: NodeStatus, streams: int) -> node_service_pb2.GetStat
         epoch=status.epoch,
         carrier=_peer_message(status.carrier),
         model=_peer_message(status.model),
+        draining=status.draining,
     )
 
 

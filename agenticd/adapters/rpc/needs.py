@@ -29,6 +29,8 @@ class Calls(Protocol):
 
     def status(self) -> NodeStatus: ...
 
+    def drain(self) -> None: ...
+
 
 class Watch(Protocol):
     """service.watch.Watch."""

@@ -80,9 +80,10 @@ class RpcServer:
 
     def __init__(self, config: Config, calls: Calls, watch: Watch) -> None:
         self._config = config
+        self._calls = calls
         self._watch = watch
         self._service = CallService(calls, watch, config.stall_timeout)
-        self._node = NodeService(calls, watch)
+        self._node = NodeService(calls, watch, self.drain)
         self._health = Health()
         self._server: aio.Server | None = None
         self._claims: list[tuple[Path, int]] = []
@@ -141,6 +142,11 @@ class RpcServer:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", CALL_SERVICE.full_name, NODE_SERVICE.full_name):
             await self._health.set(name, status)
+
+    async def drain(self) -> None:
+        """Take no new calls, and say so to whoever asks for the daemon's health."""
+        self._calls.drain()
+        await self.set_serving(False)
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, end the streams with DRAINING, give the rest `grace` seconds, and stop."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import uuid
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
+from weakref import WeakSet
 
-from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
+from agentic import _requests
+from agentic import channel as channels
 from agentic import target as targets
+from agentic._follower import Follower
 from agentic.cursor import Cursor
-from agentic.errors import Unreachable, from_rpc
+from agentic.errors import AgenticError, Unreachable, from_rpc
 from agentic.events import Call as StreamCall
-from agentic.events import EventStream
+from agentic.events import EventStream, being_cancelled
 from agentic.target import Target
 from agentic.v1 import call_pb2, node_service_pb2
 from agentic.v1 import call_service_pb2 as pb
@@ -27,39 +29,7 @@ from agentic.v1.node_service_pb2_grpc import NodeServiceStub
 if TYPE_CHECKING:
     from typing import Self
 
-TIMEOUT = 10.0
-
-# Only what was surely not done is tried again, and PlaceCall has its request_id besides.
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{"service": "agentic.v1.CallService"}, {"service": "agentic.v1.NodeService"}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
-OPTIONS = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    ("grpc.enable_retries", 1),
-    # The receiver's window decides how far a daemon runs ahead of a reader; the probe lets it grow to
-    # megabytes.
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Channels of a process that look alike share connections, and with them each other's back-off.
-    ("grpc.use_local_subchannel_pool", 1),
-)
+TIMEOUT = channels.TIMEOUT
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -76,21 +46,30 @@ def connect(address: str | None = None, token: str | None = None, *, timeout: fl
 
 
 class Client:
-    """A connection to one daemon. Close it with `close`, or use it in `async with`.
+    """A connection to one daemon. Close it with `close`, or use it in `async with`. It belongs to one event loop.
 
-    Every method raises agentic.errors.AgenticError; in what cases is in the contract's comments.
+    Every method raises agentic.errors.AgenticError; in what cases is in the contract's comments. Answers are the
+    contract's messages. While a daemon that has answered before is away, a request is sent again until `timeout` is
+    over; every RPC is safe to repeat. A closed client raises RuntimeError.
     """
 
-    def __init__(self, target: Target, timeout: float = TIMEOUT) -> None:
+    def __init__(self, target: Target, timeout: float = TIMEOUT, *, channel: aio.Channel | None = None) -> None:
+        """`channel`: your own, best made with agentic.channel.OPTIONS; it is closed with the client."""
         self.target = target
         self.timeout = timeout
-        self._metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
-        self._channel = aio.insecure_channel(target.address, options=OPTIONS)
+        self._metadata = channels.credentials(target)
+        self._channel = channel or aio.insecure_channel(target.address, options=channels.OPTIONS)
         self._calls = CallServiceStub(self._channel)
         self._node = NodeServiceStub(self._channel)
+        self._streams: WeakSet[EventStream[Event] | EventStream[Event | LiveWords]] = WeakSet()
+        self._proven = False  # a daemon has answered here
+        self._closed = False
 
     async def close(self) -> None:
         """Hang up on the daemon; open streams end."""
+        self._closed = True
+        for stream in tuple(self._streams):
+            await stream.aclose()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -103,6 +82,7 @@ class Client:
 
     async def wait_ready(self, within: float) -> None:
         """Wait until the daemon can be reached. Raises Unreachable when it cannot within so many seconds."""
+        self._check_open()
         try:
             async with asyncio.timeout(within):
                 await self._channel.channel_ready()
@@ -127,38 +107,49 @@ class Client:
         queue_timeout: float | None = None,
         request_id: str | None = None,
     ) -> pb.PlaceCallResponse:
-        """Have an agent call somebody. Answers when the call is durably queued; follow it with
-        `events(call_ids=[answer.call.call_id], after=Cursor(answer.epoch, answer.revision))`.
+        """Have an agent call somebody. Answers when the call is durably queued; then `follow` it.
 
-        Times in seconds. Without `request_id` one is made, so that a retry of gRPC's cannot dial twice; give
-        your own to repeat the request yourself.
+        `to_address`, `from_address`: "+15550001111", the first also "sip:user@host". `agent`: a profile of the daemon's
+        configuration; `instructions`, `greeting` (an empty one: wait for the caller), `voice`, `model` and `language`
+        ("en") replace what it says, and None keeps it. `variables` fill {{name}} in instructions and greeting.
+        `metadata` comes back with the call. Times in seconds: `ring_timeout` 5 to 600, default 30; `max_duration` 1 to
+        14,400, default the profile's; `queue_timeout` 1 to 3,600, default 60, after which it is never dialled.
+
+        Without `request_id` one is made, so that a retry cannot dial twice. Where the outcome is not known
+        (DeadlineExceeded, Unreachable), the error has it: to repeat the order within 24 hours with that `request_id`
+        is safe.
+
+        Raises InvalidArgument (`violations` names the fields), RequestIdReused, TooManyCalls, Draining, StoreDown.
         """
-        overrides = pb.AgentOverrides(
-            instructions=instructions, greeting=greeting, voice=voice, model=model, language=language
-        )
-        options = pb.CallOptions(
-            ring_timeout=_duration(ring_timeout),
-            max_duration=_duration(max_duration),
-            queue_timeout=_duration(queue_timeout),
-        )
-        request = pb.PlaceCallRequest(
-            to_address=to_address,
+        request = _requests.place_call(
+            to_address,
             from_address=from_address,
             agent=agent,
-            overrides=overrides,
+            instructions=instructions,
+            greeting=greeting,
+            voice=voice,
+            model=model,
+            language=language,
             variables=variables,
             metadata=metadata,
-            options=options,
-            request_id=request_id or str(uuid.uuid4()),
+            ring_timeout=ring_timeout,
+            max_duration=max_duration,
+            queue_timeout=queue_timeout,
+            request_id=request_id,
         )
-        return await self._ask(self._calls.PlaceCall, request)
+        try:
+            return await self._ask(self._calls.PlaceCall, request)
+        except AgenticError as error:
+            error.request_id = request.request_id
+            raise
 
     async def hang_up(self, call_id: str, reason: str = "") -> pb.HangUpResponse:
-        """End a call, whatever its state. A call that has ended is shown as it ended."""
+        """End a call, whatever its state. A call that has ended is shown as it ended. `reason`: at most 256
+        characters, for the record. Raises CallNotFound, StoreDown."""
         return await self._ask(self._calls.HangUp, pb.HangUpRequest(call_id=call_id, reason=reason))
 
     async def get_call(self, call_id: str) -> pb.GetCallResponse:
-        """Show a call."""
+        """Show a call. Raises CallNotFound, StoreDown."""
         return await self._ask(self._calls.GetCall, pb.GetCallRequest(call_id=call_id))
 
     async def list_calls(
@@ -169,7 +160,7 @@ class Client:
         states: Iterable[call_pb2.CallState.ValueType] = (),
         direction: call_pb2.Direction.ValueType = call_pb2.DIRECTION_UNSPECIFIED,
     ) -> pb.ListCallsResponse:
-        """A page of calls, newest first."""
+        """A page of calls, newest first: 1 to 500 of them, 0 is 50. Raises InvalidArgument, StoreDown."""
         request = pb.ListCallsRequest(page_size=page_size, page_token=page_token, states=states, direction=direction)
         return await self._ask(self._calls.ListCalls, request)
 
@@ -190,12 +181,42 @@ class Client:
                 return
 
     async def transcript(self, call_id: str) -> pb.GetTranscriptResponse:
-        """What was said in a call so far, in the order of the conversation."""
+        """What was said in a call so far, in the order of the conversation. Raises CallNotFound, StoreDown."""
         return await self._ask(self._calls.GetTranscript, pb.GetTranscriptRequest(call_id=call_id))
 
     async def status(self) -> node_service_pb2.GetStatusResponse:
         """What the daemon is and does."""
         return await self._ask(self._node.GetStatus, node_service_pb2.GetStatusRequest())
+
+    async def drain(self) -> node_service_pb2.DrainResponse:
+        """Let the daemon take no new calls, until it is started again; those that live go on to their ends."""
+        return await self._ask(self._node.Drain, node_service_pb2.DrainRequest())
+
+    @overload
+    def follow(
+        self,
+        placed: pb.PlaceCallResponse,
+        *,
+        live: Literal[False] = ...,
+        on_resume: Callable[[Cursor], None] | None = ...,
+    ) -> EventStream[Event]: ...
+
+    @overload
+    def follow(
+        self, placed: pb.PlaceCallResponse, *, live: bool, on_resume: Callable[[Cursor], None] | None = ...
+    ) -> EventStream[Event | LiveWords]: ...
+
+    def follow(
+        self,
+        placed: pb.PlaceCallResponse,
+        *,
+        live: bool = False,
+        on_resume: Callable[[Cursor], None] | None = None,
+    ) -> EventStream[Event] | EventStream[Event | LiveWords]:
+        """All events of a call that place_call has placed, from its call_queued to its call_closed: see EventStream
+        and `events`."""
+        before = Cursor(placed.epoch, placed.revision - 1)
+        return self.events(call_ids=[placed.call.call_id], after=before, live=live, on_resume=on_resume)
 
     @overload
     def events(
@@ -238,29 +259,41 @@ class Client:
         words too while they are spoken, as LiveWords. `on_resume` is called when a lost connection is back,
         `on_bookmark` when the cursor moved without an event: store it, lest it grows too old on a quiet
         stream.
+
+        The stream raises InvalidArgument, CallNotFound, CursorCompacted and LogReplaced (CursorInvalid).
         """
-        request = pb.StreamEventsRequest(
-            after_revision=after.revision if isinstance(after, Cursor) else after,
-            epoch=after.epoch if isinstance(after, Cursor) else "",
-            call_ids=call_ids,
-            types=types,
-            include_live=live,
-        )
-        return EventStream(self._stream, request, on_resume, on_bookmark)
+        self._check_open()
+        request = _requests.stream_events(call_ids, types, after, live)
+        follower = Follower(request, proven=self._proven)
+        stream: EventStream[Event] | EventStream[Event | LiveWords]
+        stream = EventStream(self._stream, follower, on_resume, on_bookmark)
+        self._streams.add(stream)
+        return stream
 
     def _stream(self, request: pb.StreamEventsRequest, wait: bool) -> StreamCall:
         return self._calls.StreamEvents(request, metadata=self._metadata, wait_for_ready=wait)
 
     async def _ask(self, method: Method[Q, A], request: Q) -> A:
-        try:
-            return await method(request, timeout=self.timeout, metadata=self._metadata)
-        except aio.AioRpcError as error:
-            raise from_rpc(error) from error
+        self._check_open()
+        patience = _requests.Patience(self.timeout, time.monotonic())
+        while True:
+            try:
+                answer = await method(request, timeout=patience.left(time.monotonic()), metadata=self._metadata)
+            except aio.AioRpcError as failure:
+                error = from_rpc(failure)
+                self._proven = self._proven or bool(error.reason)
+                delay = patience.wait(error, self._proven and not self._closed, time.monotonic())
+                if delay is None:
+                    raise error from failure
+            except asyncio.CancelledError:
+                if self._closed and not being_cancelled():
+                    raise AgenticError("the client was closed", "CANCELLED") from None
+                raise
+            else:
+                self._proven = True
+                return answer
+            await asyncio.sleep(delay)
 
-
-def _duration(seconds: float | None) -> Duration | None:
-    if seconds is None:
-        return None
-    duration = Duration()
-    duration.FromMicroseconds(round(seconds * 1_000_000))
-    return duration
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the client is closed")

@@ -46,6 +46,45 @@ PEER_STATE_FAILING: PeerState.ValueType  # 2
 Global___PeerState: _TypeAlias = PeerState  # noqa: Y015
 
 @_typing.final
+class DrainRequest(_message.Message):
+    """What Drain is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainRequest: _TypeAlias = DrainRequest  # noqa: Y015
+
+@_typing.final
+class DrainResponse(_message.Message):
+    """What Drain answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIVE_CALLS_FIELD_NUMBER: _builtins.int
+    live_calls: _builtins.int
+    """Calls that have not ended; GetStatus tells when there are none left."""
+    def __init__(
+        self,
+        *,
+        live_calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_calls", b"live_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainResponse: _TypeAlias = DrainResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """What GetStatus is asked."""
 
@@ -80,6 +119,7 @@ class GetStatusResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     CARRIER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The daemon's version, for example "0.1.0"."""
     node_id: _builtins.str
@@ -96,6 +136,8 @@ class GetStatusResponse(_message.Message):
     """The oldest revision that is kept."""
     epoch: _builtins.str
     """The log's epoch."""
+    draining: _builtins.bool
+    """No new calls are taken: Drain was called, or the daemon is being stopped."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What this daemon can do beyond the contract's first version, by name."""
@@ -127,10 +169,11 @@ class GetStatusResponse(_message.Message):
         epoch: _builtins.str = ...,
         carrier: Global___PeerStatus | None = ...,
         model: Global___PeerStatus | None = ...,
+        draining: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "model", b"model", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "epoch", b"epoch", "features", b"features", "first_revision", b"first_revision", "head_revision", b"head_revision", "live_calls", b"live_calls", "model", b"model", "node_id", b"node_id", "queued_calls", b"queued_calls", "streams", b"streams", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "draining", b"draining", "epoch", b"epoch", "features", b"features", "first_revision", b"first_revision", "head_revision", b"head_revision", "live_calls", b"live_calls", "model", b"model", "node_id", b"node_id", "queued_calls", b"queued_calls", "streams", b"streams", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NodeServiceStub:
-    """Shows the daemon itself.
+    """Shows the daemon itself, and takes it out of service.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,28 @@ class NodeServiceStub:
                 request_serializer=agentic_dot_v1_dot_node__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=agentic_dot_v1_dot_node__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/agentic.v1.NodeService/Drain',
+                request_serializer=agentic_dot_v1_dot_node__service__pb2.DrainRequest.SerializeToString,
+                response_deserializer=agentic_dot_v1_dot_node__service__pb2.DrainResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer:
-    """Shows the daemon itself.
+    """Shows the daemon itself, and takes it out of service.
     """
 
     def GetStatus(self, request, context):
         """Shows what the daemon is, what it does and how its peers answered last. Nothing is asked of the peers for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Takes the daemon out of service: from now on it takes no new calls, inbound or outbound, and dials nobody that waits
+        for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
+        own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +75,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     request_deserializer=agentic_dot_v1_dot_node__service__pb2.GetStatusRequest.FromString,
                     response_serializer=agentic_dot_v1_dot_node__service__pb2.GetStatusResponse.SerializeToString,
             ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=agentic_dot_v1_dot_node__service__pb2.DrainRequest.FromString,
+                    response_serializer=agentic_dot_v1_dot_node__service__pb2.DrainResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'agentic.v1.NodeService', rpc_method_handlers)
@@ -70,7 +89,7 @@ def add_NodeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NodeService:
-    """Shows the daemon itself.
+    """Shows the daemon itself, and takes it out of service.
     """
 
     @staticmethod
@@ -90,6 +109,33 @@ class NodeService:
             '/agentic.v1.NodeService/GetStatus',
             agentic_dot_v1_dot_node__service__pb2.GetStatusRequest.SerializeToString,
             agentic_dot_v1_dot_node__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/agentic.v1.NodeService/Drain',
+            agentic_dot_v1_dot_node__service__pb2.DrainRequest.SerializeToString,
+            agentic_dot_v1_dot_node__service__pb2.DrainResponse.FromString,
             options,
             channel_credentials,
             insecure,

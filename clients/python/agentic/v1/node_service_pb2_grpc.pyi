@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NodeServiceStub:
-    """Shows the daemon itself."""
+    """Shows the daemon itself, and takes it out of service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +35,27 @@ class NodeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> NodeServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_node_service_pb2.GetStatusRequest, _node_service_pb2.GetStatusResponse]
     """Shows what the daemon is, what it does and how its peers answered last. Nothing is asked of the peers for it."""
+    Drain: _grpc.UnaryUnaryMultiCallable[_node_service_pb2.DrainRequest, _node_service_pb2.DrainResponse]
+    """Takes the daemon out of service: from now on it takes no new calls, inbound or outbound, and dials nobody that waits
+    for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
+    own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
+    """
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
-    """Shows the daemon itself."""
+    """Shows the daemon itself, and takes it out of service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_node_service_pb2.GetStatusRequest, _node_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Shows what the daemon is, what it does and how its peers answered last. Nothing is asked of the peers for it."""
+    Drain: _aio.UnaryUnaryMultiCallable[_node_service_pb2.DrainRequest, _node_service_pb2.DrainResponse]  # type: ignore[assignment]
+    """Takes the daemon out of service: from now on it takes no new calls, inbound or outbound, and dials nobody that waits
+    for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
+    own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
+    """
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the daemon itself."""
+    """Shows the daemon itself, and takes it out of service."""
 
     @_abc_1.abstractmethod
     def GetStatus(
@@ -54,5 +64,16 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_service_pb2.GetStatusResponse, _abc.Awaitable[_node_service_pb2.GetStatusResponse]]:
         """Shows what the daemon is, what it does and how its peers answered last. Nothing is asked of the peers for it."""
+
+    @_abc_1.abstractmethod
+    def Drain(
+        self,
+        request: _node_service_pb2.DrainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_service_pb2.DrainResponse, _abc.Awaitable[_node_service_pb2.DrainResponse]]:
+        """Takes the daemon out of service: from now on it takes no new calls, inbound or outbound, and dials nobody that waits
+        for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
+        own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
+        """
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,83 @@
+"""A configuration that is read again while the daemon runs: what takes effect, and what waits for a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agenticd.config import ConfigError, Settings
+from agenticd.service.calls import Calls
+
+if TYPE_CHECKING:
+    from agenticd.app import Host
+
+_logger = structlog.get_logger(__name__)
+
+AT_ONCE = ("agents", "inbound", "limits", "log")
+"""Sections that take effect without a restart."""
+
+
+@dataclass(slots=True)
+class Current:
+    """The settings in effect."""
+
+    settings: Settings
+
+
+async def keep_current(current: Current, calls: Calls, host: Host, asked: asyncio.Event) -> None:
+    """Each time that it is asked for, read the configuration and take over what can be taken over."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        if host.reload is None:
+            continue
+        host.notifier.reloading()
+        try:
+            read = await asyncio.to_thread(host.reload)
+            await asyncio.to_thread(prepare, read)
+        except ConfigError as error:
+            for problem in str(error).splitlines():
+                _logger.error("the configuration was not reloaded", problem=problem)
+        else:
+            calls.reconfigure(read.agents, inbound_of(read), read.limits.max_calls)
+            host.set_log(read.log)
+            waiting = changed(current.settings, read)
+            taken = {name: getattr(read, name) for name in AT_ONCE}
+            current.settings = dataclasses.replace(current.settings, **taken)
+            _logger.info("the configuration was reloaded", agents=sorted(read.agents), inbound=len(read.inbound))
+            if waiting:
+                _logger.warning("some of it takes effect only after a restart", settings=waiting)
+        host.notifier.ready()
+
+
+def changed(old: Settings, new: Settings) -> list[str]:
+    """The settings that differ and cannot be taken over, by their names in the file."""
+    found = []
+    for field in dataclasses.fields(Settings):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if field.name in AT_ONCE or before == after:
+            continue
+        if dataclasses.is_dataclass(before):
+            names = (each.name for each in dataclasses.fields(before))
+            found += [f"{field.name}.{name}" for name in names if getattr(before, name) != getattr(after, name)]
+        else:
+            found.append(field.name)
+    return found
+
+
+def inbound_of(settings: Settings) -> Mapping[str, str]:
+    """Which agent answers which number."""
+    return {number: rule.agent for number, rule in settings.inbound.items()}
+
+
+def prepare(settings: Settings) -> None:
+    """Import now what would keep somebody's call waiting."""
+    if any(agent.audio == "pcm24" for agent in settings.agents.values()):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start a thread per core
+        import agenticd.core.resample  # noqa: F401 - 0.2 s
