@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
@@ -36,9 +36,9 @@ from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
 from agenticd.adapters.twilio.rest import Config as TwilioConfig
 from agenticd.adapters.twilio.rest import TwilioCarrier
-from agenticd.config import Log, Settings
+from agenticd.config import Settings
 from agenticd.core.errors import Draining
-from agenticd.reload import Current, inbound_of, keep_current, prepare
+from agenticd.reload import Current, Means, inbound_of, keep_current, prepare
 from agenticd.service.calls import Calls
 from agenticd.service.calls import Config as CallsConfig
 from agenticd.service.session import World
@@ -69,9 +69,8 @@ class Host:
     runtime: Path
     sockets: Mapping[str, socket] = field(default_factory=dict)
     watchdog: float | None = None
-    reload: Callable[[], Settings] | None = None
-    """Read the configuration again. Raises ConfigError. Called in a thread."""
-    set_log: Callable[[Log], None] = lambda _log: None
+    reload: Means | None = None
+    """How the configuration is read again; None: it is not."""
 
 
 @dataclass(slots=True)
@@ -109,12 +108,15 @@ async def _serve(settings: Settings, host: Host) -> int:
     signals, current = Signals(), Current(settings)
     with signals.handled():
         async with running(settings, host) as node, asyncio.TaskGroup() as group:
-            reloading = group.create_task(keep_current(current, node.calls, host, signals.reload), name="reload")
-            failed = asyncio.ensure_future(node.log.failed.wait())
-            stop = asyncio.ensure_future(signals.stop.wait())
+            chores: list[asyncio.Task[object]] = []
+            if host.reload is not None:
+                keeping = keep_current(current, node.calls, host.reload, host.notifier, signals.reload)
+                chores.append(group.create_task(keeping, name="reload"))
+            failed, stop = (group.create_task(event.wait()) for event in (node.log.failed, signals.stop))
+            chores += [failed, stop]
             await asyncio.wait((failed, stop), return_when=asyncio.FIRST_COMPLETED)
             broken = failed.done()
-            for waiting in (failed, stop, reloading):
+            for waiting in chores:
                 waiting.cancel()
             if broken:
                 _logger.error("the event log failed; the daemon ends", why=node.log.failure)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
-from agenticd.config import ConfigError, Settings
+from agenticd.adapters.host.systemd import Notifier
+from agenticd.config import ConfigError, Log, Settings
 from agenticd.service.calls import Calls
-
-if TYPE_CHECKING:
-    from agenticd.app import Host
 
 _logger = structlog.get_logger(__name__)
 
@@ -30,30 +27,36 @@ class Current:
     settings: Settings
 
 
-async def keep_current(current: Current, calls: Calls, host: Host, asked: asyncio.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`read`, in a thread, reads the configuration and raises ConfigError; `set_log` takes over its section log."""
+
+    read: Callable[[], Settings]
+    set_log: Callable[[Log], None]
+
+
+async def keep_current(current: Current, calls: Calls, means: Means, notifier: Notifier, asked: asyncio.Event) -> None:
     """Each time that it is asked for, read the configuration and take over what can be taken over."""
     while True:
         await asked.wait()
         asked.clear()
-        if host.reload is None:
-            continue
-        host.notifier.reloading()
+        notifier.reloading()
         try:
-            read = await asyncio.to_thread(host.reload)
+            read = await asyncio.to_thread(means.read)
             await asyncio.to_thread(prepare, read)
         except ConfigError as error:
             for problem in str(error).splitlines():
                 _logger.error("the configuration was not reloaded", problem=problem)
         else:
             calls.reconfigure(read.agents, inbound_of(read), read.limits.max_calls)
-            host.set_log(read.log)
+            means.set_log(read.log)
             waiting = changed(current.settings, read)
             taken = {name: getattr(read, name) for name in AT_ONCE}
             current.settings = dataclasses.replace(current.settings, **taken)
             _logger.info("the configuration was reloaded", agents=sorted(read.agents), inbound=len(read.inbound))
             if waiting:
                 _logger.warning("some of it takes effect only after a restart", settings=waiting)
-        host.notifier.ready()
+        notifier.ready()
 
 
 def changed(old: Settings, new: Settings) -> list[str]:

@@ -1,0 +1,85 @@
+"""The commands of `agenticd`, by click: what needs the machine. What needs a running daemon is `agentctl`'s.
+
+`serve` stands here only to be listed: it reads its own command line, in serve.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from agenticd import serve as serving
+from agenticd.emulator.command import emulate
+
+_CONFIG = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help=serving.CONFIG_HELP
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Put AI voice agents on real phone lines, controlled by gRPC.
+
+    To see it work, with no account and no network: agenticd demo
+    """
+
+
+@main.command(
+    help=serving.SUMMARY,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def serve(arguments: tuple[str, ...]) -> None:
+    """Hand the rest of the command line to serve.py."""
+    serving.main(arguments)
+
+
+@main.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@_CONFIG
+def check(config_path: Path | None) -> None:
+    """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
+    from agenticd.config import ConfigError, effective, load
+
+    try:
+        settings = load(config_path, os.environ, Path.cwd())
+    except ConfigError as error:
+        serving.fail(*str(error).splitlines())
+    click.echo(effective(settings), nl=False)
+
+
+@main.command()
+@click.option(
+    "--wav",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Where the call's sound goes. Default: a new file in the temporary directory.",
+)
+def demo(wav: Path | None) -> None:
+    """Make a whole call on this machine: no phone, no account, no network.
+
+    A built-in stand-in for Twilio and for OpenAI is started beside a real daemon. A call is placed by gRPC, answered
+    by a scripted person, held by an agent, and hung up; you see it as a subscriber does.
+    """
+    from agenticd.adapters.host import loop
+    from agenticd.demo import run
+
+    sys.exit(loop.run(run(wav)))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as distribution_version
+
+    click.echo(distribution_version("agenticd"))
+
+
+main.add_command(emulate)
