@@ -25,7 +25,7 @@ demo: ## A whole call on the built-in emulator: no phone, no account, no network
 
 ## Work on it
 test: ## All tests; some of them: make test ARGS="tests/core -k turn"
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: lint types proto-check ## All that is checked without running the daemon
 
