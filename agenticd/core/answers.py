@@ -1,7 +1,7 @@
 """The model's answers: which one is under way, which one is owed, which one nobody is to hear, and what they cost.
 
-The model answers one thing at a time and refuses a second order meanwhile; so an order waits here until it is free.
-Pure.
+The model answers one thing at a time and refuses a second order meanwhile; so an order waits here until it is free, and
+until the caller has finished. Pure; `now` in seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from agenticd.core.events import Usage
 
 ORDER_ID = "answer"
 """The event_id of our orders to answer: an error that names it is about one of them."""
+ALREADY_ACTIVE = "conversation_already_has_active_response"
 FATAL = frozenset({"insufficient_quota", "rate_limit_exceeded", "session_expired", "invalid_api_key"})
 """Why an answer failed, where asking again would fail again."""
 FAILURES = 2
@@ -29,6 +30,8 @@ class Answers:
         self.usage = Usage()
         self.since = 0.0
         """When the one that is under way began, or was ordered."""
+        self._held = False
+        """The caller speaks: nothing is ordered meanwhile."""
         self._ordered = False
         """An answer was ordered, and has not begun."""
         self._unwanted = False
@@ -45,11 +48,21 @@ class Answers:
 
     def order(self, now: float, instructions: str | None = None) -> list[Effect]:
         """Have the model answer: now, or when it is free; with `instructions`, in place of the session's."""
-        if self.busy:
+        if self.busy or self._held:
             self._owed = (instructions,)
             return []
         self._ordered, self._instructions, self.since = True, instructions, now
         return [SendToModel(realtime.encode_response_create(instructions, ORDER_ID))]
+
+    def hold(self) -> None:
+        """The caller speaks."""
+        self._held = True
+
+    def release(self, now: float, *, answered: bool) -> list[Effect]:
+        """The caller has stopped. `answered`: what they said is an order by itself, and covers what was owed."""
+        self._held = False
+        owed, self._owed = self._owed, ()
+        return [] if answered or not owed else self.order(now, owed[0])
 
     def began(self, response_id: str, now: float) -> list[Effect]:
         """An answer is under way: the one that was ordered, or one of the model's own accord."""
@@ -58,24 +71,25 @@ class Answers:
         self.active, self._ordered, self.since = response_id, False, now
         if not self._unwanted:
             return []
-        self._unwanted = False
-        return self.cancel()
+        self._unwanted, self.muted = False, response_id
+        return [SendToModel(realtime.encode_response_cancel())]
 
-    def refused(self) -> list[Effect]:
-        """The order was refused; as a rule the model had begun to answer of its own accord. Words that were to be said
-        then are not wanted any more; an answer to what the model has been told since is."""
-        if self._ordered:
-            self._ordered = self._unwanted = False
-            if self._instructions is None:
-                self._owed = (None,)
-        return []
+    def refused(self, code: str, now: float) -> list[Effect] | None:
+        """The order was refused. None: the model is of no use.
 
-    def mute(self) -> None:
-        """The caller interrupted and the model stops by itself: nothing more of this answer is to be heard."""
-        self.muted = self.active
+        As a rule the model had begun to answer of its own accord. Words that were to be said then are not wanted any
+        more; an answer to what the model has been told since is, when that one is done.
+        """
+        instructions, self._instructions = self._instructions, None
+        self._ordered = self._unwanted = False
+        if code == ALREADY_ACTIVE:
+            self._owed = (None,) if instructions is None else ()
+            return []
+        self._instructions = instructions
+        return self.failed(code, now)
 
-    def cancel(self) -> list[Effect]:
-        """Stop the answer that is under way or about to be, and forget what is owed."""
+    def interrupt(self, *, stops_by_itself: bool) -> list[Effect]:
+        """The caller interrupted: nothing more of what is under way, or about to be, is to be heard."""
         self._owed = ()
         if self.active is None:
             self._unwanted = self._ordered
@@ -83,7 +97,7 @@ class Answers:
         if self.muted == self.active:
             return []
         self.muted = self.active
-        return [SendToModel(realtime.encode_response_cancel())]
+        return [] if stops_by_itself else [SendToModel(realtime.encode_response_cancel())]
 
     def done(self, response_id: str, usage: Usage, now: float) -> list[Effect]:
         """An answer is complete, or was cut: give the order that was owed."""
@@ -95,7 +109,7 @@ class Answers:
         return self.order(now, owed[0]) if owed else []
 
     def failed(self, code: str, now: float) -> list[Effect] | None:
-        """The answer that is now done has failed: ask again. None: that would be of no use."""
+        """The answer that was under way has failed: ask again. None: that would be of no use."""
         self._failures += 1
         if code in FATAL or self._failures >= FAILURES:
             return None

@@ -181,6 +181,8 @@ class CallMachine:
         self._limit: float | None = None
         self._settled: inputs.TalkSettled | None = None
         self._last_call = False
+        self._words_wait = False
+        """The last words are for when the carrier asks."""
         self._words_until: float | None = None
         """When the carrier, which says the last words and ends the leg, must be done."""
 
@@ -233,7 +235,7 @@ class CallMachine:
                 return self._model_closed(code, message, now)
             case inputs.TalkSettled():
                 self._settled = input
-                return self._close(now) if self.state is CallState.ENDED else []
+                return self._close(now) if self.state is CallState.ENDED else [CloseModel()]
             case inputs.LegHangUpFailed():
                 return self._let_go_of_media()
             case inputs.CallRecovered(age):
@@ -271,9 +273,15 @@ class CallMachine:
     def _seen(self, carrier_call_id: str, status: str, now: float) -> list[Effect]:
         return self._status(inputs.StatusReported(carrier_call_id, status, 0), now)
 
+    @property
+    def last_words(self) -> str:
+        """What the carrier, when it asks what to do with a call that is ending, is to say before it hangs up."""
+        return self._apology() if self.state is CallState.ENDING and self._words_until is not None else ""
+
     def _voice_requested(self, carrier_call_id: str, now: float) -> list[Effect]:
         if not carrier_call_id:
             return []
+        self._words_wait = False  # it is told them now
         effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
         if self.state is CallState.IN_PROGRESS:
             self.attempt += 1
@@ -387,7 +395,8 @@ class CallMachine:
             case CallState.ENDING if self._words_until is not None and now < self._words_until:
                 # Of an inbound call's end nobody tells; and callbacks get lost.
                 self._due = min(now + MEDIA_ASK, self._words_until)
-                return [LookUpCall()]
+                waited, self._words_wait = self._words_wait, False
+                return [HangUpLeg(True, self._apology())] if waited else [LookUpCall()]
             case CallState.ENDING:
                 return self._hang_up(now)
             case CallState.ENDED if self._settled is None and not self._last_call:
@@ -516,7 +525,9 @@ class CallMachine:
         if words:
             self._words_until = now + WORDS_WITHIN + len(words) * SECONDS_A_LETTER
             self._due = now + MEDIA_ASK
-            return [HangUpLeg(True, words)]
+            # A call that came in, and whose stream did not: the carrier is about to ask, and refuses orders until then.
+            self._words_wait = not self._answered
+            return [] if self._words_wait else [HangUpLeg(True, words)]
         self._words_until = None
         self._due = now + HANG_UP_AGAIN[min(self._questions, len(HANG_UP_AGAIN) - 1)]
         self._questions += 1

@@ -10,7 +10,7 @@ from typing import Literal
 
 from agenticd.core.effects import Effect, SendAudio
 from agenticd.core.pcm24 import upwards
-from agenticd.core.voice import FRAME_SECONDS
+from agenticd.core.playout import decoded_size
 
 RING_FRAMES = 100
 """Caller audio that waits for the model: 2 s of 20 ms frames, the oldest dropped first."""
@@ -24,8 +24,10 @@ class Hearing:
         """Frames that the model never got."""
         self._upwards = upwards() if audio == "pcm24" else None
         self._waiting: deque[tuple[str, float]] = deque(maxlen=RING_FRAMES)
-        self._origin: float | None = None
-        """When the first audio that the model got was spoken: millisecond 0 of its time line."""
+        self._sent_ms = 0.0
+        """Milliseconds of audio that the model got: its time line."""
+        self._last: float | None = None
+        """When the last of that was spoken to its end."""
 
     def keep(self, payload: str, now: float) -> None:
         """A frame, mu-law in base64, that no model is ready for."""
@@ -35,12 +37,13 @@ class Hearing:
 
     def release(self) -> list[Effect]:
         """The model is ready: all that was kept, in its order."""
-        if not self._waiting:
-            return []
-        self._origin = self._waiting[0][1] - FRAME_SECONDS
-        effects = [self._send(payload) for payload, _ in self._waiting]
+        effects = [self.pass_on(payload, spoken) for payload, spoken in self._waiting]
         self._waiting.clear()
         return effects
+
+    def spoken_at(self, audio_ms: float, now: float) -> float:
+        """When that was spoken: the model counts milliseconds of the audio that it got, and knows of no gap in it."""
+        return now if self._last is None else self._last - (self._sent_ms - audio_ms) / 1000
 
     def forget(self) -> None:
         """No model will ever be ready for what was kept."""
@@ -48,13 +51,6 @@ class Hearing:
 
     def pass_on(self, payload: str, now: float) -> Effect:
         """A frame for the model."""
-        if self._origin is None:
-            self._origin = now - FRAME_SECONDS
-        return self._send(payload)
-
-    def spoken_at(self, audio_ms: float, now: float) -> float:
-        """When that was spoken: the model counts milliseconds of the audio that it got."""
-        return (self._origin or now) + audio_ms / 1000
-
-    def _send(self, payload: str) -> Effect:
+        self._sent_ms += decoded_size(payload) / 8
+        self._last = now
         return SendAudio(payload if self._upwards is None else self._upwards.convert(payload))

@@ -17,7 +17,7 @@ _FLOOR = 24
 """Below this a frame is the noise of the line, some 50 dB under full scale."""
 _BELOW_PEAK = 40
 """15 dB: what is so much quieter than the loudest frame is its echo, or what was there all the time."""
-_KEPT = 100
+_KEPT = 200
 _MAGNITUDE = bytes(~code & 0x7F for code in range(256))
 
 

@@ -115,7 +115,11 @@ class Playout:
         generation, _, rest = name.partition(":")
         item_id, _, millis = rest.rpartition(":")
         item = self._items.get(item_id)
-        if generation != f"g{self.generation}" or item is None or not (millis.isascii() and millis.isdigit()):
+        if (
+            generation != f"g{self.generation}"
+            or item is None
+            or not (millis.isascii() and millis.isdigit() and len(millis) < 10)
+        ):
             return False
         position = item.begin + min(int(millis) * 8, item.sent)
         if position <= self._marked:

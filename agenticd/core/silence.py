@@ -32,9 +32,9 @@ class Silence:
         limit = self._hang_up_after if self._asked or not self._check_in_after else self._check_in_after
         return max(self._since, agent_until) + limit if limit else None
 
-    def verdict(self) -> Verdict:
-        """It has lasted too long: what now. The question is asked once in a silence."""
+    def verdict(self, now: float) -> Verdict:
+        """It has lasted too long: what now. The question is asked once in a silence, which then lasts on from there."""
         if self._asked or not self._check_in_after:
             return Verdict.HANG_UP
-        self._asked = True
+        self._asked, self._since = True, now
         return Verdict.CHECK_IN

@@ -8,19 +8,19 @@ business (core/call.py). Pure: `handle(input, now)` never awaits and never raise
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
 from agenticd.core import events, inputs, realtime
-from agenticd.core.answers import ORDER_ID, Answers
+from agenticd.core.answers import ALREADY_ACTIVE, ORDER_ID, Answers
+from agenticd.core.caller import Caller
 from agenticd.core.conversation import Conversation, Utterance
 from agenticd.core.effects import Append, Effect, SendToModel, Show, Tell
 from agenticd.core.events import AgentBrief, EndedBy, EndReason, Speaker, Usage
-from agenticd.core.hearing import Hearing
 from agenticd.core.keypad import Keypad
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
-from agenticd.core.noise import NoiseGate
 from agenticd.core.silence import Silence, Verdict
 from agenticd.core.voice import Voice
 
@@ -30,11 +30,15 @@ STALLED_AFTER = 30.0
 """Seconds in which a model that has begun to answer, or was asked to, must make the next sound."""
 READY_WITHIN = 10.0
 """Seconds from the answer in which the model must be ready: nobody listens to silence for longer."""
+LEAVE_WITHIN = 10.0
+"""Seconds after its time when a goodbye counts as heard, whatever the phone's line does."""
 MARK_GRACE = 2.0
 """Seconds after which an utterance counts as played although its last mark was not echoed."""
 _WARNINGS_OF_A_KIND = 5
+_LONGEST = 256
+"""Letters of a text that a peer had a part in."""
 # What the model answers to orders that crossed with its own doing: nothing is wrong.
-_HARMLESS = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
+_HARMLESS = frozenset({"response_cancel_not_active", ALREADY_ACTIVE, "input_audio_buffer_commit_empty"})
 END_CALL = realtime.Tool(
     "end_call",
     "End this phone call. Say goodbye first, in the same answer; the call ends when that has been heard.",
@@ -71,11 +75,8 @@ class Turn:
         self._brief = brief
         self._protected = brief.protect_greeting and bool(brief.greeting)
         """Nobody can interrupt: the greeting has not been heard to its end."""
-        self._noise = NoiseGate(brief.min_interruption) if brief.min_interruption else None
-        self._deciding = self._protected or self._noise is not None
+        self._deciding = self._protected or brief.min_interruption > 0
         """Who interrupts, and when the model answers, is decided here; else by the model, which is quicker."""
-        self._ignored: str | None = None
-        """The caller's sound that was too short to be meant; until the model has made an item of it."""
         self._settings = realtime.SessionSettings(
             instructions=brief.instructions,
             voice=brief.voice,
@@ -91,23 +92,19 @@ class Turn:
         self._keypad = Keypad()
         self._conversation = Conversation(leg_id)
         self._voice = Voice(self._conversation, brief.audio)
-        self._hearing = Hearing(brief.audio)
-        self._configured = False
-        """The model was sent its settings."""
-        self._ready = False
-        """It has taken them."""
+        self._caller = Caller(brief, self._conversation, self._voice)
+        self._configured = self._ready = False
+        """The model was sent its settings; it has taken them."""
         self._stream: str | None = None
         """The media stream that there is now."""
         self._greeted = not brief.greeting
-        self._speaking: str | None = None
-        """The caller's utterance that has begun and not stopped."""
-        self._pending: set[str] = set()
-        """Utterances of the caller whose words are still to come."""
-        self._asked: tuple[float, float] | None = None
-        """When the caller stopped speaking, and when the model said so; until the answer begins."""
         self._ready_due: float | None = None
         self._farewell = False
         """The agent wants to end the call when all that it said has been heard."""
+        self._reminded = False
+        """It wanted to end the call without a word to the caller, and was told to say goodbye."""
+        self._leave_by: float | None = None
+        """When it ends although the phone has not confirmed that."""
         self._turns = 0
         self._warned: dict[str, int] = {}
         self._now = 0.0
@@ -116,7 +113,8 @@ class Turn:
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed."""
         now = self._now
-        dues = (self._deadline, self._ready_due, self._keypad.due, self._silence_due(now), self._stalled_due(now))
+        keys = self._keypad.due if self._ready else None
+        dues = (self._deadline, self._ready_due, keys, self._silence_due(now), self._stalled_due(now))
         return min((due for due in dues if due is not None), default=None)
 
     @property
@@ -136,7 +134,11 @@ class Turn:
     @property
     def dropped(self) -> int:
         """Frames of the caller that no model was ready for."""
-        return self._hearing.dropped
+        return self._caller.hearing.dropped
+
+    def unplayed(self, now: float) -> float:
+        """Seconds of the agent's voice that were sent and that the phone has not played."""
+        return max(0.0, self._voice.until(now) - now)
 
     # The phone.
 
@@ -144,12 +146,10 @@ class Turn:
         if self._over:
             return []
         if not self._ready:
-            self._hearing.keep(input.payload, now)
+            self._caller.hearing.keep(input.payload, now)
             return []
-        audio = self._hearing.pass_on(input.payload, now)
-        if self._noise is not None and self._noise.hear(input.payload):
-            return [audio, *self._interrupt(now)]
-        return [audio]
+        audio, meant = self._caller.hear(input, now)
+        return [audio, *self._interrupt(now)] if meant else [audio]
 
     def _mark_echoed(self, input: MarkEchoed, now: float) -> list[Effect]:
         if not self._voice.echoed(input.name, now):
@@ -166,6 +166,7 @@ class Turn:
         self._silence.sign(now)
         if self._brief.digits_to_model:
             self._keypad.press(input.digit, now)
+            self._farewell = False  # what they type is for somebody
         return [Append(events.DigitReceived(input.digit))]
 
     def _media_started(self, input: inputs.MediaStarted, now: float) -> list[Effect]:
@@ -184,6 +185,8 @@ class Turn:
         if self._over:
             return []
         effects, _ = self._voice.cut_short(now)
+        if not self._voice.heard_any:
+            self._greeted = not self._brief.greeting
         return effects + self._settle_heard(now)
 
     # The model's session.
@@ -195,16 +198,16 @@ class Turn:
     def _session_updated(self, input: realtime.SessionUpdated, now: float) -> list[Effect]:
         if self._over or not self._configured:
             return []
-        if self._ready:
-            self._deciding = not self._settings.interrupt_response
-            return []
         wanted = _FORMATS[self._brief.audio]
         if input.input_format != wanted or input.output_format != wanted:
             message = f"the model speaks {input.output_format} and hears {input.input_format}, not {wanted}"
             return self._give_up("FORMAT", message)
+        if self._ready:
+            self._deciding = not self._settings.interrupt_response
+            return []
         self._ready, self._ready_due = True, None
         connected = Append(events.ModelConnected(input.model, input.session_id))
-        return [connected, *self._hearing.release(), *self._greet(now)]
+        return [connected, *self._caller.hearing.release(), *self._greet(now)]
 
     def _greet(self, now: float) -> list[Effect]:
         if self._greeted or self._over or not self._ready or self._stream is None:
@@ -217,15 +220,19 @@ class Turn:
         return self._settle(now) if self.phase is Phase.LEAVING else []
 
     def _fault(self, input: realtime.ModelFault, now: float) -> list[Effect]:
-        if input.event_id == ORDER_ID or input.code == "conversation_already_has_active_response":
-            self._answers.refused()
+        effects: list[Effect] = []
+        if input.event_id == ORDER_ID:
+            again = self._answers.refused(input.code, now)
+            if again is None:
+                return self._give_up(input.code or input.kind, "the model refuses to answer")
+            effects += again
         if input.code in _HARMLESS:
-            return []
+            return effects
         what = f"{input.code or input.kind}{f' ({input.param})' if input.param else ''}"
         if not self._ready and not self._over:
             # Nothing but the settings was sent, and without them it would stay silent.
             return self._give_up(input.code or input.kind, f"the model refused its settings with the error {what}")
-        return self._warn("MODEL_ERROR", f"the model answered with the error {what}")
+        return effects + self._warn("MODEL_ERROR", f"the model answered with the error {what}")
 
     # The caller speaks.
 
@@ -233,57 +240,35 @@ class Turn:
         if self._over:
             return []
         # OpenAI: the start is early by the padding that it puts before speech, the end late by the silence it awaits.
-        start_ms = input.audio_start_ms + self._settings.prefix_padding_ms
-        began = self._hearing.spoken_at(start_ms, now)
-        effects = self._interrupted_by_sound(began, now)
-        self._speaking, self._asked = input.item_id, None
-        at = self._voice.since_answer(began)
-        utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
-        if utterance is not None:
-            utterance.audio_start = at
-        return [*effects, Append(events.SpeechStarted(input.item_id, at))]
+        event, meant = self._caller.begins(input.item_id, input.audio_start_ms + self._settings.prefix_padding_ms, now)
+        self._answers.hold()
+        return [*(self._interrupt(now) if meant else []), event]
 
     def _speech_stopped(self, input: realtime.SpeechStopped, now: float) -> list[Effect]:
-        self._speaking = None
         self._silence.sign(now)
         if self._over:
+            self._caller.speaking = None
             return []
-        if self._noise is not None:
-            if self._noise.undecided and self._stoppable(now):
-                self._ignored = input.item_id
-            self._noise.end()
         end_ms = input.audio_end_ms - self._settings.silence_duration_ms
-        ended = self._hearing.spoken_at(end_ms, now)
-        at = self._voice.since_answer(ended)
-        self._asked = (min(now, ended), now)
-        utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
-        if utterance is not None:
-            utterance.audio_end = at
-        return [Append(events.SpeechStopped(input.item_id, at))]
+        event, ignored = self._caller.stops(input.item_id, end_ms, now, over_agent=self._stoppable(now))
+        effects = [event, *self._answers.release(now, answered=not ignored)]
+        return effects + self._leave_when_heard(now)
 
     def _input_committed(self, input: realtime.InputCommitted, now: float) -> list[Effect]:
-        if input.item_id == self._ignored:
-            self._ignored = None
-            self._conversation.drop(input.item_id)
-            return [SendToModel(realtime.encode_delete(input.item_id))]
-        if self._conversation.utterance(input.item_id, Speaker.CALLER) is not None:
-            self._pending.add(input.item_id)
+        undone = self._caller.committed(input.item_id)
+        if undone is not None:
+            return undone
         return self._answers.order(now) if self._deciding and not self._over else []
 
     def _caller_words(self, input: realtime.InputTranscriptDelta, now: float) -> list[Effect]:
         return self._words(input.item_id, Speaker.CALLER, input.delta)
 
     def _caller_done(self, input: realtime.InputTranscriptDone, now: float) -> list[Effect]:
-        self._pending.discard(input.item_id)
-        utterance = self._conversation.utterance(input.item_id, Speaker.CALLER)
-        if utterance is None:
-            return []
-        utterance.text = input.transcript
-        return self._record(utterance) + self._settle_if_done(now)
+        return self._caller.done(input.item_id, input.transcript) + self._settle_if_done(now)
 
     def _caller_failed(self, input: realtime.InputTranscriptFailed, now: float) -> list[Effect]:
-        self._pending.discard(input.item_id)
-        self._conversation.drop(input.item_id)
+        if not self._caller.failed(input.item_id):
+            return []
         warning = self._warn("TRANSCRIPTION_FAILED", "an utterance of the caller could not be transcribed")
         return warning + self._settle_if_done(now)
 
@@ -306,22 +291,24 @@ class Turn:
         utterance = self._agent_utterance(input.item_id)
         if utterance is None:
             return []
+        self._caller.answered = True
         first = not utterance.spoken
         if self._stream is None or input.response_id == self._answers.muted:
             utterance.interrupted = True
         effects = self._voice.say(utterance, input.delta, now)
         if effects is None:
             return self._warn("MODEL_AUDIO", "the model sent audio that is no base64")
-        if first and not utterance.interrupted and self._asked is not None:
-            effects.append(self._measure(input.item_id, *self._asked, now))
+        if first and not utterance.interrupted and self._caller.asked is not None:
+            effects.append(self._measure(input.item_id, *self._caller.asked, now))
         return effects
 
     def _agent_utterance(self, item_id: str) -> Utterance | None:
-        """What the agent says on the line; None when it is on record, or when nobody is there to hear it."""
-        return None if self._over else self._conversation.utterance(item_id, Speaker.AGENT)
+        """What the agent says on the line; None: it is on record, or the caller's, or nobody is there to hear it."""
+        utterance = None if self._over else self._conversation.utterance(item_id, Speaker.AGENT)
+        return utterance if utterance is not None and utterance.speaker is Speaker.AGENT else None
 
     def _measure(self, item_id: str, ended: float, told: float, now: float) -> Effect:
-        self._asked = None
+        self._caller.asked = None
         self._turns += 1
         return Append(events.TurnMeasured(item_id, now - ended, told - ended, now - told))
 
@@ -349,6 +336,8 @@ class Turn:
         if utterance is None or self._over or utterance.speaker is Speaker.CALLER:
             return []
         utterance.whole = True
+        if input.response_id == self._answers.muted and not utterance.spoken:
+            utterance.interrupted = True
         effects = self._voice.finish_audio(utterance, now)
         if utterance.interrupted:
             effects += self._voice.unsay(utterance)
@@ -378,52 +367,51 @@ class Turn:
         return effects + again
 
     def _function_called(self, input: realtime.FunctionCalled, now: float) -> list[Effect]:
-        if input.name != END_CALL.name or not input.complete or self.phase is not Phase.TALKING:
+        if not input.complete or self.phase is not Phase.TALKING:
             return []
-        self._farewell = True
-        return [SendToModel(realtime.encode_function_output(input.call_id, '{"ok":true}'))]
+        if input.name != END_CALL.name:
+            return [_result(input, "there is no such function"), *self._answers.order(now)]
+        if input.response_id == self._answers.muted or self._caller.speaking is not None:
+            return [_result(input, "the caller goes on speaking")]
+        if not self._caller.answered and not self._reminded:
+            self._reminded = True
+            return [_result(input, "say goodbye first, then call it again"), *self._answers.order(now)]
+        self._farewell, self._leave_by = True, None
+        return [_result(input)]
 
     def _leave_when_heard(self, now: float) -> list[Effect]:
         """The agent ends the call: not before its answer is whole and the goodbye has been played."""
         if not self._farewell or self._answers.busy or self.phase is not Phase.TALKING:
             return []
-        if self._voice.unplayed(now):
-            self._deadline = self._voice.until(now) + MARK_GRACE
+        if self._caller.speaking is not None:
+            return []
+        if self._leave_by is None:
+            self._leave_by = self._voice.until(now) + LEAVE_WITHIN
+        if self._voice.unplayed(now) and now < self._leave_by:
+            self._deadline = min(self._voice.until(now) + MARK_GRACE, self._leave_by)
             return []
         self._farewell = False
         return [Tell(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.AGENT, "the agent ended the call"))]
 
     # Barge-in, and what was heard.
 
-    def _interrupted_by_sound(self, began: float, now: float) -> list[Effect]:
-        """The model hears the caller, since `began`: is that an interruption?"""
-        if self._protected:
-            return []
-        if self._noise is not None and not (self._stoppable(now) and self._noise.begin(now - began)):
-            return []
-        return self._interrupt(now)
-
     def _stoppable(self, now: float) -> bool:
         """Whether there is anything to interrupt.
 
         With everything played and no answer under way there is not: truncating then would only destroy the model's
-        record of what it said. With everything played and the answer under way the model has stalled: the phone's
-        buffer needs no clearing, but what comes late must not be heard.
+        record of what it said. With everything played and the answer under way the model has stalled, or has not begun
+        to speak: the phone's buffer needs no clearing, but what comes late must not be heard.
         """
-        if self._voice.unplayed(now) or (self._deciding and self._answers.busy):
-            return True
-        return self._answers.active is not None and self._voice.unfinished
+        return self._voice.unplayed(now) or self._answers.busy
 
     def _interrupt(self, now: float) -> list[Effect]:
-        """The caller spoke: stop what is being played, and let the model know how much of it was heard."""
+        """The caller speaks: stop what is being played, and let the model know how much of it was heard."""
+        if self._protected:
+            return []
+        self._farewell = False  # whoever speaks over a goodbye has not finished
         if not self._stoppable(now):
             return []
-        effects = self._voice.clear(now)
-        self._farewell = False  # whoever speaks over a goodbye has not finished
-        if self._deciding:
-            effects += self._answers.cancel()
-        else:
-            self._answers.mute()
+        effects = self._voice.clear(now) + self._answers.interrupt(stops_by_itself=not self._deciding)
         cut, interrupted = self._voice.cut_short(now)
         if interrupted is not None:
             cut.append(Append(interrupted))
@@ -437,7 +425,7 @@ class Turn:
     def _unprotect(self) -> list[Effect]:
         """The greeting was heard: from now on the caller may interrupt."""
         self._protected = False
-        if self._noise is not None:
+        if self._brief.min_interruption:
             return []
         self._settings = replace(self._settings, interrupt_response=True, create_response=True)
         return [SendToModel(realtime.encode_turn_detection(self._settings))]
@@ -459,9 +447,9 @@ class Turn:
         self._deadline, self._ready_due = now + LAST_WORDS, None
         if self._answers.active is not None and self._ready:
             effects.append(SendToModel(realtime.encode_response_cancel()))  # nobody will hear the rest of it
-        if self._speaking is not None and self._ready:
+        if self._caller.speaking is not None and self._ready:
             # The model would wait for a silence that never comes; the words spoken last are wanted now.
-            self._pending.add(self._speaking)
+            self._caller.pending[self._caller.speaking] = None
             effects.append(SendToModel(realtime.encode_commit()))
         return effects + self._settle_if_done(now)
 
@@ -473,7 +461,7 @@ class Turn:
             self._answers.since = now
             return self._give_up("STALLED", "the model began to answer and fell silent")
         effects: list[Effect] = []
-        if self._keypad.due is not None and now >= self._keypad.due:
+        if self._ready and self._keypad.due is not None and now >= self._keypad.due:
             effects += self._tell_keys(now)
         if (due := self._silence_due(now)) is not None and now >= due:
             effects += self._break_silence(now)
@@ -484,13 +472,13 @@ class Turn:
             return effects + self._settle(now)
         if self._voice.unplayed(now):
             self._deadline = self._voice.until(now) + MARK_GRACE
-            return effects
+            return effects + self._leave_when_heard(now)
         return effects + self._settle_heard(now, echoes=False) + self._leave_when_heard(now)
 
     def _tell_keys(self, now: float) -> list[Effect]:
         """What the caller typed is whole: the model is told, and answers."""
         words = self._keypad.take()
-        if not self._ready or self._over:
+        if self._over:
             return []
         item = realtime.encode_message("user", words, f"{_KEYS}{self._keypad.entries}")
         return [SendToModel(item), *self._answers.order(now)]
@@ -499,7 +487,7 @@ class Turn:
         """When the silence will be too long. None while anybody speaks or is about to, or nobody could."""
         if self.phase is not Phase.TALKING or self._stream is None or not self._ready or self._farewell:
             return None
-        if self._speaking is not None or self._answers.busy or self._keypad.due is not None:
+        if self._caller.speaking is not None or self._answers.busy or self._keypad.due is not None:
             return None
         return self._silence.due(self._voice.until(now))
 
@@ -510,7 +498,7 @@ class Turn:
         return max(self._answers.since, self._voice.until(now)) + STALLED_AFTER
 
     def _break_silence(self, now: float) -> list[Effect]:
-        if self._silence.verdict() is Verdict.CHECK_IN:
+        if self._silence.verdict(now) is Verdict.CHECK_IN:
             return self._answers.order(now, _exactly(self._brief.check_in) if self._brief.check_in else CHECK_IN)
         return [
             Tell(inputs.HangUpRequested(EndReason.SILENCE, EndedBy.DAEMON, "nobody has said anything for too long"))
@@ -520,26 +508,16 @@ class Turn:
         return self._settle(now)
 
     def _settle_if_done(self, now: float) -> list[Effect]:
-        said = not self._pending and self._answers.active is None
+        said = not self._caller.pending and self._answers.active is None
         return self._settle(now) if self.phase is Phase.LEAVING and (said or not self._ready) else []
 
     def _settle(self, now: float) -> list[Effect]:
         """Everything that will ever be known is known: what words there are go on record."""
         self.phase = Phase.SETTLED
         self._deadline = None
-        self._hearing.forget()
-        effects: list[Effect] = []
-        for utterance in self._conversation.open(Speaker.CALLER):
-            utterance.interrupted = True
-            effects += self._record(utterance)
-        return [*effects, Tell(inputs.TalkSettled(self._turns, self._answers.usage))]
+        return [*self._caller.settle(), Tell(inputs.TalkSettled(self._turns, self._answers.usage))]
 
     # Small help.
-
-    def _record(self, utterance: Utterance) -> list[Effect]:
-        """The caller's words are whole."""
-        final = self._conversation.finish(utterance)
-        return [] if final is None else [Append(final)]
 
     def _words(self, item_id: str, speaker: Speaker, delta: str) -> list[Effect]:
         utterance = self._conversation.utterance(item_id, speaker)
@@ -551,12 +529,12 @@ class Turn:
 
     def _give_up(self, code: str, message: str) -> list[Effect]:
         """This model will be of no use: better no call than a silent one."""
-        order = inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message)
-        return [Append(events.ModelLost(code, message)), Tell(order)]
+        order = inputs.HangUpRequested(EndReason.MODEL_LOST, EndedBy.DAEMON, message[:_LONGEST])
+        return [Append(events.ModelLost(code[:_LONGEST], message[:_LONGEST])), Tell(order)]
 
     def _warn(self, code: str, message: str) -> list[Effect]:
         count = self._warned[code] = self._warned.get(code, 0) + 1
-        return [Append(events.Warning(code, message))] if count <= _WARNINGS_OF_A_KIND else []
+        return [Append(events.Warning(code, message[:_LONGEST]))] if count <= _WARNINGS_OF_A_KIND else []
 
     # Any: each handler takes the one input type that it stands beside.
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], list[Effect]]]] = {
@@ -595,3 +573,8 @@ class Turn:
 
 def _exactly(words: str) -> str:
     return f'Say exactly this, and nothing else: "{words}"'
+
+
+def _result(called: realtime.FunctionCalled, problem: str = "") -> Effect:
+    result = {"ok": False, "error": problem} if problem else {"ok": True}
+    return SendToModel(realtime.encode_function_output(called.call_id, json.dumps(result)))

@@ -26,6 +26,8 @@ class Voice:
         """When the call was answered: second 0 of its time line."""
         self._conversation = conversation
         self._playout = Playout()
+        self.heard_any = False
+        """Something of what the agent said was heard."""
         self.recorded = 0
         """Utterances that are on record."""
         self._lag = LAG if audio == "pcm24" else 0.0
@@ -153,6 +155,7 @@ class Voice:
             utterance.audio_start = self.since_answer(start)
             utterance.audio_end = utterance.audio_start + played
         utterance.heard = played
+        self.heard_any = self.heard_any or played > 0
         return played, sent
 
     def _record(self, utterance: Utterance) -> list[Effect]:

@@ -332,7 +332,8 @@ class Calls:
 
     def _stream(self, session: Session) -> str:
         if not session.call.wants_stream:
-            return twiml.hang_up()
+            words = session.call.last_words
+            return twiml.say_and_hang_up(words) if words else twiml.hang_up()
         call_id, urls = session.record.call_id, self._world.urls
         expires = int(self._world.clock.wall()) + STREAM_TOKEN_LIFE
         parameters = {"token": token.mint(self._world.log.secret, call_id, session.call.attempt, expires)}

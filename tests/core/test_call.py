@@ -426,7 +426,7 @@ def test_a_hang_up_of_an_unconfirmed_call_is_remembered() -> None:
 
 def test_a_call_that_was_answered_while_it_was_being_canceled_is_hung_up_for_real() -> None:
     call = Call.placed().feed(inputs.DialGranted(), inputs.DialAnswered(SID, "queued"), status("ringing"), hang_up())
-    assert (call.ordered or [])[-1] == HangUpLeg(answered=False)
+    assert HangUpLeg(answered=False) in (call.ordered or [])
     call.feed(inputs.LegHangUpFailed("timeout"), status("in-progress"))
     assert (call.ordered or [])[-1] == HangUpLeg(answered=True)
     assert call.machine.state is CallState.ENDING

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agenticd.core import inputs
 from agenticd.core.call import CallMachine
-from agenticd.core.effects import CloseMedia, HangUpLeg, LookUpCall
+from agenticd.core.effects import CloseMedia, CloseModel, HangUpLeg, LookUpCall
 from agenticd.core.events import CallRecord, CallState, Direction, EndedBy, EndReason
 from tests.core.test_call import RECORD, SID, Call, status
 
@@ -78,7 +78,25 @@ def test_a_phone_that_still_rings_hears_nothing() -> None:
 def test_a_phone_that_called_is_on_the_line_already() -> None:
     record = replace(APOLOGETIC, direction=Direction.INBOUND, state=CallState.RINGING, carrier_call_id=SID)
     call = call_of(record, inputs.CallArrived(), inputs.ModelClosed(401, "refused"))
+    assert orders(call) == [], "the carrier would refuse it: it has not begun what it was told"
+    assert call.machine.last_words == SORRY
+    call.wait()
     assert orders(call) == [HangUpLeg(True, SORRY)]
+
+
+def test_a_carrier_that_asks_is_told_the_words_and_not_ordered_to_say_them_again() -> None:
+    record = replace(APOLOGETIC, direction=Direction.INBOUND, state=CallState.RINGING, carrier_call_id=SID)
+    call = call_of(record, inputs.CallArrived(), inputs.ModelClosed(401, "refused"), inputs.VoiceRequested(SID))
+    assert call.machine.last_words == SORRY
+    call.wait()
+    assert orders(call) == []
+    assert call.count(LookUpCall) == 1
+
+
+def test_the_model_is_let_go_when_all_is_said_though_the_carrier_does_not_confirm() -> None:
+    call = answered().feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+    assert call.record.state is CallState.ENDING
+    assert call.count(CloseModel) == 1
 
 
 def test_every_other_end_is_without_words() -> None:
