@@ -37,7 +37,7 @@ lint: ## ruff, formatting, who may import whom, the contract's style
 	@$(BIN)/buf format proto --diff --exit-code
 
 types: ## mypy --strict
-	@$(PY) -m mypy agenticd clients/python/agentic clients/python/agentctl $(wildcard bench tools tests clients/python/tests)
+	@$(PY) -m mypy agenticd clients/python/agentic clients/python/agentctl $(wildcard bench tools tests clients/python/tests clients/python/examples)
 
 proto: ## Generate the Python code in clients/python/agentic/v1 from proto/
 	@rm -f $(GENERATED)/*_pb2*

@@ -2,10 +2,10 @@
 
     async with agentic.connect() as client:
         placed = await client.place_call("+15550001111", greeting="Hello, this is a test.")
-        async for event in client.events(call_ids=[placed.call.call_id], after=placed.revision):
+        async for event in client.follow(placed):
             print(event)
 
-Messages are those of the contract, agentic.v1; errors are agentic.errors.
+Messages are those of the contract, agentic.v1; errors are agentic.errors. Without asyncio: agentic.sync.
 """
 
 from agentic.client import Client, connect

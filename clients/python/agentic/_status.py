@@ -27,6 +27,7 @@ _SHAPES: Mapping[str, Mapping[int, tuple[str, int | str | list[str]]]] = {
     "Duration": {1: ("seconds", _NUMBER), 2: ("nanos", _NUMBER)},
     "RetryInfo": {1: ("retry_delay", "Duration")},
     "FieldViolation": {1: ("field", _TEXT), 2: ("description", _TEXT)},
+    "ResourceInfo": {1: ("resource_type", _TEXT), 2: ("resource_name", _TEXT)},
     "BadRequest": {1: ("field_violations", ["FieldViolation"])},
 }
 
@@ -41,12 +42,13 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What an error says beside its code and its message. `retry_after` in seconds."""
+    """What an error says beside its code and its message. `retry_after` in seconds; `resource`: a call's id."""
 
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
+    resource: str = ""
 
 
 def _build() -> Mapping[str, type[Any]]:
@@ -73,7 +75,7 @@ _MESSAGES = _build()
 
 def read(data: bytes) -> Details:
     """What the bytes under KEY say. Empty for what is no status, or not agenticd's."""
-    reason, metadata, retry_after = "", {}, None
+    reason, metadata, retry_after, resource = "", {}, None, ""
     violations: list[Violation] = []
     try:
         for packed in _MESSAGES["Status"].FromString(data).details:
@@ -85,9 +87,11 @@ def read(data: bytes) -> Details:
                 case "google.rpc.RetryInfo":
                     delay = _MESSAGES["RetryInfo"].FromString(packed.value).retry_delay
                     retry_after = delay.seconds + delay.nanos / 1e9
+                case "google.rpc.ResourceInfo":
+                    resource = _MESSAGES["ResourceInfo"].FromString(packed.value).resource_name
                 case "google.rpc.BadRequest":
                     for one in _MESSAGES["BadRequest"].FromString(packed.value).field_violations:
                         violations.append(Violation(one.field, one.description))
     except DecodeError:
         return Details()
-    return Details(reason, metadata, tuple(violations), retry_after)
+    return Details(reason, metadata, tuple(violations), retry_after, resource)

@@ -4,10 +4,10 @@ silent.
 AgenticError
 ├── InvalidArgument            a field is missing or wrong: see `violations`
 │   └── RequestIdReused        the same request_id with another request
-├── CallNotFound
-├── CallNotLive
-├── TooManyCalls
-├── Unavailable                nothing was done; try again
+├── CallNotFound               see `call_id`
+├── CallNotLive                it has ended: see `state`
+├── TooManyCalls               see `limit`; try again after `retry_after`
+├── Unavailable                try again
 │   ├── Draining               the daemon is stopping
 │   ├── StoreDown              its log cannot be written or read
 │   └── Unreachable            nobody answers at the address
@@ -23,9 +23,10 @@ AgenticError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol, cast
 
-from grpc import StatusCode, aio
+from grpc import RpcError, StatusCode
 
 from agentic import _status
 from agentic._status import Details, Violation
@@ -58,9 +59,12 @@ class AgenticError(Exception):
     """An RPC was refused, or failed. str() is English for a person; branch on the class or on `reason`.
 
     `code` is gRPC's name, for example "NOT_FOUND"; `reason` the name of an ErrorReason without its prefix,
-    empty when it was not the daemon that answered; `retry_after` in seconds, None when the daemon did not
-    say.
+    empty when it was not the daemon that answered; `metadata` what the daemon said beside the reason;
+    `violations` the wrong fields; `retry_after` in seconds, None when the daemon did not say. `request_id`: that of
+    a place_call, with which the order can be repeated without dialling twice; empty for other requests.
     """
+
+    request_id: str = ""
 
     def __init__(self, message: str, code: str = "UNKNOWN", details: Details | None = None) -> None:
         super().__init__(message)
@@ -71,6 +75,11 @@ class AgenticError(Exception):
         self.metadata: Mapping[str, str] = found.metadata
         self.violations: tuple[Violation, ...] = found.violations
         self.retry_after = found.retry_after
+        self._resource = found.resource
+
+    def _number(self, key: str) -> int:
+        text = self.metadata.get(key, "")
+        return int(text) if text.isascii() and text.isdigit() else 0
 
 
 class InvalidArgument(AgenticError):
@@ -84,17 +93,32 @@ class RequestIdReused(InvalidArgument):
 class CallNotFound(AgenticError):
     """No such call, or it was deleted by retention."""
 
+    @property
+    def call_id(self) -> str:
+        """The id that is not known; empty when the daemon did not say."""
+        return self._resource
+
 
 class CallNotLive(AgenticError):
     """The call has ended."""
+
+    @property
+    def state(self) -> str:
+        """Its state, for example "ENDED"; empty when the daemon did not say."""
+        return self.metadata.get("state", "")
 
 
 class TooManyCalls(AgenticError):
     """The daemon holds as many calls as it may. Try again after `retry_after`."""
 
+    @property
+    def limit(self) -> int:
+        """How many those are; 0 when the daemon did not say."""
+        return self._number("limit")
+
 
 class Unavailable(AgenticError):
-    """Nothing was done, and it may be tried again."""
+    """It may be tried again. Nothing was done, except perhaps where nobody answered: see Unreachable."""
 
 
 class Draining(Unavailable):
@@ -106,7 +130,11 @@ class StoreDown(Unavailable):
 
 
 class Unreachable(Unavailable):
-    """Nobody answers at the address."""
+    """Nobody answers at the address.
+
+    A connection that broke behind a request looks the same: whether it was done is then not known. Every request of
+    the clients is safe to repeat; a place_call with this error's `request_id`.
+    """
 
 
 class CursorInvalid(AgenticError):
@@ -118,8 +146,8 @@ class CursorCompacted(CursorInvalid):
 
     @property
     def first_revision(self) -> int:
-        """The oldest revision that is kept."""
-        return int(self.metadata.get("first_revision", "0"))
+        """The oldest revision that is kept; 0 when the daemon did not say."""
+        return self._number("first_revision")
 
 
 class LogReplaced(CursorInvalid):
@@ -132,7 +160,8 @@ class LogReplaced(CursorInvalid):
 
 
 class ConsumerStalled(AgenticError):
-    """The stream was not read for too long. Follow again from the last revision that was read."""
+    """The stream was not read for too long. An EventStream does not raise it: it follows again from the last revision
+    that was read, and loses nothing."""
 
 
 class CarrierRejected(AgenticError):
@@ -141,7 +170,7 @@ class CarrierRejected(AgenticError):
     @property
     def carrier_code(self) -> int:
         """Twilio's error code, for example 21211; 0 when it gave none."""
-        return int(self.metadata.get("carrier_code", "0"))
+        return self._number("carrier_code")
 
 
 class Unauthenticated(AgenticError):
@@ -149,7 +178,8 @@ class Unauthenticated(AgenticError):
 
 
 class DeadlineExceeded(AgenticError):
-    """No answer came in time; whether it was done is not known. Repeat it with the same request_id."""
+    """No answer came in time; whether it was done is not known. Every request is safe to repeat; a place_call with
+    this error's `request_id`."""
 
 
 class Internal(AgenticError):
@@ -185,13 +215,25 @@ _BY_CODE: Mapping[StatusCode, type[AgenticError]] = {
 }
 
 
-def from_rpc(error: aio.AioRpcError) -> AgenticError:
-    """The typed error for gRPC's."""
+class _Failure(Protocol):
+    """What gRPC's two kinds of errors have in common."""
+
+    def code(self) -> StatusCode: ...
+
+    def details(self) -> str | None: ...
+
+    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+
+def from_rpc(error: RpcError) -> AgenticError:
+    """The typed error for gRPC's, of a thread or of asyncio."""
+    failure = cast(_Failure, error)
     details = Details()
-    for key, value in error.trailing_metadata() or ():
+    for key, value in failure.trailing_metadata() or ():
         if key == _status.KEY and isinstance(value, bytes):
             details = _status.read(value)
-    kind = BY_REASON.get(details.reason) or _BY_CODE.get(error.code(), AgenticError)
+    code = failure.code()
+    kind = BY_REASON.get(details.reason) or _BY_CODE.get(code, AgenticError)
     if kind is Unavailable and not details.reason:
         kind = Unreachable
-    return kind(error.details() or error.code().name, error.code().name, details)
+    return kind(failure.details() or code.name, code.name, details)

@@ -181,6 +181,10 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             ),
         )
 
+    async def Drain(self, request: Any, context: Any) -> node_service_pb2.DrainResponse:
+        await self._enter(request, context)
+        return node_service_pb2.DrainResponse(live_calls=len(self.calls))
+
     @property
     def _head(self) -> int:
         return self.log[-1].revision if self.log else 0

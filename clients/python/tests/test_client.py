@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from agentic import Client, Cursor, Target, connect, errors
-from agentic.client import OPTIONS
+from agentic.channel import OPTIONS
 from agentic.target import find
 from agentic.v1 import call_pb2, node_service_pb2
 from agentic.v1 import call_service_pb2 as pb
@@ -50,12 +50,74 @@ async def test_what_may_have_been_done_is_not_tried_again(client: Client, daemon
     assert len(daemon.requests) == 1
 
 
+async def test_an_order_rides_over_a_restart_of_a_daemon_that_has_answered(client: Client, daemon: FakeDaemon) -> None:
+    await client.status()
+    await daemon.stop()
+    placing = asyncio.create_task(client.place_call("+15550001111"))
+    # Longer than gRPC tries by itself: it gives up an address where nobody listens in well under 2 s.
+    with pytest.raises(errors.Unreachable):
+        async with Client(client.target) as other:
+            await other.status()
+    assert not placing.done()
+    await daemon.start()
+    assert (await placing).call.call_id == CALL
+    assert len(daemon.requests) == 2
+
+
+async def test_a_daemon_that_stays_away_is_unreachable_within_the_deadline(client: Client, daemon: FakeDaemon) -> None:
+    await client.status()
+    await daemon.stop()
+    client.timeout = 1.0
+    with pytest.raises((errors.Unreachable, errors.DeadlineExceeded)) as caught:
+        await client.place_call("+15550001111")
+    assert uuid.UUID(caught.value.request_id).version == 4, "with it, the order is safe to repeat later"
+
+
+async def test_an_error_of_an_order_has_its_request_id(client: Client, daemon: FakeDaemon) -> None:
+    daemon.faults = [Fault(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"), Fault(StatusCode.INTERNAL)]
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await client.place_call("555", request_id="mine")
+    assert caught.value.request_id == "mine"
+    with pytest.raises(errors.AgenticError) as other:
+        await client.status()
+    assert other.value.request_id == ""
+
+
+async def test_a_closed_client_says_so(daemon: FakeDaemon) -> None:
+    client = Client(Target(daemon.address))
+    await client.close()
+    for use in (client.status, lambda: client.wait_ready(1)):
+        with pytest.raises(RuntimeError, match="closed"):
+            await use()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.events()
+
+
+async def test_closing_ends_a_request_with_an_error_and_not_by_cancelling_its_task(
+    client: Client, daemon: FakeDaemon
+) -> None:
+    daemon.answers.clear()
+    asking = asyncio.create_task(client.status())
+    await daemon.until(lambda: len(daemon.requests) == 1)
+    await client.close()
+    with pytest.raises(errors.AgenticError, match="closed"):
+        await asking
+    daemon.answers.set()
+
+
+@pytest.mark.parametrize("name", ["call_ids", "types"])
+async def test_a_text_where_several_are_meant_is_refused(client: Client, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        client.events(**{name: CALL})  # type: ignore[call-overload]  # a text is several texts, to the checker
+
+
 async def test_other_requests(client: Client, daemon: FakeDaemon) -> None:
     await client.place_call("+15550001111")
     assert (await client.get_call(CALL)).call.to_address == "+15550001111"
     assert (await client.hang_up(CALL, "enough")).call.end.message == "enough"
     assert (await client.transcript(CALL)).revision == 9
     assert (await client.status()).version == "0.9.0"
+    assert (await client.drain()).live_calls == 1
 
 
 async def test_all_calls_come_page_by_page(client: Client, daemon: FakeDaemon) -> None:

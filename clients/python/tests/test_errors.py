@@ -68,6 +68,19 @@ async def test_what_a_reason_says_more_has_a_name(client: Client, daemon: FakeDa
     rejected = await fails(client, daemon, Fault(out_of_range, "CARRIER_REJECTED", carrier_code="21211"))
     assert isinstance(rejected, errors.CarrierRejected)
     assert rejected.carrier_code == 21211
+    not_live = await fails(client, daemon, Fault(out_of_range, "CALL_NOT_LIVE", state="ENDED"))
+    assert isinstance(not_live, errors.CallNotLive)
+    assert not_live.state == "ENDED"
+    too_many = await fails(client, daemon, Fault(out_of_range, "TOO_MANY_CALLS", limit="500"))
+    assert isinstance(too_many, errors.TooManyCalls)
+    assert too_many.limit == 500
+    resource = details.ResourceInfo(resource_type="agentic.v1.Call", resource_name="01X")
+    not_found = await fails(client, daemon, Fault(StatusCode.NOT_FOUND, "CALL_NOT_FOUND", resource))
+    assert isinstance(not_found, errors.CallNotFound)
+    assert not_found.call_id == "01X"
+    strange = await fails(client, daemon, Fault(out_of_range, "CURSOR_COMPACTED", first_revision="many"))
+    assert isinstance(strange, errors.CursorCompacted)
+    assert strange.first_revision == 0
     defect = await fails(client, daemon, Fault(internal, "INTERNAL", incident="abc"))
     assert isinstance(defect, errors.Internal)
     assert defect.incident == "abc"
@@ -101,7 +114,7 @@ def test_no_bytes_break_the_reading_of_details(data: bytes) -> None:
 
 
 def test_the_client_imports_protobuf_and_grpcio_alone() -> None:
-    program = "import sys; import agentic; print(*sys.modules, sep='\\n')"
+    program = "import sys; import agentic, agentic.sync; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "grpc" in loaded

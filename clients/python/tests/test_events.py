@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode
 
 from agentic import Client, Cursor, errors
@@ -15,6 +17,7 @@ from agentic.v1 import event_pb2
 from tests.fake_daemon import CALL, EPOCH, OTHER, FakeDaemon, Fault
 
 T = TypeVar("T")
+AN_HOUR = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=3600))
 
 
 async def take(stream: AsyncIterator[T], count: int) -> list[T]:
@@ -184,6 +187,56 @@ async def test_before_the_first_frame_everything_is_an_error(client: Client, dae
     await daemon.stop()
     with pytest.raises(errors.Unreachable):
         await anext(client.events(after=0))
+
+
+async def test_a_client_that_had_an_answer_waits_for_the_first_frame_too(client: Client, daemon: FakeDaemon) -> None:
+    """Between place_call and follow the daemon may go away as well."""
+    placed = await client.place_call("+15550001111")
+    await daemon.stop()
+    await daemon.append(call_closed={})
+    following = asyncio.create_task(take(client.follow(placed), 2))
+    await asyncio.sleep(0)
+    await daemon.start()
+    assert await following == daemon.log
+    assert daemon.requests[-1].epoch == EPOCH
+
+
+async def test_a_call_is_followed_from_its_first_event_to_its_last(client: Client, daemon: FakeDaemon) -> None:
+    await daemon.append(OTHER, warning={})
+    placed = await client.place_call("+15550001111")
+    await daemon.append(OTHER, warning={})
+    await daemon.append(call_closed={})
+    got = [event.WhichOneof("payload") async for event in client.follow(placed)]
+    assert got == ["call_queued", "call_closed"]
+
+
+@pytest.mark.parametrize("how", ["stream", "client"])
+@pytest.mark.parametrize("state", ["following", "waiting for the daemon", "waiting as the daemon asked"])
+async def test_another_task_can_end_the_waiting(
+    client: Client, daemon: FakeDaemon, how: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = asyncio.Event()
+
+    def scattered(seconds: float) -> float:
+        waits.set()
+        return seconds
+
+    monkeypatch.setattr("agentic.events.scattered", scattered)
+    await daemon.append(warning={})
+    stream = client.events(after=0)
+    assert revisions(await take(stream, 1)) == [2]
+    reading = asyncio.create_task(take(stream, 1))
+    await asyncio.sleep(0)
+    if state == "waiting for the daemon":
+        await daemon.stop()
+    elif state != "following":
+        await daemon.end_streams(Fault(StatusCode.UNAVAILABLE, "DRAINING", AN_HOUR))
+        await waits.wait()
+    await (stream.aclose() if how == "stream" else client.close())
+    with pytest.raises((StopAsyncIteration, RuntimeError)):  # a coroutine turns the first into the second
+        await reading
+    assert not reading.cancelled(), "nobody cancelled that task"
+    assert stream.cursor == Cursor(EPOCH, 2)
 
 
 async def test_an_interrupted_wait_loses_nothing(client: Client, daemon: FakeDaemon) -> None:
