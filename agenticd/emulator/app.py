@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
+from agenticd.emulator.model import ModelHappening, SeenRealtime
 from agenticd.emulator.phone import PhoneScript, Speech
-from agenticd.emulator.realtime import Brain, RealtimeConfig, RealtimeServer
+from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import Phones, TwilioConfig, TwilioServer
+from agenticd.emulator.twilio.happenings import Happening
+from agenticd.emulator.twilio.server import Routes
 from agenticd.emulator.voice import Voice
+
+Watch: TypeAlias = Callable[[Happening | ModelHappening], None]
+"""Gets what happens, as it happens. It must not raise."""
+
+
+class CannotListen(OSError):
+    """One of the two ports cannot be had; `half` says which."""
+
+    def __init__(self, half: Literal["Twilio", "OpenAI"], error: OSError) -> None:
+        super().__init__(error.errno, error.strerror or str(error))
+        self.half = half
 
 
 class Emulator:
     """Both servers. Use it as an async context manager, or start and stop it.
 
     A daemon is pointed at `twilio.api_url` and `realtime.url`, with the secrets of the two configs.
-    `brain` answers as the model; `phones` and `default_phone` are who answers at which number.
+    `brain` answers as the model; `phones` and `default_phone` are who answers at which number. `watch` is told of all
+    that happens; `routes` adds paths to Twilio's port.
     """
 
     def __init__(
@@ -28,9 +44,13 @@ class Emulator:
         voice: Speech | None = None,
         phones: Phones | None = None,
         default_phone: PhoneScript | None = None,
+        watch: Watch | None = None,
+        routes: Routes | None = None,
     ) -> None:
-        self.twilio = TwilioServer(twilio or TwilioConfig(), voice or Voice(), phones, default_phone)
-        self.realtime = RealtimeServer(realtime, brain)
+        self.twilio = TwilioServer(
+            twilio or TwilioConfig(), voice or Voice(), phones, default_phone, tell=watch, routes=routes
+        )
+        self.realtime = SeenRealtime(realtime, brain, watch or _nobody)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -45,13 +65,19 @@ class Emulator:
         """Listen on both ports; on none of them if one cannot be had.
 
         Raises:
-            OSError: if a port is taken.
+            CannotListen: if a port is taken.
 
         """
         async with AsyncExitStack() as stack:
-            await self.twilio.start()
+            try:
+                await self.twilio.start()
+            except OSError as error:
+                raise CannotListen("Twilio", error) from error
             stack.push_async_callback(self.twilio.stop)
-            await self.realtime.start()
+            try:
+                await self.realtime.start()
+            except OSError as error:
+                raise CannotListen("OpenAI", error) from error
             stack.pop_all()
 
     async def stop(self) -> None:
@@ -60,3 +86,7 @@ class Emulator:
             await self.twilio.stop()
         finally:
             await self.realtime.stop()
+
+
+def _nobody(happening: ModelHappening) -> None:
+    """Looks on."""

@@ -10,23 +10,27 @@ from typing import Literal, TypeAlias
 import aiohttp
 from aiohttp import web
 
-from agenticd.emulator.phone import Phone, PhoneScript, Speech
+from agenticd.emulator.phone import PhoneScript, Speech
+from agenticd.emulator.phone.live import LivePhone
 from agenticd.emulator.twilio.call import Call, Options
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
+from agenticd.emulator.twilio.happenings import Began, Closed, SeenDebugger, SeenLife, Tell, look_at, see_requests
 from agenticd.emulator.twilio.life import Life
 from agenticd.emulator.twilio.params import Creation
 from agenticd.emulator.twilio.rest import Rest
 
 Phones: TypeAlias = Mapping[str, PhoneScript] | Callable[[str], PhoneScript | None]
 """Who answers at a number; a number that it does not know gets the default script."""
+Routes: TypeAlias = Callable[[web.Application], None]
+"""Adds paths of the emulator's own to the REST API, behind the same authentication."""
 
 
 class TwilioServer:
     """A Twilio on this machine, for one account. Use it as an async context manager, or start and stop it.
 
     `voice` speaks the scripts' texts, and what Twilio says itself. `default` is the script of every phone that has no
-    other.
+    other. `tell` gets what happens, as it happens; it must not raise.
     """
 
     def __init__(
@@ -35,13 +39,18 @@ class TwilioServer:
         voice: Speech,
         phones: Phones | None = None,
         default: PhoneScript | None = None,
+        *,
+        tell: Tell | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.config = config
         self.calls: dict[str, Call] = {}
         """Calls by SID, oldest first: all that run and the last that ended."""
-        self.debugger = Debugger()
+        self.debugger = Debugger() if tell is None else SeenDebugger(tell)
         """What Twilio would tell its customer, oldest first."""
         self._voice = voice
+        self._tell = tell
+        self._routes = routes
         self._phones = phones
         self._scripts: dict[str, PhoneScript] = {}
         self._default = default or PhoneScript()
@@ -61,7 +70,7 @@ class TwilioServer:
         if self._runner is None:
             raise RuntimeError("the emulated Twilio is not started")
         host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def __aenter__(self) -> TwilioServer:
         await self.start()
@@ -79,7 +88,7 @@ class TwilioServer:
             OSError: if the port is taken.
 
         """
-        runner = web.AppRunner(Rest(self.config, self.debugger, self).app(), access_log=None)
+        runner = web.AppRunner(self._app(), access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, self.config.host, self.config.port).start()
@@ -93,6 +102,14 @@ class TwilioServer:
         started = asyncio.Event()
         self._main = asyncio.create_task(self._run_calls(started))  # awaited in stop()
         await started.wait()
+
+    def _app(self) -> web.Application:
+        app = Rest(self.config, self.debugger, self).app()
+        if self._routes is not None:
+            self._routes(app)
+        if self._tell is not None:
+            see_requests(app, self._tell)
+        return app
 
     async def stop(self) -> None:
         """Drop all calls and connections, and wait until nothing is left of them."""
@@ -152,7 +169,7 @@ class TwilioServer:
 
     def dial(self, wanted: Creation) -> Call:
         """Create an outbound call; REST does."""
-        phone = Phone(self._script(wanted.to), self._voice)
+        phone = LivePhone(self._script(wanted.to), self._voice)
         return self._begin("outbound-api", wanted.from_, wanted.to, wanted.options, phone)
 
     async def ring_in(self, from_: str, to: str, script: PhoneScript) -> Call:
@@ -164,7 +181,7 @@ class TwilioServer:
         """
         if to not in self._numbers:
             raise ValueError(f"no voice URL is set for {to}: call set_number first")
-        return self._begin("inbound", from_, to, self._numbers[to], Phone(script, self._voice))
+        return self._begin("inbound", from_, to, self._numbers[to], LivePhone(script, self._voice))
 
     def life(self, sid: str) -> Life | None:
         """What runs a call, None if it is over."""
@@ -190,17 +207,24 @@ class TwilioServer:
         from_: str,
         to: str,
         options: Options,
-        phone: Phone,
+        phone: LivePhone,
     ) -> Call:
         assert self._tasks is not None, "not started"
         assert self._connector is not None
         call = Call(self.config.account_sid, from_, to, direction, options, phone)
-        life = Life(self.config, self.debugger, call, self._voice, self._connector)
+        life = self._life_of(call, self._connector)
         self._lives[call.sid] = life, self._tasks.create_task(self._live(life))
         self.calls[call.sid] = call
         self._started += 1
         self._more.set()
         return call
+
+    def _life_of(self, call: Call, connector: aiohttp.TCPConnector) -> Life:
+        if self._tell is None:
+            return Life(self.config, self.debugger, call, self._voice, connector)
+        look_at(call, self._tell)
+        self._tell(Began(call))
+        return SeenLife(self.config, self.debugger, call, self._voice, connector, self._tell)
 
     async def _live(self, life: Life) -> None:
         try:
@@ -208,6 +232,8 @@ class TwilioServer:
         finally:
             self._forget(life.call.sid)
             life.call.close()
+            if self._tell is not None:
+                self._tell(Closed(life.call))
 
     def _forget(self, sid: str) -> None:
         """A call is over: let go of what ran it, and of the calls that ended long ago."""

@@ -166,6 +166,7 @@ def test_a_stream_of_garbage_alone_is_silent(loop: str):
         frame(b" " * (300 * 1024)),  # larger than any frame may be
         frame((2999).to_bytes(2, "big"), opcode=CLOSE),  # a close code that there is not
     ],
+    ids=["opcode", "unmasked", "fragmented ping", "long length", "large", "close code"],
 )
 def test_a_peer_that_breaks_the_protocol_is_closed_and_the_call_told_once(loop: str, broken: bytes):
     async def check(home: House) -> None:

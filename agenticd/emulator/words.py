@@ -1,0 +1,32 @@
+"""The words of `agenticd emulate` that its help and its other modules share. Imports nothing, so help is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PERSONS: Mapping[str, str] = {
+    "talks": "says each line when the agent has spoken, then stays",
+    "hangs-up": "says each line when the agent has spoken, then hangs up",
+    "listens": "says nothing and stays",
+    "busy": "does not answer: the line is busy",
+    "no-answer": "does not answer: it rings until Twilio gives up",
+    "failed": "does not answer: the network cannot reach the phone",
+}
+"""Who answers, and what they do."""
+
+VERBS = "say TEXT, interrupt TEXT, press KEYS, wait SECONDS, hangup"
+"""What stands in a person's file."""
+
+TYPED = """\
+call [NUMBER] [from NUMBER]   a phone calls your number
+say TEXT                      the person on the phone says it, at once
+press KEYS                    presses keys: 0-9 * #
+hangup                        hangs up; a phone that rings declines
+quit                          ends the emulator, as Ctrl-C does
+The newest call is meant; #2 say TEXT means call 2."""
+
+CONTROL_PATH = "/emulator/calls"
+"""Where scripts do over HTTP what is typed at a terminal; Twilio has no such path."""
+
+CALLER = "+15550002222"
+"""Who calls your number."""
