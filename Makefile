@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types proto-check proto proto-baseline proof explore soak bench wheels lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore soak bench wheels lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -27,7 +27,7 @@ demo: ## A whole call on the built-in emulator: no phone, no account, no network
 test: ## All tests; some of them: make test ARGS="tests/core -k turn"
 	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
-check: lint types proto-check ## All that is checked without running the daemon
+check: lint types units proto-check ## All that is checked without running the daemon
 
 lint: ## ruff, formatting, who may import whom, the contract's style
 	@$(PY) -m ruff check .
@@ -38,6 +38,9 @@ lint: ## ruff, formatting, who may import whom, the contract's style
 
 types: ## mypy --strict
 	@$(PY) -m mypy agenticd clients/python/agentic clients/python/agentctl $(wildcard bench tools tests clients/python/tests clients/python/examples)
+
+units: ## What systemd has to say about systemd/: nothing, and an exposure of at most 1.5
+	@$(PY) tools/check_units.py
 
 proto: ## Generate the Python code in clients/python/agentic/v1 from proto/
 	@rm -f $(GENERATED)/*_pb2*
@@ -100,7 +103,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types proto proto-check proto-baseline proof explore soak bench lock: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore soak bench lock: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

@@ -21,8 +21,11 @@ from socket import socket
 import structlog
 
 from agenticd.adapters.host.clock import SystemClock
+from agenticd.adapters.host.counts import CallCounts
 from agenticd.adapters.host.loop import LagProbe
 from agenticd.adapters.host.metrics import Metrics, Sources
+from agenticd.adapters.host.observer import Observer
+from agenticd.adapters.host.story import Story
 from agenticd.adapters.host.systemd import Notifier, run_watchdog
 from agenticd.adapters.http.admin import AdminServer, Probes
 from agenticd.adapters.http.server import Config as HttpConfig
@@ -84,7 +87,6 @@ class Node:
     http: HttpServer
     admin: AdminServer
     rpc: RpcServer
-    ready: bool = False
 
 
 async def serve(settings: Settings, host: Host) -> int:
@@ -141,21 +143,12 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
         rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch)
         node: Node
-        metrics = Metrics(
-            Sources(
-                calls=lambda: Counter(session.call.state.value for session in calls.live.values()),
-                webhooks_refused=lambda: http.refused,
-                media_faults=lambda: http.media_faults,
-                model_faults=lambda: model.faults,
-                media_dropped=lambda: {"model_slow": model.dropped, "model_not_ready": calls.dropped},
-                loop_lag=probe.worst,
-                log_head=lambda: log.window.head,
-                tasks=lambda: len(asyncio.all_tasks()),
-            )
-        )
+        counts = CallCounts()
+        Observer(log, ProtoEventCodec(), (counts, Story()))
+        metrics = Metrics(_sources(counts, clock, probe, log, watch, carrier, model, calls, http, rpc))
         admin = AdminServer(
             settings.admin.listen,
-            Probes(lambda: None if node.ready and not calls.draining else "starting or draining", metrics.render),
+            Probes(lambda: None if rpc.serving else "starting or draining", metrics.render),
             host.sockets.get("admin"),
         )
         node = Node(calls, watch, log, model, http, admin, rpc)
@@ -178,7 +171,6 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         chores = group.create_task(_chores(node, host, probe), name="chores")
         stack.callback(chores.cancel)
         await rpc.set_serving(True)
-        node.ready = True
         calls.dial_recovered()
         host.notifier.ready(_status(node))
         _logger.info(
@@ -195,7 +187,6 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
 
 async def _drain(node: Node, seconds: float, hurry: asyncio.Event) -> None:
     """Let live calls go on to their ends, for so long; then end them. Last, the streams that tell of it."""
-    node.ready = False
     await node.rpc.drain()
     if node.calls.live:
         _logger.info("draining", calls=len(node.calls.live), seconds=seconds)
@@ -296,6 +287,52 @@ def _calls(
     )
     calls = Calls(config, world, carrier, model)
     return calls
+
+
+def _sources(
+    counts: CallCounts,
+    clock: SystemClock,
+    probe: LagProbe,
+    log: SqliteLog,
+    watch: Watch,
+    carrier: TwilioCarrier,
+    model: OpenAIModel,
+    calls: Calls,
+    http: HttpServer,
+    rpc: RpcServer,
+) -> Sources:
+    def unplayed() -> float:
+        now = clock.monotonic()
+        return max((session.turn.unplayed(now) for session in calls.live.values()), default=0.0)
+
+    return Sources(
+        version=VERSION,
+        counts=counts,
+        ready=lambda: rpc.serving,
+        calls=lambda: Counter(session.call.state.value for session in calls.live.values()),
+        webhooks_refused=lambda: http.refused,
+        media_faults=lambda: http.media_faults,
+        media_dropped=lambda: {"model_slow": model.dropped, "model_not_ready": calls.dropped},
+        media_sockets=lambda: http.media_sockets,
+        media_gaps=http.media_gaps,
+        unplayed=unplayed,
+        model_faults=lambda: model.faults,
+        model_connects=lambda: model.connects,
+        model_connect_seconds=model.connect_seconds,
+        twilio_requests=lambda: carrier.codes,
+        twilio_request_seconds=carrier.seconds,
+        peers=lambda: {"twilio": carrier.health, "openai": model.health},
+        log_head=lambda: log.window.head,
+        log_waiting=lambda: log.waiting,
+        log_append_seconds=log.append_seconds,
+        streams=lambda: watch.count,
+        stream_lag=lambda: watch.lag,
+        rpcs_handled=lambda: rpc.meter.handled,
+        rpcs_running=lambda: rpc.meter.running,
+        rpc_seconds=lambda: rpc.meter.seconds,
+        loop_lag=probe.worst,
+        tasks=lambda: len(asyncio.all_tasks()),
+    )
 
 
 def _store_config(settings: Settings) -> StoreConfig:

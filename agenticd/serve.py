@@ -36,8 +36,8 @@ Usage: agenticd serve [OPTIONS]
   second one ends them now; SIGHUP reads the configuration again.
 
 Options:
-  --config FILE  {CONFIG_HELP.partition("Default: ")[0].rstrip()}
-                 Default: {CONFIG_HELP.partition("Default: ")[2]}
+  --config FILE  The configuration. Default: $AGENTICD_CONFIG, ./config.yaml,
+                 /etc/agenticd/config.yaml.
   -h, --help     Show this message and exit.
 """
 
@@ -72,7 +72,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
                 raise UsageError("--config needs the path of a file.")
             found = Arguments(config_path=Path(value))
         elif argument.startswith("-"):
-            near = get_close_matches(name, ("--config", "--help"), 1, 0.5)
+            near = get_close_matches(name, ("--config", "--help"), 1, 0.7)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise UsageError(f"There is no option {name}.{hint}")
         else:

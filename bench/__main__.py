@@ -1,5 +1,5 @@
 """`python -m bench`: what the daemon adds to a call. `bench bargein`: how soon it falls silent. `bench pcm24`: what
-conversion costs. `bench soak`: what calls leave behind.
+conversion costs. `bench soak`: what calls leave behind. `bench startup`: what a start costs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from bench import bargein, measure, proc, report, soak
+from bench import bargein, measure, proc, report, soak, startup
 from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
@@ -178,6 +178,24 @@ def soak_command(minutes: float, calls: int, fill: bool, json_path: Path | None)
     if json_path is not None:
         soak.write_json(json_path, result, options)
     sys.exit(0 if result.came_back and not result.faults else 1)
+
+
+@main.command("startup")
+@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="One start of each in each.")
+@_JSON
+def startup_command(rounds: int, json_path: Path | None) -> None:
+    """Measure what the daemon's own code adds to its bare imports before it is ready: time and memory.
+
+    The exit code is 1 if something was imported that must not be before READY. Times are shown, not judged.
+    """
+    try:
+        result = startup.measure(rounds, _say)
+    except startup.StartFailed as error:
+        raise click.ClickException(str(error)) from None
+    startup.show(result, Console() if sys.stdout.isatty() else Console(width=_PAPER))
+    if json_path is not None:
+        startup.write_json(json_path, result)
+    sys.exit(1 if result.unwanted else 0)
 
 
 class _Place:

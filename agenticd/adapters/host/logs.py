@@ -1,4 +1,4 @@
-"""How log lines look and where they go: text on a terminal, else JSON, with the priority that journald reads.
+"""How log lines look and where they go: text on a terminal, else JSON; to journald with fields that it can search.
 
 Whoever logs takes structlog.get_logger(), a static message, and fields. What would tell who called, or what
 was said, stands only in fields whose name has the segment `pii`, and is left out unless the operator asks.
@@ -11,7 +11,9 @@ import enum
 import io
 import logging
 import re
+import socket
 from collections.abc import Mapping, MutableMapping
+from datetime import datetime
 from typing import Any, TextIO
 
 import structlog
@@ -23,7 +25,9 @@ LEVELS: Mapping[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_LEVEL_STYLES = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog
+JOURNAL_SOCKET = "/run/systemd/journal/socket"
 _SEGMENTS = re.compile(r"[^A-Za-z0-9]+")
 _LEFT_OUT = "(left out)"
 # What would steer whoever shows the line, cut it in two, or keep it from being written: controls, the other line ends,
@@ -37,7 +41,9 @@ class Style(enum.Enum):
 
     HUMAN = enum.auto()
     JSON = enum.auto()
-    JOURNAL = enum.auto()  # JSON behind <priority>, as sd-daemon(3) has it
+    JOURNAL = enum.auto()
+    """To the journal's own socket: JSON, with its priority and AGENTICD_CALL= beside it. Where that cannot be reached,
+    JSON behind <priority>, as sd-daemon(3) has it."""
 
 
 def style_for(stream: TextIO, *, journal: bool) -> Style:
@@ -47,7 +53,15 @@ def style_for(stream: TextIO, *, journal: bool) -> Style:
     return Style.HUMAN if stream.isatty() else Style.JSON
 
 
-def set_up(stream: TextIO, style: Style, *, level: str = "info", pii: bool = False, colors: bool = True) -> None:
+def set_up(
+    stream: TextIO,
+    style: Style,
+    *,
+    level: str = "info",
+    pii: bool = False,
+    colors: bool = True,
+    journal: str = JOURNAL_SOCKET,
+) -> None:
     """Send all log lines there, those of libraries too, from `level` (a name in LEVELS) on.
 
     Libraries are heard from warning on, whatever the level: what they say below names numbers and texts.
@@ -55,20 +69,18 @@ def set_up(stream: TextIO, style: Style, *, level: str = "info", pii: bool = Fal
     processors: list[Processor] = [structlog.stdlib.add_log_level]
     if not pii:
         processors.append(_leave_out)
-    if style is not Style.JOURNAL:  # which has the time itself
-        processors.append(structlog.processors.TimeStamper(fmt="iso", utc=style is Style.JSON, key="time"))
     if style is Style.HUMAN:
-        processors.append(_printable)
-        processors.append(
-            structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", exception_formatter=_traceback)
-        )
+        processors += [_time_of_day, _without_left_out, _printable, _console(colors)]
     else:
+        if style is not Style.JOURNAL:  # which has the time itself
+            processors.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
         processors += [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
-        processors.append(_journal_line if style is Style.JOURNAL else _json_line)
+        processors.append(_journal_entry if style is Style.JOURNAL else _json_line)
+    sink = _Journal(stream, journal) if style is Style.JOURNAL else _Lines(stream)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_args: _Lines(stream),
+        logger_factory=lambda *_args: sink,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -89,6 +101,35 @@ class _Lines:
             self._stream.flush()
 
     debug = info = warning = error = critical = exception = msg
+
+
+class _Journal:
+    """Hands entries to journald by its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), without libsystemd.
+
+    One that it does not take, as it is down or the entry is too long for a datagram, goes to the stream.
+    """
+
+    def __init__(self, stream: TextIO, address: str) -> None:
+        self._lines = _Lines(stream)
+        self._address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+
+    def msg(self, line: str, priority: int, call_id: str) -> None:
+        """One entry. None of the values has a line end."""
+        fields = {"MESSAGE": line, "PRIORITY": str(priority), "SYSLOG_IDENTIFIER": "agenticd"}
+        if call_id:
+            fields["AGENTICD_CALL"] = call_id
+        entry = "".join(f"{name}={value}\n" for name, value in fields.items())
+        try:
+            self._socket.sendto(entry.encode(), self._address)
+        except OSError:
+            self._lines.msg(f"<{priority}>{line}")
+
+    debug = info = warning = error = critical = exception = msg
+
+    def __del__(self) -> None:
+        self._socket.close()  # another takes its place when the log is set up anew
 
 
 class _FromLibraries(logging.Handler):
@@ -119,6 +160,37 @@ def _shown(value: Any) -> Any:
     return value
 
 
+def _console(colors: bool) -> Processor:
+    """When, how bad, what, which call, and the rest in the order in which it was given."""
+    dim, bright, cyan, reset = ("\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[0m") if colors else ("", "", "", "")
+
+    def level(key: str, value: object) -> str:
+        return f"{_LEVEL_STYLES.get(str(value), '') if colors else ''}{value!s:<7}{reset}"
+
+    value = structlog.dev.KeyValueColumnFormatter
+    columns = [
+        structlog.dev.Column("time", value(None, dim, reset, str)),
+        structlog.dev.Column("level", level),
+        structlog.dev.Column("event", value(None, bright, reset, str, width=28)),
+        structlog.dev.Column("call_id", value(None, cyan, reset, str)),
+        structlog.dev.Column("", value(dim, "", reset, _value)),
+    ]
+    return structlog.dev.ConsoleRenderer(columns=columns, exception_formatter=_traceback, sort_keys=False)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) and value and " " not in value else repr(value)
+
+
+def _time_of_day(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["time"] = datetime.now().strftime("%H:%M:%S.%f")[:-3]
+    return event
+
+
+def _without_left_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: value for name, value in event.items() if value != _LEFT_OUT}
+
+
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: value if name == "exc_info" else _escaped(value) for name, value in event.items()}
 
@@ -127,6 +199,8 @@ def _escaped(value: Any) -> Any:
     """The value as it is shown on a terminal: whatever it is, all that it can do there is stand in its line."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(each, str) for each in value):
+        value = ",".join(value)
     return _escape(value if isinstance(value, str) else repr(value))
 
 
@@ -147,9 +221,10 @@ def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
     return _escape(line if isinstance(line, str) else line.decode())
 
 
-def _journal_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+def _journal_entry(logger: WrappedLogger, method: str, event: EventDict) -> tuple[tuple[str, int, str], dict[str, Any]]:
     priority = _PRIORITIES.get(event.get("level", "info"), 6)
-    return f"<{priority}>{_json_line(logger, method, event)}"
+    call_id = _escape(str(event.get("call_id", "")))
+    return (_json_line(logger, method, event), priority, call_id), {}
 
 
 _RENDER = structlog.processors.JSONRenderer(default=str, ensure_ascii=False)

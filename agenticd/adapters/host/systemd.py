@@ -19,6 +19,10 @@ from structlog.typing import FilteringBoundLogger
 from agenticd.core.errors import InvalidArgument
 
 _FIRST_FD = 3
+_LOOKS = 10
+"""How often a sick service is looked at in the time between two signs of life."""
+_EXTENSION = 30.0
+"""Seconds for which a stop is extended; asked for anew three times in each."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -91,15 +95,30 @@ async def run_watchdog(notifier: Notifier, interval: float, ailment: Callable[[]
     """Send signs of life from this loop while `ailment` says None, until cancelled.
 
     A thread that sends them would prove nothing. While something is wrong none is sent, and after WatchdogSec
-    systemd starts the service anew; the reason is in the log by then.
+    systemd starts the service anew; the reason is in the log by then. It is asked again soon: one bad moment, at
+    the wrong moment, must not cost live calls.
     """
+    sick = False
     while True:
         wrong = ailment()
         if wrong is None:
             notifier.watchdog()
-        else:
+        if wrong is not None and not sick:
             _log.error("no sign of life for the watchdog", why=wrong)
-        await asyncio.sleep(interval)
+        elif wrong is None and sick:
+            _log.warning("signs of life for the watchdog again")
+        sick = wrong is not None
+        await asyncio.sleep(interval / _LOOKS if sick else interval)
+
+
+async def run_extension(notifier: Notifier) -> None:
+    """Ask systemd for more time to stop, for as long as this loop runs and this is not cancelled.
+
+    So calls may go on beyond TimeoutStopSec=, but a daemon that stands still while it stops is killed after it.
+    """
+    while True:
+        notifier.extend_timeout(_EXTENSION)
+        await asyncio.sleep(_EXTENSION / 3)
 
 
 def inherited_sockets(environ: MutableMapping[str, str], pid: int) -> dict[str, socket.socket]:

@@ -86,6 +86,7 @@ class MediaSocket(WSListener):
         self._stream_sid = ""
         self._feed: Feed | None = None  # from attach's answer to MediaClosed
         self._heard_at = 0.0  # when the stream last said something
+        self._gap = 0.0  # the longest time in which it said nothing
         self._faults = 0
         self._ping: bytes | None = None  # to be answered when there is room
         self._fragments = Fragments(MESSAGE_LIMIT, self._fault)
@@ -186,7 +187,10 @@ class MediaSocket(WSListener):
                 if feed is None or message.stream_sid != self._stream_sid:
                     self._fault_of_stray()
                 elif self.state is _LIVE:
-                    self._heard_at = self._now()
+                    now = self._now()
+                    if now - self._heard_at > self._gap:
+                        self._gap = now - self._heard_at
+                    self._heard_at = now
                     feed(message)
             case StreamStarted():
                 self._start(message)
@@ -242,6 +246,7 @@ class MediaSocket(WSListener):
     def _tell_closed(self, *, stopped: bool, message: str) -> None:
         feed, self._feed = self._feed, None
         if feed is not None:
+            self._sockets.gaps.add(max(self._gap, self._now() - self._heard_at))
             feed(MediaClosed(self._stream_sid, stopped, message))
 
     def _send(self, message: bytes) -> None:

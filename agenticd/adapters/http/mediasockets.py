@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from agenticd.adapters.http.media import MediaSocket
 from agenticd.adapters.http.switchboard import Switchboard
 from agenticd.core.ids import CallId
+from agenticd.core.tally import Tally
 from agenticd.service.ports import Clock
 
 _GOING_AWAY = 1001
 _GRACE_SECONDS = 1.0
+_GAP_SECONDS = (0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class MediaSockets:
         self.limits = limits
         self.faults: Counter[str] = Counter()
         """What peers got wrong, by reason."""
+        self.gaps = Tally(_GAP_SECONDS)
+        """The longest time without a frame, of each stream that has ended."""
         self._all: set[MediaSocket] = set()
         self._unproven: Counter[CallId] = Counter()
         self._admitted: set[MediaSocket] = set()  # those that _unproven counts

@@ -15,6 +15,7 @@ from agenticd.adapters.http.switchboard import Switchboard
 from agenticd.adapters.http.verify import SIGNATURE_HEADER, Verifier
 from agenticd.adapters.http.webhooks import BODY_LIMIT, Webhooks
 from agenticd.core.ids import parse_call_id
+from agenticd.core.tally import Tally
 from agenticd.service.ports import Clock
 from agenticd.service.urls import Urls
 
@@ -63,6 +64,11 @@ class HttpServer:
     def media_faults(self) -> Mapping[str, int]:
         """What went wrong on media sockets since the start, by reason."""
         return self._media.faults
+
+    @property
+    def media_gaps(self) -> Tally:
+        """The longest time without a frame, of each media stream that has ended."""
+        return self._media.gaps
 
     @property
     def media_sockets(self) -> int:

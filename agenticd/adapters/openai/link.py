@@ -28,12 +28,14 @@ from agenticd.core.events import AgentBrief
 from agenticd.core.ids import CallId
 from agenticd.core.inputs import Input, ModelClosed
 from agenticd.core.realtime import Ignored, decode, encode_append
+from agenticd.core.tally import Tally
 from agenticd.service.ports import Clock, ModelLink, PeerHealth
 
 __all__ = ["RING", "Config", "OpenAILink", "OpenAIModel", "State"]
 
 RING = {"pcmu": 21_336, "pcm24": 128_000}
 """The caller's audio that waits while the socket takes none: 2 s, in base64 characters."""
+_CONNECT_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _CLOSE_SECONDS = 2.0  # from our close frame to the peer's, and from either to the connection's end
 
 _TEXT = WSMsgType.TEXT
@@ -58,7 +60,11 @@ class OpenAIModel:
         for fragments out of order and messages without end, which end their session."""
         self.dropped = 0
         """Frames of callers' audio that were dropped because the socket took none for 2 s."""
-        self._clock = clock
+        self.connects: Counter[str] = Counter()
+        """How often a session was opened ("ok") or not ("refused")."""
+        self.connect_seconds = Tally(_CONNECT_SECONDS)
+        """How long it took to open those that were opened."""
+        self.clock = clock
         self._health = PeerHealth()
         self._tls = tls_context(config.url)
 
@@ -73,7 +79,7 @@ class OpenAIModel:
 
     def report(self, ok: bool, message: str = "") -> None:
         """A link tells how it fared."""
-        self._health = PeerHealth(ok, self._clock.wall(), message)
+        self._health = PeerHealth(ok, self.clock.wall(), message)
 
     async def connect(self, link: OpenAILink, model: str) -> None:
         """Open a WebSocket for the link. Raises as connect.connect does."""
@@ -98,6 +104,7 @@ class OpenAILink(WSListener):
         self._brief = brief
         self._feed: Callable[[Input], None] | None = feed  # None after ModelClosed
         self._opening: asyncio.Timeout | None = None
+        self._began = 0.0  # the opening
         self._transport: WSTransport | None = None  # until the connection is lost
         self._parts: bytearray | None = None  # of a message in fragments; None between messages
         self._skip_parts = False  # that message is binary, and not wanted
@@ -113,6 +120,7 @@ class OpenAILink(WSListener):
         if self.state is not State.NEW:
             return
         self.state = State.OPENING
+        self._began = self._model.clock.monotonic()
         timeout = self._model.config.connect_timeout
         try:
             async with asyncio.timeout(timeout) as self._opening:
@@ -122,6 +130,7 @@ class OpenAILink(WSListener):
             self.close()
             raise
         except (OSError, EOFError, ValueError, WSError) as error:  # OSError: time-outs and TLS too
+            self._opening = None  # over: who hears of it may close
             self._refuse(*refusal.explain(error, timeout))
         finally:
             self._opening = None
@@ -162,6 +171,8 @@ class OpenAILink(WSListener):
         self._transport = transport
         self.state = State.OPEN
         self._model.report(ok=True)
+        self._model.connects["ok"] += 1
+        self._model.connect_seconds.add(self._model.clock.monotonic() - self._began)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame, for as long as this call lasts. Pings are answered by picows."""
@@ -243,6 +254,7 @@ class OpenAILink(WSListener):
     def _refuse(self, code: int, message: str) -> None:
         if self.state is State.OPENING:
             self._model.report(ok=False, message=message)
+            self._model.connects["refused"] += 1
         self._end(code, message)
 
     def _end(self, code: int, message: str) -> None:

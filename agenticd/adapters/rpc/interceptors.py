@@ -1,4 +1,4 @@
-"""What stands between an RPC and its handler: the token, the deadline's cap, what clients learn of errors.
+"""What stands between an RPC and its handler: the meter, the token, the deadline's cap, what clients learn of errors.
 
 Nothing of an exception that is not in status.py's table goes out: the log has it under an incident id.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import time
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -18,12 +20,15 @@ from grpc import aio
 
 from agenticd.adapters.rpc.status import Unauthenticated, WireStatus, defect, status_of
 from agenticd.core.errors import AgenticError, InvalidArgument
+from agenticd.core.tally import Tally
 
 # Which messages they are for is the handler's business; gRPC's types are generic in them.
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _logger = structlog.get_logger(__name__)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Malformed:
@@ -44,8 +49,108 @@ def _by_socket(context: Context) -> bool:
     return context.peer().startswith("unix:")
 
 
+Behaviour: TypeAlias = Callable[..., Any]
+
+
+def _wrapped(
+    handler: Handler,
+    method: str,
+    unary: Callable[[str, Behaviour], Behaviour],
+    stream: Callable[[str, Behaviour], Behaviour],
+    both: Callable[[str, Behaviour], Behaviour],
+) -> Handler:
+    """The handler with something around its behaviour, by what kind of RPC it is."""
+    if handler.unary_unary is not None:
+        wrap, behaviour = grpc.unary_unary_rpc_method_handler, unary(method, handler.unary_unary)
+    elif handler.unary_stream is not None:
+        wrap, behaviour = grpc.unary_stream_rpc_method_handler, stream(method, handler.unary_stream)
+    elif handler.stream_stream is not None:
+        wrap, behaviour = grpc.stream_stream_rpc_method_handler, both(method, handler.stream_stream)
+    else:
+        raise AssertionError(f"{method}: nobody here has an RPC of this kind")
+    return wrap(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+class Meter(aio.ServerInterceptor):
+    """Counts RPCs by (service, method), with the code that they end with. The outermost interceptor.
+
+    What became of an RPC whose client went away, or whose deadline passed, is CANCELLED here.
+    """
+
+    def __init__(self) -> None:
+        self.handled: Counter[tuple[str, str, str]] = Counter()
+        """RPCs that have ended, by service, method and code."""
+        self.running: Counter[tuple[str, str]] = Counter()
+        """RPCs that have not ended, by service and method."""
+        self.seconds: dict[tuple[str, str], Tally] = {}
+        """How long RPCs with one answer took."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """The handler with the meter around it."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            # By no name: a client could make up any number of them.
+            self.handled["unknown", "unknown", grpc.StatusCode.UNIMPLEMENTED.name] += 1
+            return None  # type: ignore[return-value]  # gRPC answers by itself
+        return _wrapped(handler, handler_call_details.method, self._unary, self._stream, self._both)
+
+    def _unary(self, method: str, handle: Behaviour) -> Behaviour:
+        async def unary(request: object, context: Context) -> object:
+            begin = time.monotonic()
+            try:
+                with self._counted(method, context):
+                    return await handle(request, context)
+            finally:
+                seconds = self.seconds.setdefault(_name(method), Tally(_SECONDS))
+                seconds.add(time.monotonic() - begin)
+
+        return unary
+
+    def _stream(self, method: str, handle: Behaviour) -> Behaviour:
+        async def stream(request: object, context: Context) -> None:
+            with self._counted(method, context):
+                await handle(request, context)
+
+        return stream
+
+    def _both(self, method: str, handle: Behaviour) -> Behaviour:
+        async def both(requests: AsyncIterable[object], context: Context) -> AsyncIterator[object]:
+            with self._counted(method, context):
+                async for response in handle(requests, context):
+                    yield response
+
+        return both
+
+    @contextmanager
+    def _counted(self, method: str, context: Context) -> Iterator[None]:
+        name = _name(method)
+        self.running[name] += 1
+        code = grpc.StatusCode.UNKNOWN
+        try:
+            yield
+            code = grpc.StatusCode.OK
+        except (asyncio.CancelledError, GeneratorExit):
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            told: grpc.StatusCode | None = context.code()  # what abort was given
+            code = told or code
+            self.running[name] -= 1
+            self.handled[*name, code.name] += 1
+
+
+def _name(method: str) -> tuple[str, str]:
+    """The service and the method of `/agentic.v1.CallService/PlaceCall`."""
+    service, _, name = method.removeprefix("/").rpartition("/")
+    return service, name
+
+
 class Guard(aio.ServerInterceptor):
-    """The one interceptor. `token`: asked of all but those who come by a Unix socket; None: nobody else."""
+    """Lets in and lets out. `token`: asked of all but those who come by a Unix socket; None: nobody else."""
 
     def __init__(self, token: str | None, unary_timeout: float) -> None:
         self._expected = None if token is None else f"Bearer {token}".encode()
@@ -61,15 +166,7 @@ class Guard(aio.ServerInterceptor):
         if handler is None:
             return None  # type: ignore[return-value]  # no such method: gRPC answers UNIMPLEMENTED by itself
         method = handler_call_details.method
-        if handler.unary_unary is not None:
-            wrap, behaviour = grpc.unary_unary_rpc_method_handler, self._unary(method, handler.unary_unary)
-        elif handler.unary_stream is not None:
-            wrap, behaviour = grpc.unary_stream_rpc_method_handler, self._stream(method, handler.unary_stream)
-        elif handler.stream_stream is not None:
-            wrap, behaviour = grpc.stream_stream_rpc_method_handler, self._both(method, handler.stream_stream)
-        else:
-            raise AssertionError(f"{method}: nobody here has an RPC of this kind")
-        return wrap(behaviour, handler.request_deserializer, handler.response_serializer)
+        return _wrapped(handler, method, self._unary, self._stream, self._both)
 
     def _unary(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
         async def unary(request: object, context: Context) -> object:

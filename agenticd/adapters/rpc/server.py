@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from agentic.v1 import call_service_pb2, node_service_pb2
 from agenticd.adapters.rpc import tokens
 from agenticd.adapters.rpc.calls_service import CallService
-from agenticd.adapters.rpc.interceptors import Context, Guard, Malformed
+from agenticd.adapters.rpc.interceptors import Context, Guard, Malformed, Meter
 from agenticd.adapters.rpc.listen import (
     CannotListen,
     TcpAddress,
@@ -85,6 +85,10 @@ class RpcServer:
         self._service = CallService(calls, watch, config.stall_timeout)
         self._node = NodeService(calls, watch, self.drain)
         self._health = Health()
+        self.serving = False
+        """What the health service says."""
+        self.meter = Meter()
+        """What became of the RPCs."""
         self._server: aio.Server | None = None
         self._claims: list[tuple[Path, int]] = []
         self._addresses: tuple[str, ...] = ()
@@ -120,7 +124,7 @@ class RpcServer:
                 check_free(address)
 
     def _build(self, token: str | None) -> aio.Server:
-        server = aio.server(interceptors=(Guard(token, self._config.unary_timeout),), options=OPTIONS)
+        server = aio.server(interceptors=(self.meter, Guard(token, self._config.unary_timeout)), options=OPTIONS)
         services = ((CALL_SERVICE, self._service), (NODE_SERVICE, self._node))
         server.add_generic_rpc_handlers(tuple(handlers(*service) for service in services))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -139,6 +143,7 @@ class RpcServer:
 
     async def set_serving(self, serving: bool) -> None:
         """What the health service says of the daemon and of each service."""
+        self.serving = serving
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", CALL_SERVICE.full_name, NODE_SERVICE.full_name):
             await self._health.set(name, status)
@@ -150,6 +155,7 @@ class RpcServer:
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, end the streams with DRAINING, give the rest `grace` seconds, and stop."""
+        self.serving = False
         await self._health.enter_graceful_shutdown()
         self._watch.end_all(Draining())
         if self._server is not None:

@@ -20,6 +20,7 @@ from agenticd.core.errors import StoreDown
 from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import MAX_BYTES, MAX_EVENTS, HeadWindow, Page, Select
+from agenticd.core.tally import Tally
 from agenticd.service.ports import CallQuery, Clock, Entry, EventCodec, KnownRequest, OnDurable
 
 T = TypeVar("T")
@@ -132,6 +133,24 @@ class SqliteLog:
     def full(self) -> bool:
         """The writer does not keep up: refuse new calls."""
         return self._writer.waiting >= self._config.max_waiting
+
+    def busy_for(self) -> float:
+        """For how many seconds the writer has been at one piece of work, which is a matter of milliseconds.
+
+        0 while it has none. Grows while a disk does not answer, or another program holds the file.
+        """
+        since = self._writer.busy_since
+        return max(0.0, self._clock.monotonic() - since) if since is not None else 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many things wait to be written."""
+        return self._writer.waiting
+
+    @property
+    def append_seconds(self) -> Tally:
+        """How long the writer's transactions took."""
+        return self._writer.seconds
 
     def append(self, entry: Entry, on_durable: OnDurable) -> None:
         """Give the entry to the writer. Never blocks, never raises, never answers before it returns."""

@@ -20,6 +20,7 @@ from agenticd.adapters.store.rows import encode_brief, encode_record
 from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
+from agenticd.core.tally import Tally
 from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
 
 Ts = TypeVarTuple("Ts")
@@ -27,6 +28,7 @@ Ts = TypeVarTuple("Ts")
 BATCH = 512  # the most entries of one transaction, so that their callbacks do not hold up the loop
 PRUNE_EVERY = 300.0
 CALL_CLOSED = KINDS[CallClosed]
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 _EVENT = "INSERT INTO events (revision, call_id, kind, time, data) VALUES (?, ?, ?, ?, ?)"
 _CALL = """
@@ -109,6 +111,9 @@ class Writer:
         self._pruning: float | None = None  # the time for which old things are being forgotten now
         self._prune_at = clock.monotonic()
         self._stopping = False
+        self._busy_since: float | None = None
+        self.seconds = Tally(_SECONDS)
+        """How long the transactions took, until they were on the disk."""
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -116,6 +121,14 @@ class Writer:
     def waiting(self) -> int:
         """How many things wait to be written."""
         return self._waiting.qsize()
+
+    @property
+    def busy_since(self) -> float | None:
+        """The monotonic time at which the thread began what it does now; None while it has nothing to do.
+
+        Each transaction begins anew, however many more wait: what grows old here is a disk that does not answer.
+        """
+        return self._busy_since
 
     def put(self, item: Append | Prune | Stop) -> None:
         """Give it to the thread. Never blocks, never refuses."""
@@ -143,16 +156,21 @@ class Writer:
         except sqlite3.Error as error:
             failure = f"{error} ({getattr(error, 'sqlite_errorname', 'no SQLite code')})"
         finally:
+            self._busy_since = None
             lost = [append.on_durable for append in self._batch] + [order.on_durable for order in self._orders]
             self._call(self._on_end, failure, lost)
 
     def _work(self) -> None:
         while not self._stopping:
+            self._busy_since = None
             self._batch = self._take()
+            begin = self._busy_since = self._clock.monotonic()
             if self._batch:
                 committed = self._write(self._batch)
+                self.seconds.add(self._clock.monotonic() - begin)
                 self._batch = []
                 self._call(self._on_commit, committed)
+                self._busy_since = self._clock.monotonic()
             if self._pruning is None and self._clock.monotonic() >= self._prune_at:
                 self._pruning = self._clock.wall()
             if self._pruning is not None:

@@ -7,13 +7,14 @@ transport.py, before the library sees it; what Twilio calls back, in adapters/ht
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agenticd.adapters.twilio.transport import LIBRARY_ROOT, Answer, Config, Transport
 from agenticd.core import twiml
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered
+from agenticd.core.tally import Tally
 from agenticd.service.ports import CarrierCall, Clock, DialOrder, PeerHealth
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ class TwilioCarrier:
     def health(self) -> PeerHealth:
         """How Twilio answered last."""
         return self._health
+
+    @property
+    def codes(self) -> Mapping[str, int]:
+        """What became of the requests to Twilio since the start, by HTTP status, or by why there was none."""
+        return self._transport.codes
+
+    @property
+    def seconds(self) -> Tally:
+        """How long they took."""
+        return self._transport.seconds
 
     async def warm_up(self) -> None:
         """Import the library now, without stopping the loop, so that the first call need not wait for it."""

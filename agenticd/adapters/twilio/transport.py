@@ -6,13 +6,16 @@ What is asked is said in rest.py. Nothing is logged here: requests carry phone n
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import aiohttp
 import msgspec
 
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered
+from agenticd.core.tally import Tally
 from agenticd.service.ports import Clock
 
 LIBRARY_ROOT = "https://api.twilio.com/"
@@ -21,6 +24,8 @@ TOO_MANY_REQUESTS = 20429
 _MESSAGE_LIMIT = 300
 _KEEP_ALIVE_SECONDS = 10.0
 _CREATE = "/Calls.json"
+_STATUSES = frozenset(HTTPStatus)
+_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,10 @@ class Transport:
         self._config = config
         self._clock = clock
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # of the running loop, from the first request on
+        self.codes: Counter[str] = Counter()
+        """What became of each request, also of those that were made again: the HTTP status, or why there is none."""
+        self.seconds = Tally(_SECONDS)
+        """How long the answers took, those that did not come too."""
 
     async def request(
         self,
@@ -106,25 +115,45 @@ class Transport:
         data: Mapping[str, object] | None,
         headers: Mapping[str, str],
     ) -> tuple[int, str]:
+        begin = self._clock.monotonic()
+        code = "cancelled"
+        try:
+            status, body = await self._exchange(method, url, params, data, headers)
+            code = _code(status)
+        except aiohttp.ClientConnectorError:
+            code = "unreachable"
+            raise CarrierUnanswered("Twilio cannot be reached") from None
+        except TimeoutError:
+            code = "timeout"
+            raise CarrierUnanswered(f"Twilio did not answer within {self._config.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError, LookupError):  # LookupError: an unknown charset
+            code = "broken"
+            raise CarrierUnanswered("the connection to Twilio broke before the answer was whole") from None
+        finally:
+            self.codes[code] += 1
+            self.seconds.add(self._clock.monotonic() - begin)
+        return status, body
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None,
+        data: Mapping[str, object] | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, str]:
         # An idle connection may be closed by the other side in the very moment of a request. What is then lost can be
         # asked again, but not the order to dial: that one always has a connection of its own.
         session = self._session(fresh=method == "POST" and url.endswith(_CREATE))
-        try:
-            async with session.request(
-                method,
-                url,
-                params=list(_pairs(params)),
-                data=list(_pairs(data)) if data else None,
-                headers=headers,
-                allow_redirects=False,  # the password is for this server and for no other
-            ) as response:
-                return response.status, await response.text(errors="replace")
-        except aiohttp.ClientConnectorError:
-            raise CarrierUnanswered("Twilio cannot be reached") from None
-        except TimeoutError:
-            raise CarrierUnanswered(f"Twilio did not answer within {self._config.timeout:g} s") from None
-        except (aiohttp.ClientError, OSError, ValueError, LookupError):  # LookupError: an unknown charset
-            raise CarrierUnanswered("the connection to Twilio broke before the answer was whole") from None
+        async with session.request(
+            method,
+            url,
+            params=list(_pairs(params)),
+            data=list(_pairs(data)) if data else None,
+            headers=headers,
+            allow_redirects=False,  # the password is for this server and for no other
+        ) as response:
+            return response.status, await response.text(errors="replace")
 
     def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
         if fresh not in self._sessions:
@@ -136,6 +165,11 @@ class Transport:
             timeout = aiohttp.ClientTimeout(total=self._config.timeout)
             self._sessions[fresh] = aiohttp.ClientSession(timeout=timeout, connector=connector)
         return self._sessions[fresh]
+
+
+def _code(status: int) -> str:
+    """The status as a metric's label: of a closed set, whatever the other side makes up."""
+    return str(status) if status in _STATUSES else "other"
 
 
 def _pairs(values: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:

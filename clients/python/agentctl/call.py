@@ -1,113 +1,47 @@
-"""agentctl call: places, shows, lists and ends calls."""
+"""agentctl call: shows and ends calls. Placing and listing them: place.py, listing.py."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agentctl import output
+from agentctl.completion import complete_calls, complete_live_calls
 from agentctl.connect import run
-from agentctl.exits import Exit, Failure
-from agentctl.options import PAIR, SECONDS, Env, Group
+from agentctl.exits import Exit
+from agentctl.listing import LIVE, collect, ls
+from agentctl.options import Env, Given, Group
+from agentctl.place import place
 
 if TYPE_CHECKING:
     from agentic import Client
-    from agentic.v1.call_pb2 import Call
+    from agentic.v1.event_pb2 import TranscriptFinal
 
-TEXT_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
-STATES = ("queued", "dialing", "unconfirmed", "ringing", "in_progress", "ending", "ended")
-STATE = click.Choice((*STATES, "live"))
+WHICH = "a call's id; agentctl call ls shows them"
 
 
 @click.group(cls=Group)
 def call() -> None:
-    """Place, show, list and end calls."""
-
-
-@call.command()
-@click.argument("to")
-@click.option("--agent", default="", help="The agent profile that speaks.  [default: default]")
-@click.option("--from", "from_address", default="", help="The number to call from.")
-@click.option("--var", "variables", type=PAIR, multiple=True, help="Fills {{key}} in the texts.")
-@click.option("--meta", "metadata", type=PAIR, multiple=True, help="Comes back with the call.")
-@click.option("--instructions", help="What the agent is told to be and do, instead of the profile's.")
-@click.option("--instructions-file", type=TEXT_FILE, help="The same from a file; - is standard input.")
-@click.option("--greeting", help='What the agent says first. "": it waits for the caller.')
-@click.option("--voice", help="The model's voice.")
-@click.option("--model", help="The model.")
-@click.option("--language", help="What the caller is expected to speak, for example en.")
-@click.option("--ring-timeout", type=SECONDS, help="How long the phone may ring.  [default: 30s]")
-@click.option("--max-duration", type=SECONDS, help="How long the call may last.  [default: the profile's]")
-@click.option("--queue-timeout", type=SECONDS, help="How long it may wait to be dialled.  [default: 60s]")
-@click.option("--request-id", help="Makes it safe to repeat: the same id dials once in 24 hours.")
-@click.option("-f", "--follow", is_flag=True, help="Stay until the call has ended, and show it.")
-@click.pass_obj
-def place(
-    env: Env,
-    /,
-    to: str,
-    instructions_file: str | None,
-    variables: Sequence[tuple[str, str]],
-    metadata: Sequence[tuple[str, str]],
-    follow: bool,
-    **order: Any,
-) -> int:
-    """Have an agent call TO: a number such as +15550001111, or sip:user@host.
-
-    Returns when the call is safely queued. With --follow it stays: on a terminal it shows the conversation
-    word by word, in a pipe it prints the events as JSON lines. The exit code then tells the call's outcome:
-    0 it was answered and ended well, 9 nobody answered, 1 it broke.
+    """Place, show, list and end calls.
 
     \b
     Examples:
       agentctl call place +15550001111 --follow
-      agentctl call place +15550001111 --agent sales --var name=Ada --meta order=17 -o id
+      agentctl call ls --state live
     """
-    if instructions_file is not None:
-        if order["instructions"] is not None:
-            raise click.UsageError("give either --instructions or --instructions-file")
-        with click.open_file(instructions_file, encoding="utf-8") as file:
-            order["instructions"] = file.read()
-    order |= {"variables": dict(variables), "metadata": dict(metadata)}
-    order["request_id"] = order["request_id"] or str(uuid.uuid4())
-    return run(env, lambda client: _place(client, env, to, order, follow))
 
 
-async def _place(client: Client, env: Env, to: str, order: dict[str, Any], follow: bool) -> int:
-    from agentic.cursor import Cursor
-    from agentic.errors import DeadlineExceeded
-
-    try:
-        placed = await client.place_call(to, **order)
-    except DeadlineExceeded as error:
-        raise Failure(
-            Exit.TIMEOUT,
-            [f"no answer in {client.timeout:g} s; whether the call was placed is not known"],
-            f"the same command with --request-id {order['request_id']} cannot dial twice",
-        ) from error
-    if follow:
-        from agentctl.follow import follow_call
-
-        # From its call_queued on: that one is at the revision itself.
-        return await follow_call(client, env, placed.call.call_id, Cursor(placed.epoch, placed.revision - 1))
-    match env.format():
-        case "json":
-            output.json_block(placed)
-        case "jsonl":
-            output.json_line(output.to_dict(placed))
-        case other:
-            _show(env, placed.call, other)
-    return Exit.OK
+call.add_command(place)
+call.add_command(ls)
 
 
 @call.command()
-@click.argument("call_id")
+@click.argument("call_id", cls=Given, meaning=WHICH, shell_complete=complete_calls)
 @click.pass_obj
 def get(env: Env, call_id: str) -> int:
-    """Show the call CALL_ID.
+    """Show the call CALL_ID, live or long ended.
 
     \b
     Examples:
@@ -117,150 +51,111 @@ def get(env: Env, call_id: str) -> int:
 
     async def work(client: Client) -> int:
         answer = await client.get_call(call_id)
-        if env.format() == "json":
-            output.json_block(answer)
-        else:
-            _show(env, answer.call, env.format())
+        output.answer(env, answer, answer.call)
         return Exit.OK
 
     return run(env, work)
 
 
 @call.command()
-@click.option("--state", "states", type=STATE, multiple=True, help="Only these; live: all but ended.")
-@click.option("--direction", type=click.Choice(("inbound", "outbound")), help="Only these.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.argument("call_id", cls=Given, meaning=WHICH, shell_complete=complete_calls)
+@click.option("-f", "--follow", is_flag=True, help="Show it as it happens, and stay until the call has ended.")
 @click.pass_obj
-def ls(env: Env, states: Sequence[str], direction: str | None, limit: int) -> int:
-    """List calls, newest first.
+def transcript(env: Env, call_id: str, follow: bool) -> int:
+    """Show what was said in the call CALL_ID so far.
 
-    \b
-    Examples:
-      agentctl call ls --state live
-      agentctl call ls -o jsonl --limit 500 | jq -r 'select(.end.reason == "END_REASON_BUSY") | .to_address'
-    """
-    wanted = {*states} - {"live"} | ({*STATES} - {"ended"} if "live" in states else set())
-    return run(env, lambda client: _ls(client, env, sorted(wanted), direction, limit))
-
-
-async def _ls(client: Client, env: Env, states: Sequence[str], direction: str | None, limit: int) -> int:
-    from agentctl import words
-    from agentic.v1.call_pb2 import CallState, Direction
-    from agentic.v1.call_service_pb2 import ListCallsResponse
-
-    answer = ListCallsResponse()
-    token = ""
-    while len(answer.calls) < limit:
-        page = await client.list_calls(
-            page_size=min(500, limit - len(answer.calls)),
-            page_token=token,
-            states=[CallState.Value(f"CALL_STATE_{state.upper()}") for state in states],
-            direction=Direction.Value(f"DIRECTION_{(direction or 'unspecified').upper()}"),
-        )
-        # The first page's revision: whoever follows from there misses nothing that happened while others
-        # were read.
-        revision = answer.revision or page.revision
-        answer.calls.extend(page.calls)
-        answer.next_page_token, answer.revision = page.next_page_token, revision
-        token = page.next_page_token
-        if not token:
-            break
-    rows = [words.row(one) for one in answer.calls]
-    match env.format():
-        case "json":
-            output.json_block(answer)
-        case "jsonl":
-            for one in answer.calls:
-                output.json_line(output.to_dict(one))
-        case "id":
-            for one in answer.calls:
-                output.line(one.call_id)
-        case "table":
-            from agentctl import render
-
-            render.table(words.COLUMNS, rows, words.SPARE, env.colored)
-        case _:
-            output.columns(words.COLUMNS, rows)
-    if token and env.terminal:
-        click.echo(f"# there are more; show them with --limit {limit * 10}", err=True)
-    return Exit.OK
-
-
-@call.command()
-@click.argument("call_id")
-@click.option("--reason", default="", help="Why, for the record: it comes back in the events.")
-@click.pass_obj
-def hangup(env: Env, call_id: str, reason: str) -> int:
-    """End the call CALL_ID, whatever its state. A call that has ended is shown as it ended.
-
-    \b
-    Examples:
-      agentctl call hangup 01KAPBQ7DV0000000000000001
-      agentctl call ls --state live -o id | xargs -n1 agentctl call hangup --reason "office closes"
-    """
-
-    async def work(client: Client) -> int:
-        answer = await client.hang_up(call_id, reason)
-        if env.format() == "json":
-            output.json_block(answer)
-        else:
-            _show(env, answer.call, env.format())
-        return Exit.OK
-
-    return run(env, work)
-
-
-@call.command()
-@click.argument("call_id")
-@click.pass_obj
-def transcript(env: Env, call_id: str) -> int:
-    """Show what was said in the call CALL_ID so far, in the order of the conversation.
+    In the order of the conversation. Of what the agent could not finish it shows what the phone played, and
+    [cut]; -o json has both. With --follow it is shown as `agentctl call place --follow` shows it, from the
+    call's beginning, and with the same exit code.
 
     \b
     Examples:
       agentctl call transcript 01KAPBQ7DV0000000000000001
-      agentctl call transcript 01KAPBQ7DV0000000000000001 -o jsonl
+      agentctl call transcript 01KAPBQ7DV0000000000000001 -o jsonl | jq -r .text
     """
-    return run(env, lambda client: _transcript(client, env, call_id))
+    if not follow:
+        return run(env, lambda client: _transcript(client, env, call_id))
+    from agentctl.follow import follow_call
+
+    return run(env, lambda client: follow_call(client, env, call_id, 0))
 
 
 async def _transcript(client: Client, env: Env, call_id: str) -> int:
     from agentctl import words
 
     answer = await client.transcript(call_id)
-    if env.format() == "json":
-        output.json_block(answer)
-        return Exit.OK
-    for said in answer.utterances:
-        match env.format():
-            case "jsonl":
-                output.json_line(output.to_dict(said))
-            case "id":
-                output.line(said.item_id)
-            case "table":
-                speaker = f"{words.speaker(said):>6}: "
-                if env.colored:
-                    from agentctl import render
-
-                    speaker = render.styled(speaker, words.speaker(said))
-                output.line(f"{words.offset(said.audio_start)}  {speaker}{words.heard(said)}")
-            case _:
-                output.line(f"{words.speaker(said)}: {words.heard(said)}")
+    match env.format():
+        case "json":
+            output.json_block(answer)
+        case "table":
+            _show_transcript(env, answer.utterances)
+        case form:
+            for said in answer.utterances:
+                match form:
+                    case "jsonl":
+                        output.json_line(output.to_dict(said))
+                    case "id":
+                        output.ident(said.item_id)
+                    case _:
+                        output.line(f"{words.speaker(said)}: {words.heard(said)}")
     return Exit.OK
 
 
-def _show(env: Env, call: Call, form: str) -> None:
-    """One call, in any form but json."""
+def _show_transcript(env: Env, utterances: Sequence[TranscriptFinal]) -> None:
     from agentctl import words
+    from agentctl.page import Page
 
-    match form:
-        case "jsonl":
-            output.json_line(output.to_dict(call))
-        case "id":
-            output.line(call.call_id)
-        case "table":
-            from agentctl import render
+    if not utterances:
+        click.echo("# nothing was said yet", err=True)
+    page, style = Page(env.columns), env.style
+    for said in utterances:
+        at, speaker = words.offset(said.audio_start), f"{words.speaker(said):>6}"
+        dressed = f"{style(at, 'note')}  {style(speaker, speaker.strip())}  "
+        output.line(page.begin(f"{at}  {speaker}  ", dressed=dressed) + page.add(words.heard(said)))
 
-            render.facts(words.facts(call), env.colored)
-        case _:
-            output.pairs(words.facts(call).items())
+
+@call.command()
+@click.argument(
+    "call_ids", cls=Given, meaning=WHICH, nargs=-1, metavar="CALL_ID...", shell_complete=complete_live_calls
+)
+@click.option("--all", "every", is_flag=True, help="End all live calls; asks before, unless --yes.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="", help="Why, for the record: it comes back in the events.")
+@click.pass_obj
+def hangup(env: Env, call_ids: Sequence[str], every: bool, yes: bool, reason: str) -> int:
+    """End the calls CALL_ID, whatever their state. A call that has ended is shown as it ended.
+
+    \b
+    Examples:
+      agentctl call hangup 01KAPBQ7DV0000000000000001
+      agentctl call hangup --all --yes --reason "office closes"
+    """
+    if every and call_ids:
+        raise click.UsageError("give either CALL_ID or --all")
+    if not every and not call_ids:
+        raise click.UsageError(f"CALL_ID is missing: {WHICH}; --all ends all of them")
+    return run(env, lambda client: _hangup(client, env, call_ids, every and not yes, reason))
+
+
+async def _hangup(client: Client, env: Env, call_ids: Sequence[str], ask: bool, reason: str) -> int:
+    if not call_ids:
+        live = await collect(client, LIVE)
+        call_ids = [one.call_id for one in live.calls]
+        if not call_ids:
+            click.echo("# no call is live", err=True)
+            return Exit.OK
+        if ask and not _sure(len(call_ids)):
+            return Exit.FAILED
+    for call_id in call_ids:
+        answer = await client.hang_up(call_id, reason)
+        output.answer(env, answer, answer.call, first=call_id == call_ids[0])
+    return Exit.OK
+
+
+def _sure(count: int) -> bool:
+    """Whether the person means it. Who is no person must say --yes."""
+    import sys
+
+    if not sys.stdin.isatty():
+        raise click.UsageError("--all needs --yes where nobody can be asked")
+    return click.confirm(f"End {count} call{'' if count == 1 else 's'}?", err=True)

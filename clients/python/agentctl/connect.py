@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -18,7 +17,8 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     """Do the work with a client of the daemon that the options name. Raises Failure."""
     # gRPC would tell of every connection that goes away, in a log format of its own, on the user's terminal.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from agentctl.failures import failure
+    import asyncio
+
     from agentic import target as targets
     from agentic.client import Client
     from agentic.errors import AgenticError
@@ -26,7 +26,8 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     try:
         target = targets.find(env.address)
     except ValueError as error:
-        raise Failure(Exit.USAGE, [str(error)]) from error
+        source = "--addr" if env.address else targets.ADDRESS_VARIABLE
+        raise Failure(Exit.USAGE, [f"{source}: {error}"], "agentctl --help") from error
     except OSError as error:
         raise Failure(Exit.DENIED, [f"{error.filename}: {error.strerror}"]) from error
 
@@ -39,4 +40,6 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     try:
         return asyncio.run(connected())
     except AgenticError as error:
+        from agentctl.failures import failure
+
         raise failure(error, target) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Mapping
 
@@ -36,8 +37,41 @@ def failure(error: AgenticError, target: Target) -> Failure:
         exit_code, message, hint = _unreachable(target, error.message)
         return Failure(exit_code, [message], hint, data | {"message": message})
     exit_code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.FAILED)
-    messages = [f"{wrong.field} {wrong.description}" for wrong in error.violations] or [error.message]
+    messages = [typed(f"{wrong.field} {wrong.description}") for wrong in error.violations] or [error.message]
     return Failure(exit_code, messages, _hint(error), data)
+
+
+# Fields of requests, as they are typed on the command line.
+_TYPED: Mapping[str, str] = {
+    "to_address": "TO",
+    "from_address": "--from",
+    "call_id": "CALL_ID",
+    "call_ids": "--call",
+    "after_revision": "--after",
+    "variables": "--var",
+    "metadata": "--meta",
+    "request_id": "--request-id",
+    "reason": "--reason",
+    "agent": "--agent",
+    "types": "--type",
+    "page_size": "--limit",
+}
+_FIELD = re.compile(
+    r"^(call_ids|metadata|variables|types)\[([^]]*)\]|^[a-z_]+(?![\w.])|\b(?:options|overrides)\.[a-z_]+"
+)
+
+
+def typed(text: str) -> str:
+    """What is wrong with a field, in the words of who typed it: "--ring-timeout must …"."""
+
+    def name(match: re.Match[str]) -> str:
+        if match[1]:
+            key = "" if match[2].isdigit() else f" {match[2]}"
+            return _TYPED[match[1]] + key
+        part, dot, option = match[0].partition(".")
+        return f"--{option.replace('_', '-')}" if dot else _TYPED.get(part, part)
+
+    return _FIELD.sub(name, text)
 
 
 def _hint(error: AgenticError) -> str:
@@ -52,6 +86,8 @@ def _hint(error: AgenticError) -> str:
             return "the daemon has another log now: remove the cursor file, and begin with --after 0"
         case errors.TooManyCalls():
             return f"try again in {error.retry_after or 5:.0f} s"
+        case errors.Draining():
+            return "it takes no new calls until it is started again: systemctl restart agenticd"
         case errors.Unavailable():
             return "nothing was done; try again"
         case errors.Unauthenticated():

@@ -13,18 +13,26 @@ from agentctl.options import Command, Env, Group
 
 if TYPE_CHECKING:
     from agentic import Client
-    from agentic.v1.node_service_pb2 import GetStatusResponse, PeerStatus
+    from agentic.v1.node_service_pb2 import DrainResponse, GetStatusResponse, PeerStatus
 
 
 @click.group(cls=Group)
 def node() -> None:
-    """Look at the daemon itself."""
+    """Look at the daemon itself, and take it out of service.
+
+    \b
+    Examples:
+      agentctl node status
+      agentctl node drain --until-empty
+    """
 
 
 @node.command()
 @click.pass_obj
 def status(env: Env) -> int:
-    """Show what the daemon is, what it does, and how Twilio and OpenAI answered last.
+    """Show what the daemon is and does.
+
+    Also how Twilio and OpenAI answered last; neither is asked for it.
 
     \b
     Examples:
@@ -40,42 +48,99 @@ def status(env: Env) -> int:
             case "jsonl":
                 output.json_line(output.to_dict(answer))
             case "id":
-                output.line(answer.node_id)
+                output.ident(answer.node_id)
             case "table":
                 from agentctl import render
 
-                render.facts(_facts(answer), env.colored)
+                for line in render.facts(_facts(answer, past=True), env.columns, env.style):
+                    output.line(line)
             case _:
-                output.pairs(_facts(answer).items())
+                output.pairs(_facts(answer, past=False).items())
         return Exit.OK
 
     return run(env, work)
 
 
-def _facts(answer: GetStatusResponse) -> dict[str, str]:
+def _facts(answer: GetStatusResponse, *, past: bool) -> dict[str, str]:
     from agentctl import words
 
+    queued = f", {answer.queued_calls} of them queued" if answer.queued_calls else ""
     known = {
         "node": answer.node_id,
+        "state": "draining" if answer.draining else "serving",
         "version": answer.version,
         "features": ", ".join(answer.features),
         "uptime": words.length(answer.uptime),
-        "calls": f"{answer.live_calls} live, {answer.queued_calls} of them queued",
+        "calls": f"{answer.live_calls} live{queued}",
         "streams": str(answer.streams),
         "log": f"revisions {answer.first_revision} to {answer.head_revision}, epoch {answer.epoch}",
-        "twilio": _peer(answer.carrier),
-        "openai": _peer(answer.model),
+        "twilio": _peer(answer.carrier, past),
+        "openai": _peer(answer.model, past),
     }
-    return {label: words.flat(value) for label, value in known.items()}
+    return {label: words.flat(value) for label, value in known.items() if value}
 
 
-def _peer(peer: PeerStatus) -> str:
+def _peer(peer: PeerStatus, past: bool) -> str:
+    """How it answered; `past`: with how long ago that was, which a person asks, else with when."""
     from agentctl import words
 
     if not peer.HasField("last_use_time"):
         return "not used yet"
     said = f": {peer.message}" if peer.message else ""
-    return f"{words.name(peer, 'state').lower()}, last used {words.date(peer.last_use_time)}{said}"
+    when = words.ago(peer.last_use_time) if past else words.date(peer.last_use_time)
+    return f"{words.name(peer, 'state').lower()}, last used {when}{said}"
+
+
+@node.command()
+@click.option("--until-empty", is_flag=True, help="Stay until the last call has ended, and show each that does.")
+@click.pass_obj
+def drain(env: Env, until_empty: bool) -> int:
+    """Take the daemon out of service: no new calls from now on.
+
+    It dials nobody who waits in its queue. Live calls go on to their own ends. The daemon does not exit; when
+    it is started again it takes calls again.
+
+    \b
+    Examples:
+      agentctl node drain
+      agentctl node drain --until-empty && sudo systemctl restart agenticd
+    """
+    return run(env, lambda client: _drain(client, env, until_empty))
+
+
+async def _drain(client: Client, env: Env, until_empty: bool) -> int:
+    from agentctl import words
+    from agentctl.listing import LIVE, collect
+
+    node_id = (await client.status()).node_id
+    _show_drain(env, await client.drain(), node_id)
+    if not until_empty:
+        return Exit.OK
+    live = await collect(client, LIVE)
+    left = {call.call_id for call in live.calls}
+    async with client.events(types=["call_ended"], after=live.revision) as stream:
+        while left:
+            event = await anext(stream)
+            left.discard(event.call_id)
+            said = f"{words.clock(event.time)} {event.call_id} ended; {len(left)} left"
+            click.echo(f"# {words.flat(said)}", err=True)
+    return Exit.OK
+
+
+def _show_drain(env: Env, answer: DrainResponse, node_id: str) -> None:
+    match env.format():
+        case "json":
+            output.json_block(answer)
+        case "jsonl":
+            output.json_line(output.to_dict(answer))
+        case "id":
+            output.ident(node_id)
+        case "table":
+            count = answer.live_calls
+            left = "no call is live" if not count else f"{count} live call{'' if count == 1 else 's'} to go"
+            output.line(f"draining; {left}. It takes calls again when it is started again.")
+        case _:
+            output.pairs({"state": "draining", "live_calls": str(answer.live_calls)}.items())
 
 
 @click.command(cls=Command)
@@ -104,9 +169,11 @@ def version(env: Env, only: str | None) -> int:
                 output.json_line(found)
             case "id":
                 for value in found.values():
-                    output.line(value)
+                    output.ident(value)
             case _:
-                output.pairs(found.items())
+                from agentctl.words import flat
+
+                output.pairs((name, flat(value)) for name, value in found.items())
 
 
 def own_version() -> str:

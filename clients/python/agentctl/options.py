@@ -1,15 +1,20 @@
-"""Options that every command has, and the kinds of values that options take. Imports nothing slow."""
+"""What every command has: the options that may stand anywhere, errors that help, help that shows. Imports nothing
+slow."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from agentctl.values import SECONDS, OneOf
+
+if TYPE_CHECKING:
+    from agentctl.render import Style
 
 FORMATS = ("table", "plain", "json", "jsonl", "id")
 
@@ -36,6 +41,20 @@ class Env:
             return self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return self.color == "always"
 
+    @property
+    def style(self) -> Style:
+        """How a person's texts are dressed."""
+        from agentctl import render
+
+        return render.style(self.colored)
+
+    @property
+    def columns(self) -> Callable[[], int] | None:
+        """How wide the terminal is, whenever asked; what is no terminal has no width."""
+        from agentctl.page import terminal_columns
+
+        return terminal_columns if self.terminal else None
+
     def format(self, piped: str = "plain") -> str:
         """The output format: as asked, else a table for a person and `piped` for a program."""
         return self.output or ("table" if self.terminal else piped)
@@ -56,7 +75,7 @@ def everywhere(hidden: bool) -> list[click.Parameter]:
         return click.Option(names, default=None, expose_value=False, callback=_keep(keep), **more)
 
     return [
-        option("-o", "--output", keep="output", type=click.Choice(FORMATS),
+        option("-o", "--output", keep="output", type=OneOf(FORMATS),
                help="How to print. Default: table on a terminal, else plain; streams in a pipe: jsonl."),
         option("--addr", keep="address", metavar="ADDRESS", hidden=hidden,
                help="Where the daemon is: unix:/path or 127.0.0.1:port. Default: $AGENTCTL_ADDR, else the first "
@@ -65,7 +84,7 @@ def everywhere(hidden: bool) -> list[click.Parameter]:
                help="How long an answer may take.  [default: 10s]"),
         option("--wait", keep="wait", is_flag=True, flag_value=True, hidden=hidden,
                help="Wait for a daemon that does not answer yet, as long as --timeout."),
-        option("--color", keep="color", type=click.Choice(("auto", "always", "never")), hidden=hidden,
+        option("--color", keep="color", type=OneOf(("auto", "always", "never")), hidden=hidden,
                help="When to use colour. NO_COLOR is honoured."),
     ]  # fmt: skip
 
@@ -77,6 +96,21 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params += everywhere(hidden=True)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As ever, but who gave a word too many is told which, and every error knows its command."""
+        ctx.allow_extra_args = True
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+        if rest and not ctx.resilient_parsing:
+            takes = " ".join(self.collect_usage_pieces(ctx)[1:]) or "none"
+            raise click.UsageError(
+                f"{rest[0]!r} is one word too many: {ctx.command_path} takes {takes}; quote what has spaces", ctx
+            )
+        return rest
+
 
 class Group(click.Group):
     """A group of such commands, in the order of their definition."""
@@ -87,41 +121,31 @@ class Group(click.Group):
         """As they are defined: the most used first."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As ever; every error knows its command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the next word names; who names none of them is told which it may be."""
+        if not ctx.resilient_parsing and args and args[0] not in self.commands:
+            from agentctl import usage
+
+            raise click.UsageError(usage.no_such_command(ctx, args), ctx)
+        return super().resolve_command(ctx, args)
+
 
 Group.group_class = Group
 
 
-class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.5 on
-    """A length of time: 30, 30s, 1.5m, 2h, 500ms."""
+class Given(click.Argument):
+    """An argument that can say what it is for."""
 
-    name = "duration"
-    _FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?")
-    _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        match = self._FORM.fullmatch(value)
-        if match is None:
-            self.fail(f"{value!r} is no length of time; write 30s, 1.5m or 2h", param, ctx)
-        return float(match[1]) * self._UNITS[match[2] or "s"]
-
-
-class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
-    """key=value."""
-
-    name = "key=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """The key and the value. The value may be empty and may have more "="."""
-        if isinstance(value, tuple):
-            return value
-        key, separator, rest = value.partition("=")
-        if not separator or not key:
-            self.fail(f"{value!r} is not key=value", param, ctx)
-        return key, rest
-
-
-SECONDS = Seconds()
-PAIR = Pair()
+    def __init__(self, *args: Any, meaning: str = "", **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.meaning = meaning

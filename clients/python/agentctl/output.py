@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from agentctl.options import Env
+    from agentic.v1.call_pb2 import Call
+
 # What steers a terminal, or is a line's end to somebody, and JSON does not escape by itself.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def to_json(data: Mapping[str, Any], indent: int | None = None) -> str:
     """The data as JSON in which no control character stands raw; on one line without `indent`."""
-    text = json.dumps(data, ensure_ascii=False, indent=indent, separators=(",", ": " if indent else ":"))
+    # Where a letter cannot be written as it is, it must not become another one.
+    escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(data, ensure_ascii=escape, indent=indent, separators=(",", ": " if indent else ":"))
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -45,10 +50,22 @@ def _ordered(plain: dict[str, Any], message: Message) -> dict[str, Any]:
     return found
 
 
-def line(text: str) -> None:
-    """One line, at once: whoever reads a stream does not wait for a buffer to fill."""
-    sys.stdout.write(text + "\n")
+def write(text: str) -> None:
+    """A text, at once: whoever reads a stream does not wait for a buffer to fill."""
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def line(text: str) -> None:
+    """One line, at once."""
+    write(text + "\n")
+
+
+def ident(text: str) -> None:
+    """An id, or what is as short, on a line."""
+    from agentctl.words import flat
+
+    line(flat(text))
 
 
 def json_block(message: Message) -> None:
@@ -59,6 +76,28 @@ def json_block(message: Message) -> None:
 def json_line(data: Mapping[str, Any]) -> None:
     """One object on one line."""
     line(to_json(data))
+
+
+def answer(env: Env, whole: Message, call: Call, *, first: bool = True) -> None:
+    """An answer about one call, as the command was asked to print. `first`: no other one was printed before."""
+    from agentctl import words
+
+    match env.format():
+        case "json":
+            json_block(whole)
+        case "jsonl":
+            json_line(to_dict(call))
+        case "id":
+            ident(call.call_id)
+        case "table":
+            from agentctl import render
+
+            for text in ["", *render.facts(words.facts(call), env.columns, env.style)][first:]:
+                line(text)
+        case _:
+            if not first:
+                line("")
+            pairs(words.facts(call).items())
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

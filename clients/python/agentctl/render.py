@@ -1,72 +1,99 @@
-"""Tables and colours for people. The only module that uses rich."""
+"""Colours and tables for people. For programs: output.py."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
-STATE_STYLES = {
-    "QUEUED": "cyan",
-    "DIALING": "cyan",
-    "UNCONFIRMED": "yellow",
-    "RINGING": "cyan",
-    "IN_PROGRESS": "green",
-    "ENDING": "yellow",
-    "ENDED": "dim",
+from agentctl.page import Page, width
+
+Style = Callable[[str, str], str]
+"""Dresses a text up in a role."""
+
+_CALLS = ("magenta", "blue", "yellow", "bright_magenta", "bright_blue", "bright_black")
+CALL_COLORS = len(_CALLS)
+"""Calls side by side are told apart by roles call0, call1 …"""
+_ROLES: Mapping[str, Mapping[str, str | bool]] = {
+    "caller": {"fg": "cyan", "bold": True},
+    "agent": {"fg": "green", "bold": True},
+    "note": {"dim": True},
+    "end": {"bold": True},
+    "good": {"fg": "green"},
+    "busy": {"fg": "cyan"},
+    "attention": {"fg": "yellow"},
+    "bad": {"fg": "red"},
+    **{f"call{number}": {"fg": color} for number, color in enumerate(_CALLS)},
 }
-ROLE_STYLES = {"caller": "bold cyan", "agent": "bold green", "note": "dim", "end": "bold"}
+ROLE_OF: Mapping[str, str] = {
+    "QUEUED": "busy",
+    "DIALING": "busy",
+    "RINGING": "busy",
+    "IN_PROGRESS": "good",
+    "UNCONFIRMED": "attention",
+    "ENDING": "attention",
+    "ENDED": "note",
+    "reachable": "good",
+    "failing": "bad",
+    "serving": "good",
+    "draining": "attention",
+}
+"""Of values that are shown in lists."""
 
 
-def _console(colored: bool) -> Console:
-    # What is not a terminal has no width: nothing is cut there.
-    width = None if sys.stdout.isatty() else 100_000
-    return Console(
-        file=sys.stdout,
-        color_system="standard" if colored else None,
-        force_terminal=colored,
-        highlight=False,
-        width=width,
-    )
+def look(style: Style, role: str) -> Callable[[str], str]:
+    """The dress of one role."""
+    return lambda text: style(text, role)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], colored: bool) -> None:
-    """Rows under a header. Where it is too narrow for all, the columns in `spare` go, the first first.
+def plain(text: str, role: str) -> str:
+    """No dress."""
+    return text
 
-    A cell that names a state has its colour.
+
+def dressed(text: str, role: str) -> str:
+    """The text in a role's colours; bare in no role."""
+    dress = _ROLES.get(role)
+    return click.style(text, **dress) if text and dress else text  # type: ignore[arg-type]
+
+
+def style(colored: bool) -> Style:
+    """The style to use."""
+    return dressed if colored else plain
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], columns: int | None, dress: Style
+) -> Iterator[str]:
+    """Rows under a header, as lines. Where `columns` are too few for all, the columns in `spare` go, the first first.
+
+    Nothing is cut. A cell that names a state has its colour.
     """
-    console = _console(colored)
-    widths = {title: max(len(row[index]) for row in (header, *rows)) for index, title in enumerate(header)}
+    sizes = {title: max(width(row[index]) for row in (header, *rows)) for index, title in enumerate(header)}
     shown = list(header)
     for title in spare:
-        if sum(widths[one] + 2 for one in shown) - 2 <= console.width:
+        if columns is None or sum(sizes[one] + 2 for one in shown) - 2 <= columns:
             break
         shown.remove(title)
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if colored else "")
-    for title in shown:
-        made.add_column(title, no_wrap=True)
+
+    def line(cells: Sequence[str], role: Callable[[str], str]) -> str:
+        pieces = []
+        for title, cell in zip(header, cells, strict=True):
+            if title in shown:
+                pad = " " * (sizes[title] - width(cell)) if title != shown[-1] else ""
+                pieces.append(dress(cell, role(cell)) + pad)
+        return "  ".join(pieces).rstrip()
+
+    yield line(header, lambda _: "end")
     for row in rows:
-        cells = [cell for title, cell in zip(header, row, strict=True) if title in shown]
-        made.add_row(*(Text(cell, STATE_STYLES.get(cell, "") if colored else "") for cell in cells))
-    console.print(made)
+        yield line(row, lambda cell: ROLE_OF.get(cell, ""))
 
 
-def facts(values: Mapping[str, str], colored: bool) -> None:
-    """Names and values, one on each line."""
-    made = Table(box=None, pad_edge=False, show_header=False)
-    made.add_column(style="dim" if colored else "")
-    made.add_column(overflow="fold")
+def facts(values: Mapping[str, str], columns: Callable[[], int] | None, dress: Style) -> Iterator[str]:
+    """Names and values, one below the other; long values go on under themselves."""
+    page = Page(columns)
+    widest = max(map(width, values), default=0)
     for name, value in values.items():
-        made.add_row(Text(name), Text(value, STATE_STYLES.get(value, "") if colored else ""))
-    _console(colored).print(made)
-
-
-def styled(text: str, role: str) -> str:
-    """The text in a role's colours, with the escapes in it."""
-    console = Console(color_system="standard", force_terminal=True, highlight=False, width=10_000)
-    with console.capture() as capture:
-        console.print(Text(text, ROLE_STYLES.get(role, "")), end="", soft_wrap=True)
-    return capture.get()
+        head = name + " " * (widest - width(name) + 2)
+        role = ROLE_OF.get(value.split(",")[0], "")
+        yield page.begin(head, look(dress, "note")) + page.add(value, look(dress, role))

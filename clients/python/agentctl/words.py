@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,9 +36,29 @@ def date(time: Timestamp) -> str:
     return time.ToDatetime(tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def brief(time: Timestamp) -> str:
+    """Local time for a list: of today the time, else the day too."""
+    local = time.ToDatetime(tzinfo=UTC).astimezone()
+    now = datetime.now().astimezone()
+    if local.date() == now.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%b %d %H:%M" if local.year == now.year else "%Y-%m-%d")
+
+
+def ago(time: Timestamp) -> str:
+    """How long it is past: "12 s ago"."""
+    passed = (datetime.now(UTC) - time.ToDatetime(tzinfo=UTC)).total_seconds()
+    return "just now" if passed < 1 else f"{seconds(passed)} ago"
+
+
 def length(duration: Duration) -> str:
     """A length of time: 0.4 s, 32 s, 3 min 5 s, 2 h 10 min."""
-    return seconds(duration.seconds + duration.nanos / 1e9)
+    return seconds(in_seconds(duration))
+
+
+def in_seconds(duration: Duration) -> float:
+    """The number of them."""
+    return float(duration.seconds + duration.nanos / 1e9)
 
 
 def seconds(value: float) -> str:
@@ -52,20 +72,71 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        days, hours = divmod(hours, 24)
+        return f"{days} d {hours} h" if hours else f"{days} d"
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def latency(value: float) -> str:
+    """A short length of time, as one compares them: 860 ms, 1.24 s."""
+    return f"{1000 * value:.0f} ms" if value < 0.9995 else f"{value:.2f} s"
 
 
 def offset(duration: Duration) -> str:
     """A place on the call's time line: 1:02.3."""
-    minutes, rest = divmod(duration.seconds + duration.nanos / 1e9, 60)
+    minutes, rest = divmod(in_seconds(duration), 60)
     return f"{int(minutes):>2}:{rest:04.1f}"
 
 
+# What a person would say. None: the name says it.
+_ENDINGS: Mapping[str, str] = {
+    "BUSY": "the line was busy",
+    "NO_ANSWER": "nobody answered in time",
+    "CANCELED": "hung up before it was answered",
+    "REJECTED": "Twilio refused to dial",
+    "EXPIRED": "not dialled in time, and never will be",
+    "FAILED": "the call could not be set up, or broke",
+    "MAX_DURATION": "it lasted as long as it may",
+    "SILENCE": "nobody spoke for too long",
+    "MODEL_LOST": "OpenAI was lost",
+    "MEDIA_LOST": "the phone's audio was lost",
+    "DRAINED": "the daemon was stopped",
+    "NODE_LOST": "the daemon that held it is gone",
+    "DIAL_UNCONFIRMED": "Twilio never said whether it dialled, and the call was never seen",
+    "POLICY": "a rule of the configuration forbids it",
+    "BUDGET": "the money set aside for calls is used up",
+    "TRANSFERRED": "handed to somebody else",
+    "VOICEMAIL": "a machine answered",
+}
+_HUNG_UP: Mapping[str, str] = {
+    "CALLER": "the caller hung up",
+    "AGENT": "the agent hung up",
+    "API": "a client hung up",
+}
+
+
 def ending(end: CallEnd) -> str:
-    """How a call ended: "REJECTED by CARRIER (21211: no such number)"."""
-    code = end.carrier_code or end.sip_code
-    said = ": ".join(filter(None, (str(code) if code else "", flat(end.message))))
-    return f"{name(end, 'reason')} by {name(end, 'ended_by')}" + (f" ({said})" if said else "")
+    """How a call ended: "REJECTED by CARRIER: Twilio refused to dial (21211: no such number)"."""
+    said = flat(end.message)
+    if end.carrier_code:
+        said = f"{end.carrier_code}: {said}" if said else str(end.carrier_code)
+    sip = f"SIP {end.sip_code}" if end.sip_code not in (0, 200) else ""
+    return because(name(end, "reason"), name(end, "ended_by"), said, sip)
+
+
+def because(reason: str, by: str, *details: str) -> str:
+    """The same of what is going to end."""
+    meaning = _HUNG_UP.get(by, "") if reason == "COMPLETED" else _ENDINGS.get(reason, "")
+    more = "; ".join(filter(None, details))
+    if by == "DAEMON" and more:
+        return f"{reason} by {by}: {more}"  # it says itself why
+    return f"{reason} by {by}" + (f": {meaning}" if meaning else "") + (f" ({more})" if more else "")
+
+
+def ended_well(end: CallEnd) -> bool:
+    """Whether the ending of an answered call is nobody's fault."""
+    return name(end, "reason") in ("COMPLETED", "TRANSFERRED", "VOICEMAIL", "MAX_DURATION", "SILENCE", "DRAINED")
 
 
 def speaker(utterance: Message) -> str:
@@ -85,11 +156,14 @@ def flat(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
+UNKNOWN = "an event that this agentctl does not know; a newer one does"
+
+
 def describe(event: Event) -> tuple[str, str]:
     """An event's kind and what there is to say of it."""
     kind = event.WhichOneof("payload")
     if kind is None:
-        return "unknown", "an event that this agentctl does not know; a newer one does"
+        return "unknown", UNKNOWN
     if kind == "transcript_final":
         return kind, f"{speaker(event.transcript_final)}: {heard(event.transcript_final)}"
     if kind == "call_ended":
@@ -142,25 +216,52 @@ def facts(call: Call) -> dict[str, str]:
 
 
 COLUMNS = ("CALL", "STATE", "DIRECTION", "FROM", "TO", "AGENT", "CREATED", "TALKED", "END")
-SPARE = ("AGENT", "FROM", "DIRECTION", "TALKED", "CREATED")
-"""What a narrow terminal can do without, the first first."""
 
 
 def row(call: Call) -> Sequence[str]:
-    """A call in a list: what stands under COLUMNS."""
+    """A call in a list for programs: what stands under COLUMNS. An empty cell is "-": columns can be counted."""
     known = facts(call)
     end = name(call.end, "reason") if call.HasField("end") else ""
-    return (
+    found = (
         known["call_id"],
         known["state"],
         known["direction"].lower(),
         known["from"],
         known["to"],
         known["agent"],
-        known["created"],
-        known.get("talked", ""),
+        known["created"].replace(" ", "T"),
+        known.get("talked", "").replace(" ", ""),
         end,
     )
+    return [cell or "-" for cell in found]
+
+
+SHORT_COLUMNS = ("CALL", "STATE", "WITH", "AGENT", "CREATED", "TALKED", "END")
+SPARE = ("AGENT", "TALKED", "CREATED", "END")
+"""What a narrow terminal can do without, the first first."""
+
+
+def short_row(call: Call) -> Sequence[str]:
+    """A call in a list for people: what stands under SHORT_COLUMNS. WITH is the phone, and who called."""
+    known = facts(call)
+    inbound = known["direction"] == "INBOUND"
+    phone = known["from" if inbound else "to"] or "withheld"
+    return (
+        known["call_id"],
+        known["state"],
+        f"{'from' if inbound else 'to'} {phone}",
+        known["agent"],
+        brief(call.create_time),
+        known.get("talked", "") or _talking(call),
+        name(call.end, "reason") if call.HasField("end") else "",
+    )
+
+
+def _talking(call: Call) -> str:
+    """How long a call that goes on has been answered."""
+    if not call.HasField("answer_time") or call.HasField("end_time"):
+        return ""
+    return seconds(max(0.0, (datetime.now(UTC) - call.answer_time.ToDatetime(tzinfo=UTC)).total_seconds()))
 
 
 def _between(first: Timestamp, last: Timestamp) -> float:

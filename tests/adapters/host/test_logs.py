@@ -6,15 +6,22 @@ import io
 import json
 import logging
 import re
+import socket
 import warnings
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenticd.adapters.host.logs import Style, set_up, style_for
+from agenticd.adapters.host import logs
+from agenticd.adapters.host.logs import Style, style_for
+
+# Not to the journal of the machine that the tests run on.
+set_up = partial(logs.set_up, journal="/nonexistent/journal/socket")
 
 
 @pytest.fixture(autouse=True)
@@ -60,14 +67,80 @@ def test_journald_gets_the_priority_before_the_line_and_no_time(method: str, pri
     assert stream.getvalue().count("\n") == 1
 
 
+class Journal:
+    """A journald that is asked by its native protocol."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = str(folder / "journal")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.address)
+        self._socket.setblocking(False)
+
+    def take(self) -> dict[str, str]:
+        """The next entry; its simple form, in which a value ends with its line."""
+        entry = self._socket.recv(1 << 20).decode()
+        assert entry.endswith("\n")
+        return dict(line.split("=", 1) for line in entry[:-1].split("\n"))
+
+    def close(self) -> None:
+        """There is no journald any more."""
+        self._socket.close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path)
+    yield journal
+    journal.close()
+
+
+def test_journald_gets_the_call_as_a_field_of_its_own(journal: Journal):
+    stream = io.StringIO()
+    logs.set_up(stream, Style.JOURNAL, journal=journal.address)
+    log = structlog.get_logger()
+    log.warning("call ended", call_id="01H", reason="FAILED")
+    log.info("agenticd is ready")
+    entry = journal.take()
+    assert (entry["AGENTICD_CALL"], entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]) == ("01H", "4", "agenticd")
+    assert json.loads(entry["MESSAGE"]) == {
+        "level": "warning", "message": "call ended", "call_id": "01H", "reason": "FAILED",
+    }  # fmt: skip
+    assert "AGENTICD_CALL" not in journal.take()
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("text", ["01H\nPRIORITY=0", "01H\nMESSAGE=all is well", "\x00\n\n", "\ud800"])
+def test_nobody_can_add_fields_to_an_entry(journal: Journal, text: str):
+    logs.set_up(io.StringIO(), Style.JOURNAL, journal=journal.address)
+    structlog.get_logger().info("x", call_id=text, path=text)
+    entry = journal.take()
+    assert set(entry) == {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "AGENTICD_CALL"}
+    assert (entry["PRIORITY"], json.loads(entry["MESSAGE"])["path"]) == ("6", text)
+
+
+def test_what_journald_does_not_take_goes_to_the_stream(journal: Journal):
+    stream = io.StringIO()
+    logs.set_up(stream, Style.JOURNAL, journal=journal.address)
+    structlog.get_logger().error("long", text="x" * (1 << 23))
+    assert stream.getvalue().startswith('<3>{"level": "error", "message": "long"')
+    journal.close()
+    structlog.get_logger().error("late")
+    assert stream.getvalue().endswith('<3>{"level": "error", "message": "late"}\n')
+
+
 def test_a_person_gets_text():
     stream = io.StringIO()
     set_up(stream, Style.HUMAN, colors=False)
-    structlog.get_logger().warning("media stream refused", call_id="01H")
-    assert "warning" in stream.getvalue()
-    assert "media stream refused" in stream.getvalue()
-    assert "call_id=01H" in stream.getvalue()
+    log = structlog.get_logger()
+    log.warning("media stream refused", why="no token", call_id="01H", listen=["a", "b"], number=7, number_pii="+1555")
+    (line,) = stream.getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} (.*)", line), line
+    assert line[13:] == "warning media stream refused         01H why='no token' listen=a,b number=7"
+    log.info("ready")
     assert "\x1b" not in stream.getvalue()
+    set_up(stream, Style.HUMAN, colors=True)
+    log.error("failed")
+    assert "\x1b[31merror" in stream.getvalue()
 
 
 @pytest.mark.parametrize("style", Style)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -19,6 +21,7 @@ from agenticd.adapters.host.systemd import (
     Notifier,
     inherited_sockets,
     is_journal,
+    run_extension,
     run_watchdog,
     watchdog_interval,
 )
@@ -93,7 +96,7 @@ class Enough(Exception):
 
 async def test_a_sick_service_gives_no_sign_of_life(tmp_path: Path):
     path = str(tmp_path / "notify")
-    answers = [None, "the log writer stands still", None]
+    answers = [None, "the log writer stands still", "the log writer still stands", None]
 
     def ailment() -> str | None:
         if not answers:
@@ -109,7 +112,75 @@ async def test_a_sick_service_gives_no_sign_of_life(tmp_path: Path):
         assert [heard.recv(100), heard.recv(100)] == [b"WATCHDOG=1"] * 2
         with pytest.raises(BlockingIOError):
             heard.recv(100)
-    assert [line["why"] for line in logs] == ["the log writer stands still"]
+    assert [(line["log_level"], line.get("why")) for line in logs] == [
+        ("error", "the log writer stands still"),
+        ("warning", None),
+    ]
+
+
+async def test_one_bad_moment_does_not_cost_a_whole_interval(monkeypatch: pytest.MonkeyPatch):
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    answers = [None, "the event loop is 1.1 s late", None]
+
+    def ailment() -> str | None:
+        if not answers:
+            raise Enough
+        return answers.pop(0)
+
+    with capture_logs(), pytest.raises(Enough):
+        await run_watchdog(Notifier({}), 10.0, ailment)
+    # Asked again after a whole interval, the answer would come when WatchdogSec is over.
+    assert naps == [10.0, 1.0, 10.0]
+
+
+async def test_a_stop_that_takes_long_asks_for_more_time_before_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = str(tmp_path / "notify")
+    waited = 0.0
+
+    async def nap(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+        if waited > 60:
+            raise Enough
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    with manager(path) as heard:
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        with pytest.raises(Enough):
+            await run_extension(notifier)
+        notifier.close()
+        heard.setblocking(False)
+        extensions = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                name, _, value = heard.recv(100).decode().partition("=")
+                assert name == "EXTEND_TIMEOUT_USEC"
+                extensions.append(int(value) / 1e6)
+    assert len(extensions) >= 2
+    # Two of them in a row may be lost, and it still lives.
+    assert waited / len(extensions) * 3 <= extensions[0]
+
+
+def test_a_reload_says_when_it_began(tmp_path: Path):
+    path = str(tmp_path / "notify")
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    with manager(path) as heard:
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        notifier.reloading()
+        said = heard.recv(1000).decode().splitlines()
+        notifier.close()
+    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert said[0] == "RELOADING=1"
+    name, _, value = said[1].partition("=")
+    assert name == "MONOTONIC_USEC"
+    assert before <= int(value) <= after
 
 
 async def test_the_watchdog_ends_when_it_is_cancelled():

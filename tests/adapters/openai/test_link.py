@@ -185,6 +185,34 @@ async def test_a_refused_upgrade_is_one_model_closed_with_the_status(status, bod
     assert words in closed.message
     assert "sk-" not in closed.message
     assert (of.health.ok, of.health.at, of.health.message) == (False, 1_795_356_000.0, closed.message)
+    assert (of.connects, of.connect_seconds.count) == ({"refused": 1}, 0)
+
+
+async def test_who_hears_of_a_refusal_may_close_the_session():
+    async def handler(ws: ServerConnection) -> None:
+        raise AssertionError("not reached")
+
+    async with websocket(handler, process_request=lambda ws, _: ws.respond(HTTPStatus(429), "")) as url:
+        feed = Feed()
+        link = session(model(url), feed)
+        feed.react = lambda _input: link.close()
+        await link.open()
+    (closed,) = feed.inputs
+    assert isinstance(closed, ModelClosed)
+    assert closed.code == 429
+
+
+async def test_sessions_that_were_opened_are_counted_and_timed():
+    async def handler(ws: ServerConnection) -> None:
+        await ws.wait_closed()
+
+    async with websocket(handler) as url:
+        of = model(url)
+        for number in (1, 2):
+            link = session(of, Feed())
+            await link.open()
+            assert (of.connects, of.connect_seconds.count) == ({"ok": number}, number)
+            link.close()
 
 
 async def test_a_redirect_does_not_get_the_key():

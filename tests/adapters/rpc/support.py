@@ -73,7 +73,11 @@ class MemoryCalls:
         self.fault: BaseException | None = None
         self.blocked = asyncio.Event()
         self.blocked.set()
+        self.drains = 0
         self._requests: dict[tuple[str, str], CallId] = {}
+
+    def drain(self) -> None:
+        self.drains += 1
 
     async def _enter(self) -> None:
         await self.blocked.wait()

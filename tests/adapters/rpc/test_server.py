@@ -262,6 +262,19 @@ async def test_reflection_lists_the_services(tmp_path: Path, calls: MemoryCalls,
     assert {"agentic.v1.CallService", "agentic.v1.NodeService", "grpc.health.v1.Health"} <= listed
 
 
+async def test_a_drained_daemon_is_not_serving(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+    async with served(tmp_path, calls, watch) as server, channel(tmp_path) as plain:
+        await server.set_serving(True)
+        asked = health_pb2.HealthCheckRequest(service="agentic.v1.CallService")
+        health: Any = health_pb2_grpc.HealthStub(plain)
+        check = health.Check
+        assert (await check(asked)).status == health_pb2.HealthCheckResponse.SERVING
+        for _ in range(2):
+            await NodeServiceStub(plain).Drain(node_service_pb2.DrainRequest())
+        assert (await check(asked)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert calls.drains == 2
+
+
 # Where it listens, and who may come.
 
 

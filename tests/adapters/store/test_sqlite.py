@@ -180,6 +180,28 @@ async def test_another_program_that_holds_the_file_delays_but_loses_nothing(sqli
     assert not log.full
 
 
+async def test_a_writer_that_stands_still_shows_for_how_long(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(keep=DAY)
+    call = Call()
+    await append_all(log, call.queued())
+    while log._writer.busy_since is not None:  # noqa: ASYNC110 - it answers just before it rests
+        await asyncio.sleep(0)
+    sqlite.clock.now += 60  # nothing to do is not standing still
+    assert log.busy_for() == 0.0
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = append(log, call.digit())
+        while log._writer.waiting or log._writer.busy_since is None:  # noqa: ASYNC110 - until it stands before the lock
+            await asyncio.sleep(0)
+        sqlite.clock.now += 7
+        assert log.busy_for() == 7.0
+        other.execute("COMMIT")
+    await answer
+    await append_all(log, call.digit(), call.digit())
+    await log.close()
+    assert log.busy_for() == 0.0
+
+
 # --- the schema ---
 
 

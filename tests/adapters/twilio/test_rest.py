@@ -230,6 +230,16 @@ async def test_what_was_not_processed_is_asked_again_until_it_is(twilio, carrier
     twilio.answers += [error(20429, 429), web.Response(status=429), web.json_response(call(), status=201)]
     assert await carrier.dial(ORDER) == SEEN
     assert [asked.form for asked in twilio.asked] == [twilio.asked[0].form] * 3
+    assert carrier.codes == {"429": 2, "201": 1}, "each request is counted, those that are repeated too"
+    assert carrier.seconds.count == 3
+
+
+async def test_a_status_that_nobody_knows_is_counted_with_its_like(twilio, carrier):
+    twilio.answers += [web.Response(status=599), web.Response(status=777)]
+    for _ in range(2):
+        with pytest.raises(CarrierUnanswered):
+            await carrier.dial(ORDER)
+    assert carrier.codes == {"other": 2}
 
 
 async def test_what_is_never_processed_is_refused_at_last(twilio, carrier):
@@ -345,6 +355,7 @@ async def test_a_time_out_is_an_unknown_end(twilio):
         await carrier.dial(ORDER)
     never.set()
     await carrier.close()
+    assert carrier.codes == {"timeout": 1}
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "ftp://example.com", "nonsense"])
@@ -353,6 +364,7 @@ async def test_an_address_that_cannot_be_reached(twilio, url):
     with pytest.raises(CarrierUnanswered):
         await carrier.dial(ORDER)
     await carrier.close()
+    assert carrier.codes == {"unreachable" if url.startswith("http:") else "broken": 1}
 
 
 # Hang up.

@@ -1,0 +1,101 @@
+"""What is said of failures, and the exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from google.rpc import error_details_pb2 as details  # type: ignore[import-untyped]
+from grpc import StatusCode
+
+from agentctl.exits import Exit
+from tests.agentctl.conftest import Run
+from tests.fake_daemon import CALL, FakeDaemon, Fault
+
+FAULTS: list[tuple[Fault, Exit, str, str]] = [
+    (Fault(StatusCode.NOT_FOUND, "CALL_NOT_FOUND"), Exit.NOT_FOUND, "CALL_NOT_FOUND", "agentctl call ls"),
+    (Fault(StatusCode.FAILED_PRECONDITION, "CALL_NOT_LIVE"), Exit.PRECONDITION, "CALL_NOT_LIVE", ""),
+    (Fault(StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"), Exit.DENIED, "UNAUTH", "AGENTCTL_TOKEN_FILE"),
+    (Fault(StatusCode.OUT_OF_RANGE, "CURSOR_COMPACTED", first_revision="40"), Exit.CURSOR, "", "--after 0"),
+    (Fault(StatusCode.FAILED_PRECONDITION, "LOG_REPLACED"), Exit.CURSOR, "", "cursor file"),
+    (Fault(StatusCode.NOT_FOUND, "DRAINING"), Exit.UNREACHABLE, "DRAINING", "started again"),
+    (Fault(StatusCode.INTERNAL, "INTERNAL", incident="abc"), Exit.FAILED, "", "abc"),
+    (Fault(StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS"), Exit.FAILED, "", "try again in 5 s"),
+    (Fault(StatusCode.DATA_LOSS), Exit.FAILED, "DATA_LOSS", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "message", "hint"), FAULTS, ids=lambda v: v.text if isinstance(v, Fault) else ""
+)
+async def test_failures_say_what_to_do(
+    agentctl: Run, daemon: FakeDaemon, fault: Fault, code: Exit, message: str, hint: str
+) -> None:
+    daemon.faults = [fault, fault]
+    done = await agentctl("call", "get", CALL)
+    assert (done.code, done.out) == (code, "")
+    first, *rest = done.err.splitlines()
+    assert first.startswith("error: ")
+    assert message in first
+    assert hint in "".join(rest)
+    assert all(line.startswith("hint: ") for line in rest)
+    as_json = await agentctl("call", "get", CALL, "-o", "json")
+    error = json.loads(as_json.err)["error"]
+    assert (as_json.code, error["code"], error["reason"]) == (code, fault.code.name, fault.reason)
+    assert error["metadata"] == fault.metadata
+
+
+async def test_each_wrong_field_is_an_error_of_its_own(agentctl: Run, daemon: FakeDaemon) -> None:
+    fields = [
+        {"field": "to_address", "description": "must begin with +"},
+        {"field": "agent", "description": "is unknown"},
+    ]
+    wrong = details.BadRequest(field_violations=fields)
+    daemon.faults = [Fault(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", wrong)]
+    done = await agentctl("call", "place", "1555")
+    assert done.code == Exit.USAGE
+    assert done.err.splitlines()[:2] == ["error: TO must begin with +", "error: --agent is unknown"]
+
+
+async def test_who_cannot_know_whether_it_was_placed_may_repeat_it(agentctl: Run, daemon: FakeDaemon) -> None:
+    daemon.answers.clear()
+    done = await agentctl("--timeout", "100ms", "call", "place", "+15550001111")
+    assert done.code == Exit.TIMEOUT
+    assert f"--request-id {daemon.requests[0].request_id}" in done.err
+
+
+async def test_why_nobody_answers(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
+    none = await agentctl("--addr", f"unix:{tmp_path}/none.sock", "node", "status")
+    assert none.code == Exit.UNREACHABLE
+    assert f"error: agenticd does not answer on unix:{tmp_path}/none.sock (no such socket)\n" in none.err
+    (tmp_path / "dead.sock").touch()
+    dead = await agentctl("node", "status", "--addr", f"{tmp_path}/dead.sock")
+    assert dead.code == Exit.UNREACHABLE
+    assert "(nobody listens)" in dead.err
+    assert "systemctl status agenticd" in dead.err
+
+
+async def test_who_may_not_open_the_socket_is_told_the_group(
+    agentctl: Run, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    await daemon.stop()
+    monkeypatch.setattr(socket.socket, "connect", denied)  # root, who may run the tests, may open every socket
+    done = await agentctl("node", "status")
+    assert done.code == Exit.DENIED
+    assert "(permission denied)" in done.err
+    assert "usermod -aG agenticd" in done.err
+
+
+async def test_waiting_for_the_daemon(agentctl: Run, daemon: FakeDaemon) -> None:
+    await daemon.stop()
+    waiting = asyncio.create_task(agentctl("--wait", "--timeout", "30s", "node", "status", "-o", "id"))
+    await asyncio.sleep(0)
+    await daemon.start()
+    assert (await waiting).out == "node-1\n"

@@ -1,0 +1,127 @@
+"""Following a call: the conversation on a terminal, JSON lines in a pipe, and an exit code that tells the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from agentctl.exits import Exit
+from agentic.v1 import event_pb2
+from tests.agentctl.conftest import Run, Terminal, conversation, process
+from tests.fake_daemon import CALL, EPOCH, OTHER, FakeDaemon
+
+
+async def test_follow_in_a_pipe_prints_every_event_of_the_call(agentctl: Run, daemon: FakeDaemon) -> None:
+    following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow"))
+    await daemon.until(lambda: daemon.following == 1)
+    await daemon.append(OTHER, warning={})
+    await conversation(daemon)
+    done = await following
+    assert done.code == Exit.OK
+    assert [event["call_sequence"] for event in done.lines] == [str(number) for number in range(1, 8)]
+    assert "call_queued" in done.lines[0]
+    assert "call_closed" in done.lines[-1]
+
+
+async def test_follow_as_text_ends_with_why_the_call_ended(agentctl: Run, daemon: FakeDaemon) -> None:
+    following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow", "-o", "plain"))
+    await daemon.until(lambda: daemon.following == 1)
+    await conversation(daemon)
+    done = await following
+    assert done.code == Exit.OK
+    day, *rows = done.out.splitlines()
+    assert day == "— 2025-11-22", "the rows have times only, so another day than today's is said"
+    assert [row[10:] for row in rows] == [
+        f"   queued  withheld calls +15550001111, agent , call {CALL}",
+        "  ringing",
+        " answered  after 0.0 s",
+        "    agent  Hello.",
+        "   caller  Hi!",
+        "    ended  COMPLETED by CALLER: the caller hung up",
+        "   closed  32 s, 1 turn",
+    ]
+
+
+async def test_the_exit_code_tells_that_nobody_answered(agentctl: Run, daemon: FakeDaemon) -> None:
+    following = asyncio.create_task(agentctl("call", "place", "+1555", "--follow", "-o", "id"))
+    await daemon.until(lambda: daemon.following == 1)
+    await conversation(daemon, answered=False)
+    done = await following
+    assert (done.code, done.out) == (Exit.NOT_ANSWERED, f"{CALL}\n")
+
+
+async def test_follow_says_that_it_was_away_and_misses_nothing(agentctl: Run, daemon: FakeDaemon) -> None:
+    following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow"))
+    await daemon.until(lambda: daemon.following == 1)
+    await daemon.stop()
+    await conversation(daemon)
+    await daemon.start()
+    done = await following
+    assert [event["call_sequence"] for event in done.lines] == [str(number) for number in range(1, 8)]
+    assert "# reconnected, resuming after " in done.err
+
+
+def words(item: str, text: str, offset: int = 0) -> event_pb2.LiveWords:
+    return event_pb2.LiveWords(call_id=CALL, item_id=item, speaker=event_pb2.SPEAKER_AGENT, text=text, offset=offset)
+
+
+async def test_on_a_terminal_words_come_as_they_are_spoken(daemon: FakeDaemon) -> None:
+    screen = Terminal()
+    async with process(daemon, "call", "place", "+15550001111", "--follow", stdout=screen.theirs) as running:
+        screen.close()
+        await daemon.until(lambda: daemon.following == 1)
+        await conversation(daemon, words("a", "Hel"), words("a", "lo", 3))
+        shown = await screen.read()
+        assert await running.wait() == Exit.OK
+    assert daemon.requests[1].include_live
+    rows = [line[10:] for line in shown.splitlines() if not line.startswith("—")]
+    assert rows[-4:] == [
+        "    agent  Hello.",
+        "   caller  Hi!",
+        "    ended  COMPLETED by CALLER: the caller hung up",
+        "   closed  32 s, 1 turn",
+    ]
+
+
+async def test_on_a_terminal_lines_break_between_words(daemon: FakeDaemon) -> None:
+    screen = Terminal(columns=60)
+    text = "We are open from five in the afternoon until eleven at night, every day but Monday."
+    async with process(daemon, "call", "place", "+1555", "--follow", stdout=screen.theirs) as running:
+        screen.close()
+        await daemon.until(lambda: daemon.following == 1)
+        await daemon.append(call_answered={})
+        await daemon.append(
+            transcript_final={"speaker": 2, "item_id": "a", "position": 1, "text": text, "heard_text": text}
+        )
+        await daemon.append(call_closed={})
+        lines = (await screen.read()).splitlines()
+        await running.wait()
+    start = next(index for index, line in enumerate(lines) if "agent  We" in line)
+    assert all(len(line) < 60 for line in lines)
+    assert [line[:21].strip() for line in lines[start + 1 : start + 3]] == ["", ""], "under a hanging indent"
+    assert " ".join(line[21:] for line in lines[start : start + 3]) == text
+
+
+async def test_ctrl_c_ends_at_once_and_says_where_it_was(daemon: FakeDaemon) -> None:
+    async with process(daemon, "call", "place", "+15550001111", "--follow") as running:
+        assert running.stdout is not None
+        await running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, err = await running.communicate()
+    assert running.returncode == Exit.INTERRUPTED
+    assert f"agentctl call hangup {CALL}" in err.decode()
+    assert f"agentctl events --call {CALL} --after {EPOCH}:2" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
+async def test_a_reader_that_has_enough_is_no_failure(daemon: FakeDaemon) -> None:
+    await daemon.append(warning={})
+    async with process(daemon, "events", "--after", "0") as running:
+        assert running.stdout is not None
+        await running.stdout.readline()
+        running._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as head -1 does
+        await daemon.append(warning={})
+        assert running.stderr is not None
+        err = await running.stderr.read()
+        assert await running.wait() == Exit.PIPE_CLOSED
+    assert err == b""

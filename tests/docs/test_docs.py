@@ -1,0 +1,198 @@
+"""What README and docs tell people to type works: every command and every line of Python is run, page by page, or the
+table says why it is not."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import agentic
+from tests.docs.markdown import DOCUMENTS, ROOT, Block, blocks, commands
+from tests.docs.world import EMULATE, SERVE, World, prepared
+
+TO = "+15550002222"
+NEWEST = "$(agentctl call ls --limit 1 -o id)"
+
+# Commands that are not run here, as they stand on the pages, and why.
+NOT_RUN = {
+    "make demo": "CI's first step runs it in a fresh clone (.ci/run); tests/test_demo.py runs what it runs",
+    "make demo    # a whole call on this machine, on built-in stand-ins for Twilio and OpenAI": "as `make demo`",
+    "make test    # everything that the project proves about itself": "it would run itself; CI's last step is this",
+    EMULATE: "World starts it before the first command, on free ports",
+    SERVE: "World starts it before the first command, with a free port that is handed over",
+    "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
+    "cloudflared tunnel --url http://127.0.0.1:8080": "a tunnel needs the internet",
+    "journalctl -u agenticd AGENTICD_CALL=01KAPBQ7DV0000000000000001": "no journal has this daemon; "
+    "tests/adapters/host/test_logs.py has the field",
+}
+
+# What is put for what in a command, so that it means this machine.
+INSTEAD = (
+    ("sudo -u agenticd ", ""),
+    ("/var/lib/agenticd/agenticd.db", "emulated.db"),
+    ("/var/lib/agenticd/", ""),
+)
+CALL_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
+
+
+async def _followed(world: World, command: str) -> None:
+    """A call is watched until the caller has been understood; Ctrl-C leaves it alone, and says how to go on."""
+    lines, error = await world.interrupted(command, '"SPEAKER_CALLER"')
+    assert '"call_queued"' in lines[0] or '"callQueued"' in lines[0]
+    assert "# the call goes on; to end it: agentctl call hangup" in error
+    assert "# to follow it: agentctl events --call" in error
+
+
+async def _stopped(world: World, command: str) -> None:
+    """Before it stops: a call that the backup does not have."""
+    await world.run(
+        f"LATER=$(agentctl call place {TO} -o id); agentctl call hangup $LATER; cp -p emulated.db before.db"
+    )
+    await world.run("agentctl node status -o json > before.json")
+    assert await world.daemon.stop() == 0
+
+
+async def _started(world: World, command: str) -> None:
+    """What the page says of a restore: the backup's calls are there, later ones are not, the epoch is the same."""
+    await world.restored()
+    await world.run("agentctl call get $EARLIER")
+    await world.run("agentctl call get $LATER; test $? = 3")
+    await world.run("agentctl node status -o json > after.json")
+    epochs = [
+        re.findall(r'"epoch": *"(\w+)"', (world.folder / name).read_text()) for name in ("before.json", "after.json")
+    ]
+    assert epochs[0] == epochs[1] != []
+    await world.run("agentctl events --after 1000000 --until-end; test $? = 2")
+
+
+async def _refused(world: World, command: str) -> None:
+    """Whoever is not Twilio gets 403."""
+    url = re.search(r"^public_url: (.*)$", (world.folder / "emulated.yaml").read_text(), re.MULTILINE)
+    assert url is not None
+    assert (await world.run(command.replace("https://voice.example.com", url[1]))).strip() == "403"
+
+
+async def _probed(world: World, command: str) -> None:
+    await world.run(command.replace("http://127.0.0.1:9090", world.admin))
+
+
+# Commands that need more than a shell: what does it for them.
+BY_HAND: dict[str, Callable[[World, str], Awaitable[None]]] = {
+    f"agentctl call place {TO} --follow": _followed,
+    "sudo systemctl stop agenticd.socket agenticd.service": _stopped,
+    "sudo systemctl start agenticd": _started,
+    "curl --silent --output /dev/null --write-out '%{http_code}\\n' --data '' "
+    "https://voice.example.com/twilio/voice": _refused,
+    "curl --fail http://127.0.0.1:9090/healthz": _probed,
+    "curl --fail http://127.0.0.1:9090/readyz": _probed,
+    "curl --silent http://127.0.0.1:9090/metrics": _probed,
+}
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that commands take for a checkout; a short one, for the path of a Unix socket has few characters."""
+    with tempfile.TemporaryDirectory(prefix="docs-") as name:
+        for variable, value in prepared(Path(name)).items():
+            monkeypatch.setenv(variable, value)
+        for variable in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "AGENTCTL_ADDR", "AGENTICD_CONFIG"):
+            monkeypatch.delenv(variable, raising=False)
+        yield Path(name)
+
+
+async def run_shell(world: World, block: Block) -> None:
+    for command in commands(block):
+        if command in NOT_RUN:
+            continue
+        if command in BY_HAND:
+            await BY_HAND[command](world, command)
+            continue
+        for told, meant in INSTEAD:
+            command = command.replace(told, meant)
+        await world.run(CALL_ID.sub(lambda _: NEWEST, command))
+
+
+async def run_python(world: World, block: Block, names: dict[str, object]) -> None:
+    """A program of its own, or lines that go on where the ones before them ended."""
+    if "asyncio.run(" not in block.text:
+        code = compile("\n" * (block.line - 1) + block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        made = eval(code, names)
+        if inspect.isawaitable(made):
+            await made
+        return
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", block.text, TO, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    said = ""
+    while line := (await process.stdout.readline()).decode():
+        said += line
+        if "call_answered" in line:
+            await world.run("agentctl call hangup --all --yes")
+    _, error = await process.communicate()
+    assert process.returncode == 0, error.decode()
+    numbers = [int(line.split()[0]) for line in said.splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1)), said
+    assert said.splitlines()[-1].split()[1] == "call_closed"
+
+
+PAGES = [
+    path
+    for path in DOCUMENTS
+    if any(block.language in ("sh", "console", "python") for block in blocks(path.read_text()))
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_what_a_page_says_can_be_done(page: Path, folder: Path) -> None:
+    names: dict[str, object] = {}
+    async with World(folder) as world:
+        if page.name != "README.md":  # which makes its own
+            (folder / "config.yaml").write_text((folder / "emulated.yaml").read_text())
+            await world.run(f"EARLIER=$(agentctl call place {TO} -o id); agentctl call hangup $EARLIER")
+        for block in blocks(page.read_text(encoding="utf-8")):  # noqa: ASYNC240 - a page
+            match block.language:
+                case "sh" | "console":
+                    await run_shell(world, block)
+                case "python":
+                    await run_python(world, block, names)
+        if isinstance(client := names.get("client"), agentic.Client):
+            await client.close()
+        log = (folder / "daemon.log").read_text()
+        assert "Traceback" not in log, log
+
+
+def test_each_exception_is_for_a_command_that_is_there() -> None:
+    """A command that a page no longer has must not stay excused."""
+    there = {
+        command
+        for path in DOCUMENTS
+        for block in blocks(path.read_text(encoding="utf-8"))
+        if block.language in ("sh", "console")
+        for command in commands(block)
+    }
+    assert NOT_RUN.keys() | BY_HAND.keys() <= there
+    assert NOT_RUN.keys().isdisjoint(BY_HAND.keys())
+    for told, _ in INSTEAD:
+        assert any(told in command for command in there), told
+
+
+def test_what_the_readme_shows_is_said_by_the_emulator() -> None:
+    """The session in README is a real one; its sentences are still those of the stand-ins."""
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agenticd").rglob("*.py"))
+    source = re.sub(r'"\s*\n?\s*"', "", source)
+    shown = [
+        block.text for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if "agent: " in block.text
+    ]
+    sentences = re.findall(r"^ *(?:agent|caller): (.*)$", "\n".join(shown), re.MULTILINE)
+    assert len(sentences) >= 6
+    for sentence in sentences:
+        assert sentence in source, sentence

@@ -1,0 +1,71 @@
+"""`agenticd serve`: its command line, and what it has imported when it says that it is ready."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agenticd import commands, serve
+from bench.startup import OURS, UNWANTED, modules_at_ready
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ([], None),
+        (["--config", "a.yaml"], Path("a.yaml")),
+        (["--config=a.yaml"], Path("a.yaml")),
+        (["--config", "--odd"], Path("--odd")),
+        (["--config=a", "--config=b"], Path("b")),
+    ],
+)
+def test_the_configuration_is_the_only_option(arguments: list[str], path: Path | None):
+    assert serve.parse(arguments) == serve.Arguments(config_path=path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config"], "--config needs the path of a file."),
+        (["--config="], "--config needs the path of a file."),
+        (["--config", ""], "--config needs the path of a file."),
+        (["--confg", "a"], "There is no option --confg. Did you mean --config?"),
+        (["--port=80"], "There is no option --port."),
+        (["-v"], "There is no option -v."),
+        (["a.yaml"], "Nothing is expected where 'a.yaml' stands: a file is named with --config."),
+    ],
+)
+def test_a_wrong_command_line_is_told_what_is_wrong(arguments: list[str], words: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as ended:
+        serve.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {words}\nhint: agenticd serve --help\n"
+
+
+def test_its_help_is_the_same_from_both_programs_and_fits_a_terminal():
+    direct = subprocess.run([sys.executable, "-m", "agenticd", "serve", "-h"], capture_output=True, text=True)
+    through_click = CliRunner().invoke(commands.main, ["serve", "--help"])
+    assert direct.stdout == through_click.stdout == serve.HELP
+    assert (direct.returncode, through_click.exit_code) == (0, 0)
+    assert max(map(len, serve.HELP.splitlines())) <= 80
+    assert serve.CONFIG_HELP in " ".join(serve.HELP.split())
+    assert serve.SUMMARY in CliRunner().invoke(commands.main, ["-h"]).stdout
+
+
+def test_its_arguments_reach_it_through_click_as_they_are():
+    result = CliRunner().invoke(commands.main, ["serve", "--confg=x"])
+    assert result.exit_code == 2
+    assert "Did you mean --config?" in result.output
+
+
+def test_what_is_slow_to_import_is_not_imported_before_the_daemon_is_ready(tmp_path: Path):
+    modules = set(modules_at_ready(tmp_path))
+    assert {"agenticd.app", "grpc", "aiohttp"} <= modules, "it was asked when it was ready"
+    assert sorted(set(UNWANTED) & modules) == []
+    assert not [name for name in modules if name.partition(".")[0] in ("agentctl", "bench", "pytest", "websockets")]
+    assert "agenticd.emulator" not in modules
+    assert "agenticd" in OURS
