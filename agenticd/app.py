@@ -26,7 +26,7 @@ from agenticd.adapters.host.loop import LagProbe
 from agenticd.adapters.host.metrics import Metrics, Sources
 from agenticd.adapters.host.observer import Observer
 from agenticd.adapters.host.story import Story
-from agenticd.adapters.host.systemd import Notifier, run_watchdog
+from agenticd.adapters.host.systemd import Notifier, run_extension, run_watchdog
 from agenticd.adapters.http.admin import AdminServer, Probes
 from agenticd.adapters.http.server import Config as HttpConfig
 from agenticd.adapters.http.server import HttpServer
@@ -57,6 +57,8 @@ HURRY_WITHIN = 10.0
 """Seconds that they have when somebody is in a hurry."""
 STOP_RPC_WITHIN = 5.0
 STATUS_EVERY = 10.0
+WRITER_LIMIT = 5.0
+"""Nor does a log whose writer has stood still for so long."""
 LAG_LIMIT = 1.0
 """A loop that is later than this many seconds gives systemd's watchdog no sign of life."""
 SWITCH_INTERVAL = 0.0005
@@ -123,7 +125,9 @@ async def _serve(settings: Settings, host: Host) -> int:
             if broken:
                 _logger.error("the event log failed; the daemon ends", why=node.log.failure)
             host.notifier.stopping("stopping")
+            extending = group.create_task(run_extension(host.notifier), name="extension")
             await _drain(node, 0.0 if broken else current.settings.limits.drain_timeout, signals.hurry)
+            extending.cancel()
     return 1 if broken else 0
 
 
@@ -214,7 +218,10 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
 
     def ailment() -> str | None:
         lag = probe.lag()
-        return f"the event loop is {lag:.1f} s late" if lag > LAG_LIMIT else None
+        if lag > LAG_LIMIT:
+            return f"the event loop is {lag:.1f} s late"
+        busy = node.log.busy_for()
+        return f"the log writer has not moved for {busy:.1f} s" if busy > WRITER_LIMIT else None
 
     async with asyncio.TaskGroup() as group:
         if host.watchdog is not None:
