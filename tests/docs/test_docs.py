@@ -23,8 +23,9 @@ NEWEST = "$(agentctl call ls --limit 1 -o id)"
 
 # Commands that are not run here, as they stand on the pages, and why.
 NOT_RUN = {
-    "make demo": "CI's first step runs it in a fresh clone (.ci/run); tests/test_demo.py runs what it runs",
-    "make demo    # a whole call on this machine, on built-in stand-ins for Twilio and OpenAI": "as `make demo`",
+    "make demo    # a whole call on this machine, on built-in stand-ins for Twilio and OpenAI": (
+        "CI's first step is this, in a fresh clone (.ci/run)"
+    ),
     "make test    # everything that the project proves about itself": "it would run itself; CI's last step is this",
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
@@ -44,18 +45,24 @@ CALL_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
 
 
 async def _followed(world: World, command: str) -> None:
-    """A call is watched until the caller has been understood; Ctrl-C leaves it alone, and says how to go on."""
-    lines, error = await world.interrupted(command, '"SPEAKER_CALLER"')
+    """A call is watched until it is answered; Ctrl-C leaves it alone, and says how to go on."""
+    lines, error = await world.interrupted(command, "nswered")
     assert '"call_queued"' in lines[0] or '"callQueued"' in lines[0]
     assert "# the call goes on; to end it: agentctl call hangup" in error
     assert "# to follow it: agentctl events --call" in error
 
 
+async def _drained(world: World, command: str) -> None:
+    """No new calls from then on; a restart ends that, says the page."""
+    await world.run(command)
+    await world.run(f"agentctl call place {TO}; test $? = 5")
+    assert await world.daemon.stop() == 0
+    await world.restored()
+
+
 async def _stopped(world: World, command: str) -> None:
     """Before it stops: a call that the backup does not have."""
-    await world.run(
-        f"LATER=$(agentctl call place {TO} -o id); agentctl call hangup $LATER; cp -p emulated.db before.db"
-    )
+    await world.run(f"LATER=$(agentctl call place {TO} -o id) && agentctl call hangup $LATER")
     await world.run("agentctl node status -o json > before.json")
     assert await world.daemon.stop() == 0
 
@@ -70,7 +77,7 @@ async def _started(world: World, command: str) -> None:
         re.findall(r'"epoch": *"(\w+)"', (world.folder / name).read_text()) for name in ("before.json", "after.json")
     ]
     assert epochs[0] == epochs[1] != []
-    await world.run("agentctl events --after 1000000 --until-end; test $? = 2")
+    await world.run("timeout 10 agentctl events --after 1000000; test $? = 2")
 
 
 async def _refused(world: World, command: str) -> None:
@@ -87,6 +94,7 @@ async def _probed(world: World, command: str) -> None:
 # Commands that need more than a shell: what does it for them.
 BY_HAND: dict[str, Callable[[World, str], Awaitable[None]]] = {
     f"agentctl call place {TO} --follow": _followed,
+    "agentctl node drain --until-empty": _drained,
     "sudo systemctl stop agenticd.socket agenticd.service": _stopped,
     "sudo systemctl start agenticd": _started,
     "curl --silent --output /dev/null --write-out '%{http_code}\\n' --data '' "
@@ -144,11 +152,8 @@ async def run_python(world: World, block: Block, names: dict[str, object]) -> No
     assert said.splitlines()[-1].split()[1] == "call_closed"
 
 
-PAGES = [
-    path
-    for path in DOCUMENTS
-    if any(block.language in ("sh", "console", "python") for block in blocks(path.read_text()))
-]
+WRITTEN = {path: blocks(path.read_text(encoding="utf-8")) for path in DOCUMENTS}
+PAGES = [page for page, found in WRITTEN.items() if {"sh", "console", "python"} & {block.language for block in found}]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -158,7 +163,7 @@ async def test_what_a_page_says_can_be_done(page: Path, folder: Path) -> None:
         if page.name != "README.md":  # which makes its own
             (folder / "config.yaml").write_text((folder / "emulated.yaml").read_text())
             await world.run(f"EARLIER=$(agentctl call place {TO} -o id); agentctl call hangup $EARLIER")
-        for block in blocks(page.read_text(encoding="utf-8")):  # noqa: ASYNC240 - a page
+        for block in WRITTEN[page]:
             match block.language:
                 case "sh" | "console":
                     await run_shell(world, block)

@@ -63,15 +63,15 @@ class World:
             cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        stack.push_async_callback(_ended, process)
         assert process.stdout is not None
+        stack.push_async_callback(_ended, process)
         said = b""
         while _WRITTEN not in said:
             line = await process.stdout.readline()
             assert line, said.decode()
             said += line
-        reading = asyncio.ensure_future(_drained(process.stdout))
-        stack.push_async_callback(_over, reading)
+        reading = asyncio.ensure_future(_drained(process.stdout))  # a full pipe would stop it
+        stack.push_async_callback(_over, reading, process)
 
     @property
     def admin(self) -> str:
@@ -134,7 +134,8 @@ async def _drained(stream: asyncio.StreamReader) -> None:
         pass
 
 
-async def _over(reading: asyncio.Future[None]) -> None:
+async def _over(reading: asyncio.Future[None], process: asyncio.subprocess.Process) -> None:
+    await _ended(process)
     await reading
 
 
