@@ -808,7 +808,7 @@ class Warning(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """What kind, in capitals, for a program: "MODEL_ERROR", "MODEL_ERROR" …"""
+    """What kind, in capitals, for a program: "MODEL_ERROR", "DIAL_UNANSWERED" …"""
     message: _builtins.str
     """English, for a person."""
     def __init__(
