@@ -113,14 +113,6 @@ def test_agent_audio_passes_as_it_came() -> None:
     assert talk.feed(realtime.AudioDelta("r", "a", 0, FRAME)) == [Play(FRAME)]
 
 
-def test_a_server_that_speaks_before_it_has_the_settings_is_not_answered() -> None:
-    talk = Talk(greeting="Hello.")
-    talk.feed(inputs.LineWentUp(), inputs.MediaStarted("MZ", 1))
-    early = realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu")
-    call = realtime.FunctionCalled("r", "f", "call", "end_call", "{}", True)
-    assert talk.feed(early, call, realtime.AudioDelta("r", "i", 0, FRAME), started()) == []
-
-
 def test_another_format_than_asked_for_ends_the_call_instead_of_making_noise() -> None:
     talk = Talk()
     talk.model_ready("audio/pcm")
@@ -498,13 +490,6 @@ def test_what_an_answer_used_that_is_done_after_all_was_settled_is_in_the_sum_to
     assert settled(talk)[-1].usage == Usage()
     talk.feed(realtime.ResponseDone("r1", "cancelled", "client_cancelled", "", "", Usage(output_tokens=9)))
     assert settled(talk)[-1].usage == Usage(output_tokens=9)
-
-
-def test_a_stream_that_comes_when_all_is_over_gets_no_greeting() -> None:
-    talk = Talk(greeting="Hello.")
-    talk.model_ready()
-    talk.feed(inputs.LineWentDown())
-    assert talk.feed(inputs.MediaStarted("MZ", 1)) == []
 
 
 # --- Streams that go and come ------------------------------------------------------------------------------------

@@ -344,3 +344,18 @@ def test_audio_that_names_an_utterance_of_the_caller_is_not_played() -> None:
     talk = Talk().up()
     talk.feed(started(), MediaReceived("MZ", FRAME), MarkEchoed("MZ", "x"))
     assert talk.feed(realtime.AudioDelta("r1", "c1", 0, FRAME)) == []
+
+
+def test_a_server_that_speaks_before_it_has_the_settings_is_not_answered() -> None:
+    talk = Talk(greeting="Hello.")
+    talk.feed(inputs.LineWentUp(), inputs.MediaStarted("MZ", 1))
+    early = realtime.SessionUpdated("s", "m", "audio/pcmu", "audio/pcmu")
+    call = realtime.FunctionCalled("r", "f", "call", "end_call", "{}", True)
+    assert talk.feed(early, call, realtime.AudioDelta("r", "i", 0, FRAME), started()) == []
+
+
+def test_a_stream_that_comes_when_all_is_over_gets_no_greeting() -> None:
+    talk = Talk(greeting="Hello.")
+    talk.model_ready()
+    talk.feed(inputs.LineWentDown())
+    assert talk.feed(inputs.MediaStarted("MZ", 1)) == []
