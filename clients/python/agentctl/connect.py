@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ from agentctl.options import Env
 
 if TYPE_CHECKING:
     from agentic import Client
+
+
+def deaf() -> None:
+    """Ctrl-C was pressed: a second one would only break the tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
@@ -35,7 +41,11 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
         async with Client(target, env.timeout) as client:
             if env.wait:
                 await client.wait_ready(env.timeout)
-            return await work(client)
+            try:
+                return await work(client)
+            except asyncio.CancelledError:
+                deaf()
+                raise
 
     try:
         return asyncio.run(connected())

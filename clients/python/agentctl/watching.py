@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agentctl import output, places, words
+from agentctl.connect import deaf
 from agentctl.conversation import Conversation
 from agentctl.exits import Exit
 from agentctl.follow import newline, resumed
@@ -93,6 +94,7 @@ async def watch(client: Client, env: Env, order: Order, path: Path | None) -> in
     except _End:
         pass
     except asyncio.CancelledError:
+        deaf()
         newline(env)
         if file is not None:
             click.echo(
