@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 
 from agentctl.exits import Exit
@@ -114,21 +112,6 @@ async def test_ctrl_c_ends_at_once_and_says_where_it_was(daemon: FakeDaemon) -> 
     assert f"agentctl call hangup {CALL}" in err.decode()
     assert f"agentctl events --call {CALL} --after {EPOCH}:2" in err.decode()
     assert "Traceback" not in err.decode()
-
-
-async def test_who_presses_ctrl_c_again_breaks_nothing(daemon: FakeDaemon) -> None:
-    async with process(daemon, "call", "place", "+15550001111", "--follow") as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        await running.stdout.readline()
-        running.send_signal(signal.SIGINT)
-        said = await running.stderr.readline() + await running.stderr.readline()
-        with contextlib.suppress(ProcessLookupError):
-            # Not by send_signal: that reaps a child which has ended, and asyncio then never learns its exit code.
-            os.kill(running.pid, signal.SIGINT)
-        said += await running.stderr.read()
-    assert await running.wait() == Exit.INTERRUPTED
-    assert "Traceback" not in said.decode()
 
 
 async def test_a_reader_that_has_enough_is_no_failure(daemon: FakeDaemon) -> None:
