@@ -13,6 +13,7 @@ import click
 
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
+from agenticd.scenario.command import test
 
 _CONFIG = click.option(
     "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help=serving.CONFIG_HELP
@@ -83,3 +84,4 @@ def version() -> None:
 
 
 main.add_command(emulate)
+main.add_command(test)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agenticd.emulator.app import Emulator
+from agenticd.emulator.app import Emulator, Watch
 from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
@@ -27,8 +27,10 @@ FROM = "+15550001111"
 class Sandbox:
     """Emulator and daemon, both up while entered.
 
-    `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole. With `link` all
-    that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no better than that.
+    `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole; `agents` is
+    that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
+    happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
+    through a network that is no better than that.
     """
 
     def __init__(
@@ -43,14 +45,22 @@ class Sandbox:
         realtime: RealtimeConfig | None = None,
         settings: str = "",
         extra: str = "",
+        agents: str = "",
+        inbound: str = "default",
+        watch: Watch | None = None,
         link: LinkConfig | None = None,
         calls_per_second: int = 1000,
     ) -> None:
         self.folder = folder
-        self._emulator = Emulator(
-            twilio or TwilioConfig(numbers=(FROM,)), realtime, brain=brain, phones=phones, default_phone=default_phone
+        self.emulator = Emulator(
+            twilio or TwilioConfig(numbers=(FROM,)),
+            realtime,
+            brain=brain,
+            phones=phones,
+            default_phone=default_phone,
+            watch=watch,
         )
-        self.twilio, self.realtime = self._emulator.twilio, self._emulator.realtime
+        self.twilio, self.realtime = self.emulator.twilio, self.emulator.realtime
         self.address = f"unix:{folder / 'agenticd.sock'}"
         self.http: socket.socket
         self.daemon: Daemon
@@ -60,6 +70,8 @@ class Sandbox:
         self._greeting = greeting
         self._settings = settings
         self._extra = extra
+        self._agents = agents
+        self._inbound = inbound
         self._calls_per_second = calls_per_second
 
     async def __aenter__(self) -> Self:
@@ -68,7 +80,7 @@ class Sandbox:
             if self._link_config is not None:
                 self.link = SlowLink(self._link_config, self.http.getsockname()[1])
                 await stack.enter_async_context(self.link)
-            await stack.enter_async_context(self._emulator)
+            await stack.enter_async_context(self.emulator)
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
@@ -107,13 +119,18 @@ class Sandbox:
                   url: {self.realtime.url}
                   api_key: {self.realtime.config.api_key}
                 store: {{path: {self.folder / "agenticd.db"}}}
-                agents:
-                  default:
-                    instructions: You are on the phone for a small company. Be brief and friendly.
-                    greeting: "{self._greeting}"
+                inbound: {{"{FROM}": {{agent: {self._inbound}}}}}
                 """
             )
-            + self._settings
-            + f'inbound: {{"{FROM}": {{agent: default}}}}\n'
             + self._extra
+            + (self._agents or self._default_agent())
+        )
+
+    def _default_agent(self) -> str:
+        return (
+            "agents:\n"
+            "  default:\n"
+            "    instructions: You are on the phone for a small company. Be brief and friendly.\n"
+            f'    greeting: "{self._greeting}"\n'
+            f"{self._settings}"
         )

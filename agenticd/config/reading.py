@@ -147,6 +147,13 @@ class Reading:
             raise Noted
         return tuple(values)
 
+    def text(self, node: Node) -> str:
+        """A node's text with its variables filled in; "" for what is no text, or is wrong in a way that is noted."""
+        try:
+            return self._variables.replace(node.text).text if isinstance(node, Scalar) else ""
+        except Wrong:
+            return ""
+
     def _one(self, node: Node, path: str, leaf: Leaf) -> object:
         try:
             match node:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from agenticd.config import values
-from agenticd.config.document import Entry, Mark, Node
+from agenticd.config.document import Entry, Mark, Node, Table
 from agenticd.config.places import Places
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many, Noted, Reading, Shape, join
@@ -205,6 +205,23 @@ def _agents(reading: Reading, entry: Entry | None, openai: OpenAI | None) -> dic
         fields = reading.section(each.value, path, tuple(_AGENT.leaves))
         agents[name] = reading.fill(_AGENT, fields, each.key.mark, path, given)
     return agents
+
+
+def agents_of(root: Node, reading: Reading) -> dict[str, dict[str, str]]:
+    """The texts of all agents of a document, by name and key. The reading has noted what is wrong with them."""
+    entry = reading.section(root, "", KNOWN).entries.get("agents")
+    _agents(reading, entry, None)
+    found: dict[str, dict[str, str]] = {}
+    for name, each in reading.section(entry.value if entry else None, "agents", None).entries.items():
+        if isinstance(each.value, Table):
+            found[name] = {key.key.text: reading.text(key.value) for key in each.value.entries}
+    return found
+
+
+def check_agent(reading: Reading, entry: Entry, path: str) -> None:
+    """Judge a profile that stands alone, outside a configuration: there its instructions need not be given."""
+    fields = reading.section(entry.value, path, tuple(_AGENT.leaves))
+    reading.fill(_AGENT, fields, entry.key.mark, path, {"instructions": ""})
 
 
 def _inbound(reading: Reading, entry: Entry | None, agents: Mapping[str, AgentProfile | None]) -> dict[str, Inbound]:

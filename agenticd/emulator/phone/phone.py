@@ -14,6 +14,7 @@ from agenticd.emulator.phone.ear import FRAME, Ear, is_voice
 from agenticd.emulator.phone.playout import RATE, SILENCE, Playout
 from agenticd.emulator.phone.script import Line, PhoneScript
 from agenticd.emulator.voice import Speaker
+from agenticd.emulator.voice.texts import key_of
 
 FRAME_SECONDS = FRAME / RATE
 _KEY_FRAMES = 10  # 0.2 s for each key: pressed for half of it
@@ -74,6 +75,7 @@ class Phone:
         self._free_since = 0  # the frame in which the previous line had ended
         self._gone = False
         self._agent_speaks = False
+        self._understood: list[str] = []  # what the agent said since the last line began, as far as it is known
 
     @property
     def heard(self) -> bytearray:
@@ -143,6 +145,7 @@ class Phone:
         if not self._is_due(line):
             return
         self._lines.popleft()
+        self._understood.clear()
         self._note("line", line.say or "")
         if line.hang_up:
             self._leave(acts)
@@ -159,6 +162,8 @@ class Phone:
             case "over":
                 spoken = self._ear.speaking_for()
                 return spoken > 0 and spoken >= pause
+            case "words":
+                return key_of(line.words) in " ".join(self._understood) and self._ear.silent_for() >= pause
 
     def _speak(self, acts: list[Act]) -> bytes:
         """The next 20 ms of what the telephone sends."""
@@ -196,6 +201,9 @@ class Phone:
         """Noticed only now, but told from when it was: an end is known after a silence."""
         self._agent_speaks = speaks
         frame = self._ear.began if speaks else self._ear.ended
+        if not speaks and self.script.understands is not None and any(line.words for line, _ in self._lines):
+            text = self.script.understands(bytes(self.heard[self._ear.began * FRAME : frame * FRAME]))
+            self._understood.append(key_of(text or ""))
         self.timeline.append(Moment(round(frame * FRAME_SECONDS, 3), "agent" if speaks else "agent-end"))
 
     def _note(self, what: What, text: str = "") -> None:
