@@ -120,6 +120,7 @@ def _place(config: Path | None, daemon: str | None, ports: tuple[int, int], voic
 
 
 def _folder(out: Path | None) -> Path:
+    """Where what is kept goes: nothing is overwritten."""
     if out is None:
         return Path(tempfile.mkdtemp(prefix="agenticd-test-"))
     try:
@@ -145,8 +146,10 @@ def _play(scenarios: list[Scenario], place: Place, folder: Path, jobs: int, juni
     report = Report(_style, terminal_columns if terminal else None, longest)
     began, clock = datetime.now(UTC), time.monotonic()
     try:
+        # Not on uvloop: it starts processes by fork, which ends badly where gRPC has threads; asyncio does it by vfork.
         verdicts = loop.run(
-            run(scenarios, place, folder, jobs, lambda each: click.echo(report.verdict(each), nl=False), keep=keep)
+            run(scenarios, place, folder, jobs, lambda each: click.echo(report.verdict(each), nl=False), keep=keep),
+            uvloop=False,
         )
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -157,7 +160,7 @@ def _play(scenarios: list[Scenario], place: Place, folder: Path, jobs: int, juni
             junit.write_bytes(xml(verdicts, began, seconds))
         except OSError as error:
             _fail(f"--junit {junit}: {error.strerror}")
-    if not any(folder.iterdir()):
+    if not any(folder.iterdir()):  # nothing was kept
         folder.rmdir()
     return _FAILED if any(verdict.word == "failed" for verdict in verdicts) else 0
 

@@ -12,6 +12,8 @@ from agenticd.scenario.stage import Take
 from agenticd.scenario.story import Utterance
 from agenticd.scenario.timings import measure
 
+_SHOWN = 80  # characters of each end of a long text
+
 
 @dataclass(frozen=True, slots=True)
 class Miss:
@@ -89,12 +91,9 @@ def _heard(final: TranscriptFinal, expected: Utterance, path: str) -> Iterator[M
     else:
         good, shown = wanted is None or not final.heard_text, "nothing of it"
     if not good:
-        heard = words.flat(final.heard_text) or "nothing"
-        yield Miss(
-            f"{shown} was expected to be heard; it was “{heard}” of “{words.flat(final.text)}”",
-            f"{path}.heard",
-            expected.line,
-        )
+        heard = f"“{_short(final.heard_text)}”" if final.heard_text else "nothing"
+        text = f"{shown} was expected to be heard; it was {heard} of “{_short(final.text)}”"
+        yield Miss(text, f"{path}.heard", expected.line)
 
 
 def _quoted(expected: Utterance) -> str:
@@ -102,7 +101,13 @@ def _quoted(expected: Utterance) -> str:
 
 
 def _said(final: TranscriptFinal) -> str:
-    return f"{words.speaker(final)}: “{words.flat(final.text)}”"
+    return f"{words.speaker(final)}: “{_short(final.text)}”"
+
+
+def _short(text: str) -> str:
+    """A text in a message: of a long one the beginning and the end."""
+    flat = words.flat(text)
+    return flat if len(flat) <= 2 * _SHOWN else f"{flat[:_SHOWN].rstrip()} … {flat[-_SHOWN:].lstrip()}"
 
 
 # What happened.

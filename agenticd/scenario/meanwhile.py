@@ -50,10 +50,10 @@ class News:
 
 
 def _fits(step: Step, event: Event) -> bool:
-    kind = event.WhichOneof("payload") or ""
-    if step.event and kind != step.event:
-        return False
-    return not step.said or (kind == "transcript_final" and says(event.transcript_final.text, step.said))
+    kind = event.WhichOneof("payload")
+    if step.event:
+        return kind == step.event
+    return kind == "transcript_final" and says(event.transcript_final.text, step.said)
 
 
 async def perform(steps: tuple[Step, ...], news: News, hands: Hands, left: list[Step]) -> None:

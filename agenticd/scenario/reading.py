@@ -226,6 +226,8 @@ class _Parts:
         does = cast("Does", reader.one_of(section, _DOES, node.mark, path, "what happens"))
         if not does:
             return None
+        if "event" in found and "said" in found:
+            reader.wrong(node.mark, path, "has event and said; only one of them can say when it happens")
         read: Mapping[Does, Callable[[], object]] = {
             "hang_up": lambda: reader.leaf(found, path, does, leaves.title, ""),
             "faults": lambda: self._faults(found["faults"].value, join(path, "faults")),

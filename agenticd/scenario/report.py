@@ -49,7 +49,9 @@ class Report:
         text = self._page.begin(head, dressed=dressed) + self._page.add(scenario.name)
         text += self._page.add(f"  {self._figures(verdict)}", lambda part: self._style(part, "note")) + "\n"
         for miss in verdict.misses:
-            text += self._row(self._where(verdict, miss), miss.text, "failed")
+            first, *more = miss.text.splitlines() or [""]
+            text += self._row(self._where(verdict, miss), first, "failed")
+            text += "".join(self._row("", line, "note") for line in more if line.strip())
         if verdict.kept is not None:
             text += self._row("", f"time line, sound and log: {verdict.kept}", "note")
         return text

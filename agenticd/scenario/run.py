@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,22 +18,23 @@ from agenticd.scenario.worlds import Place
 
 
 async def run(
-    scenarios: Sequence[Scenario], place: Place, folder: Path, jobs: int, told: Callable[[Verdict], None], *, keep: bool
+    scenarios: Sequence[Scenario], place: Place, out: Path, jobs: int, told: Callable[[Verdict], None], *, keep: bool
 ) -> list[Verdict]:
     """Play all of them, at most `jobs` at once. `told` gets each verdict when it is there; the answer is in order.
 
-    Each has a folder of its own in `folder`, named after its file. What is in it stays where the scenario failed, or
-    with `keep`.
+    What is kept of those that failed, or with `keep` of all, goes into a folder of its own in `out`, named after the
+    scenario's file.
     """
     free = asyncio.Semaphore(jobs if place.at_once else 1)
 
     async def one(scenario: Scenario, own: Path) -> Verdict:
         async with free:
             began = time.monotonic()
-            await asyncio.to_thread(own.mkdir, parents=True)
-            take = await play(scenario, place, own)
+            # Not in `out`: the path of a Unix socket has 107 bytes at most.
+            with tempfile.TemporaryDirectory(prefix="agenticd-") as folder:
+                take = await play(scenario, place, Path(folder))
             misses = () if take.skipped else tuple(judge(take))
-            kept = _kept(take, own, keep=keep or bool(misses))
+            kept = await asyncio.to_thread(_keep, take, own) if misses or keep else None
             verdict = Verdict(take, misses, time.monotonic() - began, kept)
             told(verdict)
             return verdict
@@ -40,27 +42,28 @@ async def run(
     async with asyncio.TaskGroup() as tasks:
         playing = [
             tasks.create_task(one(scenario, own))
-            for scenario, own in zip(scenarios, _folders(scenarios, folder), strict=True)
+            for scenario, own in zip(scenarios, _folders(scenarios, out), strict=True)
         ]
     return [task.result() for task in playing]
 
 
-def _folders(scenarios: Sequence[Scenario], folder: Path) -> list[Path]:
+def _folders(scenarios: Sequence[Scenario], out: Path) -> list[Path]:
     """A folder for each; two files of one name get a number."""
-    used: dict[str, int] = {}
+    used: Counter[str] = Counter()
     found = []
     for scenario in scenarios:
-        used[scenario.short] = number = used.get(scenario.short, 0) + 1
-        found.append(folder / (scenario.short if number == 1 else f"{scenario.short}-{number}"))
+        used[scenario.short] += 1
+        number = used[scenario.short]
+        found.append(out / (scenario.short if number == 1 else f"{scenario.short}-{number}"))
     return found
 
 
-def _kept(take: Take, own: Path, *, keep: bool) -> Path | None:
-    """Write down what happened, and how it sounded, the caller left, the agent as heard right; or clear up."""
-    if not keep:
-        shutil.rmtree(own)
-        return None
+def _keep(take: Take, own: Path) -> Path:
+    """Write down what happened, and how it sounded: the caller left, the agent as heard right."""
+    own.mkdir(parents=True)
     (own / "timeline.txt").write_text("".join(f"{line}\n" for line in take.trace.lines()), encoding="utf-8")
+    if take.log:
+        (own / "daemon.log").write_text(take.log, encoding="utf-8")
     if take.call is not None and take.call.phone.sent:
         write_wav(own / "call.wav", take.call.phone.sent, take.call.phone.heard)
     return own

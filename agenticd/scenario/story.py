@@ -56,8 +56,8 @@ class Step:
     """One thing that is done while the call runs, by a client of the daemon or by the world around it.
 
     It waits for its turn (steps are done in their order), then for an `event` of that kind, or for somebody to have
-    `said` words that fit, then for `after` seconds. `value`: the reason of a hang-up, faults by section, or how the
-    daemon is restarted.
+    `said` these words, if one of the two is given, then for `after` seconds. `value`: the reason of a hang-up, faults
+    by section, or how the daemon is restarted.
     """
 
     does: Does
