@@ -23,17 +23,23 @@ from agenticd.scenario.story import CallPart, Does, ModelPart, Scenario, Step
 LONGEST = 600.0
 """Seconds until the longest scenario must be over."""
 TOP = ("scenario", "about", "within", "call", "agent", "caller", "model", "faults", "meanwhile", "expect")
+CALLER = ("outcome", "ring", "does", "then")
+MODEL = ("opening", "answers", "otherwise", "idle", "delay")
+ANSWER = ("to", "say", "call", "arguments")
 _OUTBOUND = ("ring_timeout", "max_duration", "queue_timeout", "variables", "metadata")
+CALL = ("direction", "from", "to", "agent", *_OUTBOUND)
 _ACTIONS = ("say", "press", "hang_up", "noise")
 _WHEN = ("over", "after", "silence", "hears")
+STEP = (*_ACTIONS, *_WHEN)
 _DOES: tuple[Does, ...] = ("hang_up", "faults", "daemon")
+MEANWHILE = (*_DOES, "event", "said", "after")
 _ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(demands.KNOWN, "in expect"),
-    **dict.fromkeys((*_ACTIONS, *_WHEN), "in a step of caller.does"),
-    **dict.fromkeys(("answers", "otherwise", "opening", "idle", "delay"), "in model"),
-    **dict.fromkeys(("ring", "outcome", "does", "then"), "in caller"),
+    **dict.fromkeys(STEP, "in a step of caller.does"),
+    **dict.fromkeys(MODEL, "in model"),
+    **dict.fromkeys(CALLER, "in caller"),
     **dict.fromkeys(("greeting", "instructions", "voice"), "in agent"),
-    **dict.fromkeys(("from", "to", "direction", *_OUTBOUND), "in call"),
+    **dict.fromkeys(CALL, "in call"),
     **dict.fromkeys(TOP, "at the beginning of a line"),
 }
 _NOISE = bytes([0x00, 0x80])
@@ -93,7 +99,7 @@ class _Parts:
 
     def _call(self, entry: Entry | None) -> CallPart:
         reader, path = self._reader, "call"
-        found = reader.keys(entry, path, ("direction", "from", "to", "agent", *_OUTBOUND))
+        found = reader.keys(entry, path, CALL)
         direction = reader.leaf(found, path, "direction", values.choice(("outbound", "inbound")), "outbound")
         for name in _OUTBOUND if direction == "inbound" else ():
             if name in found:
@@ -129,7 +135,7 @@ class _Parts:
 
     def _caller(self, entry: Entry | None) -> PhoneScript:
         reader, path = self._reader, "caller"
-        found = reader.keys(entry, path, ("outcome", "ring", "does", "then"))
+        found = reader.keys(entry, path, CALLER)
         outcomes = ("answer", "busy", "no-answer", "failed")
         does = reader.listed(found.get("does"), "caller.does")
         lines = (self._line(node, f"caller.does[{at}]") for at, node in enumerate(does))
@@ -143,7 +149,7 @@ class _Parts:
     def _line(self, node: Node, path: str) -> Line | None:
         if isinstance(node, Scalar) and node.text == "hang_up":
             return Line(hang_up=True)
-        section = self._reader.map(node, path, (*_ACTIONS, *_WHEN))
+        section = self._reader.map(node, path, STEP)
         does = self._reader.one_of(section, _ACTIONS, node.mark, path, "what the caller does")
         when = [name for name in _WHEN if name in section.entries]
         if len(when) > 1:
@@ -183,7 +189,7 @@ class _Parts:
 
     def _model(self, entry: Entry | None) -> ModelPart:
         reader, plain_one = self._reader, Dialogue()
-        found = reader.keys(entry, "model", ("opening", "answers", "otherwise", "idle", "delay"))
+        found = reader.keys(entry, "model", MODEL)
         answers = reader.listed(found.get("answers"), "model.answers")
         rules = (self._rule(node, f"model.answers[{at}]") for at, node in enumerate(answers))
         dialogue = Dialogue(
@@ -196,7 +202,7 @@ class _Parts:
 
     def _rule(self, node: Node, path: str) -> Rule | None:
         reader = self._reader
-        section = reader.map(node, path, ("to", "say", "call", "arguments"))
+        section = reader.map(node, path, ANSWER)
         found = section.entries
         if not section.sound or section.mistaken:
             return None
@@ -221,7 +227,7 @@ class _Parts:
 
     def _step(self, node: Node, path: str) -> Step | None:
         reader = self._reader
-        section = reader.map(node, path, (*_DOES, "event", "said", "after"))
+        section = reader.map(node, path, MEANWHILE)
         found = section.entries
         does = cast("Does", reader.one_of(section, _DOES, node.mark, path, "what happens"))
         if not does:

@@ -30,6 +30,9 @@ NOT_RUN = {
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
     "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
+    "agenticd test scenarios/": "tests/e2e/test_scenarios.py plays all of them",
+    "agenticd test scenarios/busy.yaml --daemon unix:/run/agenticd/agenticd.sock": "the ports of World's emulator are "
+    "taken; tests/e2e/test_scenarios.py does it",
     "cloudflared tunnel --url http://127.0.0.1:8080": "a tunnel needs the internet",
     "journalctl -u agenticd AGENTICD_CALL=01KAPBQ7DV0000000000000001": "no journal has this daemon; "
     "tests/adapters/host/test_logs.py has the field",
