@@ -153,6 +153,9 @@ def _play(scenarios: list[Scenario], place: Place, folder: Path, jobs: int, juni
         )
     except KeyboardInterrupt:
         return _INTERRUPTED
+    finally:
+        if not any(folder.iterdir()):  # nothing was kept
+            folder.rmdir()
     seconds = time.monotonic() - clock
     click.echo(report.summary(verdicts, seconds), nl=False)
     if junit is not None:
@@ -160,8 +163,6 @@ def _play(scenarios: list[Scenario], place: Place, folder: Path, jobs: int, juni
             junit.write_bytes(xml(verdicts, began, seconds))
         except OSError as error:
             _fail(f"--junit {junit}: {error.strerror}")
-    if not any(folder.iterdir()):  # nothing was kept
-        folder.rmdir()
     return _FAILED if any(verdict.word == "failed" for verdict in verdicts) else 0
 
 

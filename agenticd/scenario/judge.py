@@ -107,7 +107,9 @@ def _said(final: TranscriptFinal) -> str:
 def _short(text: str) -> str:
     """A text in a message: of a long one the beginning and the end."""
     flat = words.flat(text)
-    return flat if len(flat) <= 2 * _SHOWN else f"{flat[:_SHOWN].rstrip()} … {flat[-_SHOWN:].lstrip()}"
+    if len(flat) <= 2 * _SHOWN:
+        return flat
+    return f"{flat[:_SHOWN].rpartition(' ')[0]} … {flat[-_SHOWN:].partition(' ')[2]}"
 
 
 # What happened.

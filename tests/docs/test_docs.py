@@ -30,6 +30,7 @@ NOT_RUN = {
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
     "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
+    "agenticd test scenarios/ --junit results.xml": "tests/e2e/test_scenarios.py does that",
     "agenticd test scenarios/": "tests/e2e/test_scenarios.py plays all of them",
     "agenticd test scenarios/busy.yaml --daemon unix:/run/agenticd/agenticd.sock": "the ports of World's emulator are "
     "taken; tests/e2e/test_scenarios.py does it",

@@ -12,8 +12,9 @@ PAGE = (ROOT / "docs/scenarios.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_a_scenario(tmp_path: Path) -> None:
-    examples = [block.text for block in blocks(PAGE) if block.language == "yaml"]
-    assert examples
+    pages = (PAGE, (ROOT / "README.md").read_text(encoding="utf-8"))
+    examples = [b.text for page in pages for b in blocks(page) if b.language == "yaml" and "scenario:" in b.text]
+    assert len(examples) == 2
     for text in examples:
         (tmp_path / "example.yaml").write_text(text)
         load(tmp_path / "example.yaml")
