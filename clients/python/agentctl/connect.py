@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,9 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     from agentic.client import Client
     from agentic.errors import AgenticError
 
+    if not gc.isenabled():  # see __main__.py
+        gc.freeze()
+        gc.enable()
     try:
         target = targets.find(env.address)
     except ValueError as error:
