@@ -1,4 +1,4 @@
-"""agentctl as it is started: by its script, or by python -m agentctl."""
+"""agentctl as it is started: by its script, or by python -m agentctl. What is imported here, nobody can interrupt."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ def main() -> int:
     answer takes starts it again (connect.py). At the end it need not look through them either.
     """
     gc.disable()
-    from agentctl.cli import main as run
-
     try:
+        from agentctl.cli import main as run
+
         return run()
+    except KeyboardInterrupt:  # before there was a command
+        from agentctl.exits import Exit
+
+        return Exit.INTERRUPTED
     finally:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; Ctrl-C would only break Python's end
         gc.freeze()
 
 

@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,10 @@ async def process(daemon: FakeDaemon, *arguments: str, **options: Any) -> AsyncI
         yield started
     finally:
         if started.returncode is None:
-            started.kill()
+            # Not by started.kill(): that looks first whether the child has ended, and so takes the exit code of one
+            # that has away from asyncio, which then says 255.
+            with suppress(ProcessLookupError):
+                os.kill(started.pid, signal.SIGKILL)
             await started.wait()
 
 
