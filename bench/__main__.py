@@ -16,7 +16,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from bench import bargein, measure, proc, report, soak, startup
+from bench import bargein, commands, measure, proc, report, soak, startup
 from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
@@ -184,17 +184,21 @@ def soak_command(minutes: float, calls: int, fill: bool, json_path: Path | None)
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="One start of each in each.")
 @_JSON
 def startup_command(rounds: int, json_path: Path | None) -> None:
-    """Measure what the daemon's own code adds to its bare imports before it is ready: time and memory.
+    """Measure what the daemon's own code adds to its bare imports before it is ready, time and memory; and how long
+    agentctl's commands take.
 
     The exit code is 1 if something was imported that must not be before READY. Times are shown, not judged.
     """
     try:
         result = startup.measure(rounds, _say)
+        seconds = commands.measure(rounds, _say)
     except startup.StartFailed as error:
         raise click.ClickException(str(error)) from None
-    startup.show(result, Console() if sys.stdout.isatty() else Console(width=_PAPER))
+    console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
+    startup.show(result, console)
+    commands.show(seconds, console)
     if json_path is not None:
-        startup.write_json(json_path, result)
+        startup.write_json(json_path, result, seconds)
     sys.exit(1 if result.unwanted else 0)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agentctl.exits import Exit, Failure
@@ -19,16 +21,30 @@ def deaf() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits: a module in C that it breaks into fails to load, with an error of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     """Do the work with a client of the daemon that the options name. Raises Failure."""
     # gRPC would tell of every connection that goes away, in a log format of its own, on the user's terminal.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    import asyncio
+    with _undisturbed():
+        import asyncio
 
-    from agentic import target as targets
-    from agentic.client import Client
-    from agentic.errors import AgenticError
+        from agentic import target as targets
+        from agentic.client import Client
+        from agentic.errors import AgenticError
 
+    if not gc.isenabled():  # see __main__.py
+        gc.freeze()
+        gc.enable()
     try:
         target = targets.find(env.address)
     except ValueError as error:

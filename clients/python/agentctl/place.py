@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,6 @@ def place(
             raise click.UsageError("give either --instructions or --instructions-file")
         order["instructions"] = _read(instructions_file)
     order |= {"variables": dict(variables), "metadata": dict(metadata)}
-    order["request_id"] = order["request_id"] or str(uuid.uuid4())
     return run(env, lambda client: _place(client, env, to, order, follow))
 
 
@@ -89,9 +87,9 @@ async def _place(client: Client, env: Env, to: str, order: dict[str, Any], follo
         raise Failure(
             Exit.TIMEOUT,
             [f"no answer in {client.timeout:g} s; whether the call was placed is not known"],
-            f"the same command with --request-id {order['request_id']} cannot dial twice",
+            f"the same command with --request-id {error.request_id} cannot dial twice",
             {"code": error.code, "reason": error.reason, "message": error.message,
-             "metadata": {"request_id": order["request_id"]}},
+             "metadata": {"request_id": error.request_id}},
         ) from error  # fmt: skip
     if follow:
         from agentctl.follow import follow_call

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +36,8 @@ class OneOf(click.Choice):  # type: ignore[type-arg]  # generic only from click 
         """The word."""
         if value in self.choices:
             return str(value)
+        from difflib import get_close_matches
+
         near = get_close_matches(str(value).lower(), self.choices, n=1)
         right = f"unknown; did you mean {near[0]}?" if near else f"none of {', '.join(map(str, self.choices))}"
         return self.fail(f"{value!r} is {right}", param, ctx)

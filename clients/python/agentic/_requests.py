@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Iterable, Mapping
 
@@ -78,6 +77,8 @@ def _duration(seconds: float | None) -> Duration | None:
 
 def scattered(seconds: float) -> float:
     """About so long: not all who lost the same daemon shall come back in the same moment."""
+    import random  # most programs never wait
+
     return seconds * random.uniform(0.8, 1.2)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 
 from agentctl.exits import Exit
@@ -112,6 +114,28 @@ async def test_ctrl_c_ends_at_once_and_says_where_it_was(daemon: FakeDaemon) -> 
     assert f"agentctl call hangup {CALL}" in err.decode()
     assert f"agentctl events --call {CALL} --after {EPOCH}:2" in err.decode()
     assert "Traceback" not in err.decode()
+
+
+async def test_who_presses_ctrl_c_again_breaks_nothing(daemon: FakeDaemon) -> None:
+    async with process(daemon, "call", "place", "+15550001111", "--follow") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        await running.stdout.readline()
+        pidfd = os.pidfd_open(running.pid)  # the process itself: once it is gone, no other one can be meant
+        running.send_signal(signal.SIGINT)
+        said = await running.stderr.readline()
+        # Again and again, to its very end. Not by send_signal, see process().
+        reading = asyncio.ensure_future(running.stderr.read())
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                signal.pidfd_send_signal(pidfd, signal.SIGINT)
+                await asyncio.sleep(0)
+        os.close(pidfd)
+        said += await reading
+        assert await running.wait() == Exit.INTERRUPTED
+    first, second = said.decode().splitlines()
+    assert first.startswith("# the call goes on")
+    assert second.startswith("# to follow it")
 
 
 async def test_a_reader_that_has_enough_is_no_failure(daemon: FakeDaemon) -> None:
