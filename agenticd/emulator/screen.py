@@ -164,6 +164,8 @@ class Screen:
                 return [("phone", f"says: {_clean(moment.text)}", "caller")] if moment.text else []
             case "press":
                 return [("phone", f"presses {moment.text}", "caller")]
+            case "heard-digit":
+                return [("phone", f"heard the tone of {moment.text}", "dim")]
             case "hang-up":
                 return [("phone", "hangs up", "caller")]
             case "agent":
