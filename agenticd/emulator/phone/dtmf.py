@@ -74,7 +74,8 @@ def key_in(frame: bytes) -> str | None:
 def _waves() -> npt.NDArray[np.complex128]:
     """Goertzel's eight filters side by side: a frame times this is what it holds of each tone."""
     hertz = np.array([*_LOW, *_HIGH], dtype=np.float64)
-    return np.exp(-2j * np.pi * np.outer(np.arange(_FRAME), hertz) / ulaw.RATE)
+    waves: npt.NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(np.arange(_FRAME), hertz) / ulaw.RATE)
+    return waves
 
 
 class Detector:
