@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from agenticd.emulator.phone import dtmf
 from agenticd.emulator.phone.ear import FRAME, Ear, is_voice
 from agenticd.emulator.phone.playout import RATE, SILENCE, Playout
 from agenticd.emulator.phone.script import Line, PhoneScript
@@ -43,7 +44,7 @@ Act: TypeAlias = bytes | Press | HangUp
 """What leaves the telephone: 160 bytes of mu-law (20 ms), a key, or the end of the call."""
 
 
-What: TypeAlias = Literal["line", "line-end", "press", "hang-up", "agent", "agent-end"]
+What: TypeAlias = Literal["line", "line-end", "press", "hang-up", "agent", "agent-end", "heard-digit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Phone:
     """One person's part in one call, from the answer to the end.
 
     `sent` and `heard` are mu-law, byte n being sample n since the answer; `heard` is what the playout buffer
-    played, silence where it had nothing. `timeline` tells when lines began and ended, and the agent's speech.
+    played, silence where it had nothing. `timeline` tells when lines began and ended, the agent's speech, and the keys
+    whose tones were heard.
     """
 
     def __init__(self, script: PhoneScript, speech: Speech) -> None:
@@ -69,6 +71,7 @@ class Phone:
         self.timeline: list[Moment] = []
         self._lines = deque((line, _audio(line, speech)) for line in script.lines)
         self._ear = Ear()
+        self._keys = dtmf.Detector()
         self._answered: float | None = None
         self._frames = 0  # frames sent
         self._saying: _Saying | None = None
@@ -128,7 +131,11 @@ class Phone:
         if saying and is_voice(frame):
             self._ear.caller_sounded()
         self.playout.advance(self._frames * FRAME_SECONDS)
-        self._ear.listen(bytes(self.playout.heard[start : start + FRAME]))
+        heard = bytes(self.playout.heard[start : start + FRAME])
+        self._ear.listen(heard)
+        key = self._keys.listen(heard)
+        if key is not None:
+            self._note("heard-digit", key)
         if self._ear.speaking != self._agent_speaks:
             self._note_agent(self._ear.speaking)
         self.sent += frame

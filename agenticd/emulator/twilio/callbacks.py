@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agenticd.emulator.twilio.call import Call
+from agenticd.emulator.twilio.call import Call, Kind
 from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
 from agenticd.emulator.twilio.faults import CallbackFaults
 from agenticd.emulator.twilio.twiml import Method
-from agenticd.emulator.twilio.webhook import Kind, NoAnswer, Webhooks
+from agenticd.emulator.twilio.webhook import NoAnswer, Webhooks
 
 _WAITING = 256
 """Callbacks that wait for the ones before them; more are dropped, which the debugger tells."""
@@ -49,7 +49,8 @@ class Callbacks:
 
     def put(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
         """One more is due now. It tells of now, however much later it is sent."""
-        callback = _Callback(kind, method, url, {**params, "CallStatus": self._call.status})
+        now = {} if kind == "recording" else {"CallStatus": self._call.status}
+        callback = _Callback(kind, method, url, {**params, **now})
         if callback.status in self._lost:
             return
         try:

@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
 import aiohttp
@@ -18,18 +17,18 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from agenticd.emulator.twilio import urls
-from agenticd.emulator.twilio.call import Call, Webhook
+from agenticd.emulator.twilio.call import Call, Kind, Webhook
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.twiml import MAX_BYTES, Method
 
-Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream"]
-
+MAX_SOUND = 40 * 1024 * 1024
+"""Bytes of an answer that is audio."""
 _MAX_REDIRECTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: an HTTP answer, of which at most 64 kB and a byte were read."""
+    """What came back: an HTTP answer, of which at most 64 kB and a byte were read; of audio 40 MB."""
 
     status: int
     content_type: str
@@ -106,7 +105,7 @@ class Webhooks:
 
         """
         _demand_web(url)
-        params = {**self._call.params(), **extra}
+        params = {**self._standard(kind), **extra}
         patience = _patience(url, self._config)
         attempt = 0
         while True:
@@ -124,6 +123,16 @@ class Webhooks:
                 assert answer is not None
                 return answer
             attempt += 1
+
+    def _standard(self, kind: Kind) -> Mapping[str, str]:
+        """What a request of this kind says besides what it is about."""
+        match kind:
+            case "media":  # a file is fetched, and told nothing
+                return {}
+            case "recording":
+                return {"AccountSid": self._call.account_sid, "CallSid": self._call.sid}
+            case _:
+                return self._call.params()
 
     async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
         url = urldefrag(url).url
@@ -162,7 +171,8 @@ class Webhooks:
             async with self._session.request(
                 method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                body = await _read(response, MAX_BYTES + 1)
+                audio = response.content_type.startswith("audio/")
+                body = await _read(response, MAX_SOUND if audio else MAX_BYTES + 1)
                 location = response.headers.get("Location") if 300 <= response.status < 400 else None
                 return Answer(response.status, response.headers.get("Content-Type", ""), body, url), location
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -185,6 +195,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def _with_query(url: str, params: Mapping[str, str]) -> str:
+    if not params:
+        return url
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params)}"
 
 
