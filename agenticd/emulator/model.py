@@ -108,8 +108,8 @@ class SeenRealtime(RealtimeServer):
             self._tell(Refused(refusal.status_code, str(error["message"])))
         return refusal
 
-    def _refused(self, model: str, beta: list[str]) -> ClientError | None:
-        error = super()._refused(model, beta)
+    def _refused(self, query: dict[str, list[str]], beta: list[str]) -> ClientError | None:
+        error = super()._refused(query, beta)
         if error is not None:
             self._tell(Refused(4000, error.message))
         return error

@@ -7,6 +7,7 @@ against the vendor's own types; it knows nothing of the daemon that it judges.
 from agenticd.emulator.realtime.brain import (
     Brain,
     BrainFailed,
+    Calls,
     Dialogue,
     FunctionCall,
     Line,
@@ -30,6 +31,7 @@ __all__ = [
     "MODELS",
     "Brain",
     "BrainFailed",
+    "Calls",
     "Complaint",
     "Dialogue",
     "Failure",
