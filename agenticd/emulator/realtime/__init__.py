@@ -16,6 +16,7 @@ from agenticd.emulator.realtime.brain import (
     Rule,
     Situation,
 )
+from agenticd.emulator.realtime.chat import ChatBrain, ChatConfig
 from agenticd.emulator.realtime.config import MODELS, RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
 from agenticd.emulator.realtime.faults import Complaint, Failure, Garbage, Loss, RealtimeFaults, Refusal, Stall
@@ -32,6 +33,8 @@ __all__ = [
     "Brain",
     "BrainFailed",
     "Calls",
+    "ChatBrain",
+    "ChatConfig",
     "Complaint",
     "Dialogue",
     "Failure",

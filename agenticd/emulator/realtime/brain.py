@@ -38,7 +38,6 @@ class Situation:
     idle: bool = False
     functions: tuple[JsonObject, ...] = ()
     must_call: tuple[str, ...] = ()
-    most_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

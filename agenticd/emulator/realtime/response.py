@@ -232,7 +232,6 @@ class Response:
             self.plan.idle,
             tools.functions,
             tools.must,
-            self.plan.most_tokens,
         )
         reply = await self._host.brain.reply(situation)
         calls = reply.calls if isinstance(reply, Calls) else (reply,) if isinstance(reply, FunctionCall) else ()
