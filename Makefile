@@ -73,7 +73,7 @@ wheels: ## Build both wheels into dist/, install them in a throw-away environmen
 lock: ## Remake requirements/*.txt, keeping what still fits; newer versions: make lock ARGS=--upgrade
 	@$(call COMPILE,uv) --group bootstrap
 	@$(call COMPILE,runtime) pyproject.toml --extra emulator
-	@$(call COMPILE,dev) pyproject.toml --extra emulator --group dev -c requirements/runtime.txt
+	@$(call COMPILE,dev) pyproject.toml --extra emulator --extra voice --extra recognition --group dev -c requirements/runtime.txt
 
 version: ## Set the version of both distributions: make version V=0.2.0
 	@[ -n "$(V)" ] || { echo "say which: make version V=0.2.0" >&2; exit 1; }

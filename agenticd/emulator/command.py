@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from agenticd.emulator.words import CONTROL_PATH, PERSONS, TYPED, VERBS
+from agenticd.emulator.words import ANSWERS, CHAT_KEY, CONTROL_PATH, PERSONS, TYPED, VERBS
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,6 +24,7 @@ _TROUBLE = 1
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _PERSONS = "\n".join(f"  {name:<10} {does}" for name, does in PERSONS.items())
 _TYPED = "\n".join(f"  {line}" for line in TYPED.splitlines())
+_ANSWERS = "\n".join(f"  {line}" for line in ANSWERS.splitlines())
 _HELP = f"""\
 Start a stand-in for Twilio and one for OpenAI Realtime, for a daemon or any other program to use.
 
@@ -37,6 +38,12 @@ Every number that is called is answered by a person (--person):
 {_PERSONS}
   FILE       does what the file says, a line each:
              {VERBS}
+
+\b
+The model answers by rules of a file (--answers), a line each:
+{_ANSWERS}
+or as a model does, at any endpoint of OpenAI's chat completions (--chat);
+its key comes from {CHAT_KEY} or a file.
 
 \b
 At a terminal, type:
@@ -54,6 +61,7 @@ Scripts do the same over HTTP, on this machine:
 Examples:
   agenticd emulate --write-config config.yaml
   agenticd emulate --person hangs-up --caller 'What is on the menu?'
+  agenticd emulate --chat http://127.0.0.1:8000/v1 --chat-model llama
 """
 
 
@@ -116,6 +124,14 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option("--person", metavar="NAME|FILE", default="talks", show_default=True, help="Who answers; see above.")
 @click.option("--caller", "says", multiple=True, callback=_says, help="What the person says; repeat it for more lines.")
+@click.option(
+    "--answers", metavar="FILE", type=click.Path(path_type=Path), help="What the model answers: rules; see above."
+)
+@click.option("--chat", metavar="URL", help="Who answers: an endpoint of chat completions, without /chat/completions.")
+@click.option("--chat-model", metavar="NAME", help="Which of its models.")
+@click.option(
+    "--chat-key-file", metavar="FILE", type=click.Path(path_type=Path), help=f"Its key, if not in {CHAT_KEY}."
+)
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")
 @click.option(

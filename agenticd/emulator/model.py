@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from agenticd.emulator.realtime import Brain, RealtimeConfig, RealtimeServer, Session
+from agenticd.emulator.realtime import Brain, BrainFailed, RealtimeConfig, RealtimeServer, Reply, Session, Situation
 from agenticd.emulator.realtime.items import Item
 from agenticd.emulator.realtime.notes import Noted
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
@@ -83,7 +83,14 @@ class Left:
     code: int | None
 
 
-ModelHappening: TypeAlias = Refused | Opened | Settled | Heard | Said | Cut | Complained | Left
+@dataclass(frozen=True, slots=True)
+class Speechless:
+    """Who answers could not; the response fails."""
+
+    reason: str
+
+
+ModelHappening: TypeAlias = Refused | Speechless | Opened | Settled | Heard | Said | Cut | Complained | Left
 TellModel: TypeAlias = Callable[[ModelHappening], None]
 
 
@@ -92,6 +99,7 @@ class SeenRealtime(RealtimeServer):
 
     def __init__(self, config: RealtimeConfig | None, brain: Brain | None, tell: TellModel) -> None:
         super().__init__(config, brain)
+        self.brain = _Watched(self.brain, tell)
         self._tell = tell
         self._count = itertools.count(1)
         self._running: dict[ServerConnection, tuple[int, Session]] = {}
@@ -108,8 +116,8 @@ class SeenRealtime(RealtimeServer):
             self._tell(Refused(refusal.status_code, str(error["message"])))
         return refusal
 
-    def _refused(self, model: str, beta: list[str]) -> ClientError | None:
-        error = super()._refused(model, beta)
+    def _refused(self, query: dict[str, list[str]], beta: list[str]) -> ClientError | None:
+        error = super()._refused(query, beta)
         if error is not None:
             self._tell(Refused(4000, error.message))
         return error
@@ -130,6 +138,22 @@ class SeenRealtime(RealtimeServer):
         session.errors = Told(session.errors, lambda error: self._tell(Complained(number, error)))
         self._tell(Opened(number, session))
         await super()._register(session)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A brain, and somebody who is told when it fails."""
+
+    brain: Brain
+    tell: TellModel
+
+    async def reply(self, situation: Situation) -> Reply:
+        """The brain's reply. Raises BrainFailed."""
+        try:
+            return await self.brain.reply(situation)
+        except BrainFailed as failure:
+            self.tell(Speechless(str(failure)))
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.choices import brain_described, brain_of
 from agenticd.emulator.console import Console, usable
 from agenticd.emulator.desk import Desk, NotPossible
 from agenticd.emulator.model import ModelHappening
@@ -47,6 +48,10 @@ class Wanted:
     call: str | None
     record: Path | None
     write_config: Path | None
+    answers: Path | None = None
+    chat: str | None = None
+    chat_model: str | None = None
+    chat_key_file: Path | None = None
 
 
 class Failed(Exception):
@@ -57,7 +62,7 @@ class Run:
     """One run. Output is lines on stdout; orders come by signals, from the terminal, and over HTTP."""
 
     def __init__(self, wanted: Wanted) -> None:
-        """Raises NotUnderstood if there is no such person."""
+        """Raises NotUnderstood if there is no such person, or nobody to answer."""
         self._wanted = wanted
         script = person(wanted.person, wanted.says or DEMO_CALLER_LINES)
         terminal = sys.stdout.isatty()
@@ -71,6 +76,7 @@ class Run:
         self._emulator = Emulator(
             TwilioConfig(host=wanted.host, port=wanted.twilio_port, numbers=wanted.numbers, keep_calls=_KEPT_CALLS),
             RealtimeConfig(host=wanted.host, port=wanted.openai_port, keep_audio=False, keep_sessions=8),
+            brain=brain_of(wanted),
             default_phone=script,
             watch=self._happened,
             routes=lambda app: self._desk.routes(app),
@@ -199,6 +205,7 @@ def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
         f"  number  {', '.join(wanted.numbers)}; calls to it go to",
         f"          {recipe.voice_url}",
         f"  person  who is called {_manner(wanted.person)}",
+        f"  model   {brain_described(wanted)}",
         "",
     ]
     if not urls.is_loopback(wanted.host):

@@ -23,6 +23,7 @@ from agenticd.emulator.model import (
     Refused,
     Said,
     Settled,
+    Speechless,
 )
 from agenticd.emulator.phone import RATE
 from agenticd.emulator.twilio import Call, Notice, Webhook, twiml
@@ -116,7 +117,7 @@ class Screen:
     def rows(self, happening: Happening | ModelHappening) -> list[Row]:
         """What there is to say."""
         match happening:
-            case Opened() | Settled() | Heard() | Said() | Cut() | Complained() | Left() | Refused():
+            case Opened() | Settled() | Heard() | Said() | Cut() | Complained() | Left() | Refused() | Speechless():
                 return _of_model(happening)
             case Served():
                 return _served(happening)
@@ -225,6 +226,8 @@ class Screen:
 def _of_model(happening: ModelHappening) -> list[Row]:
     if isinstance(happening, Refused):
         return [Row("", "model", f"refused a client with {happening.status}: {_clean(happening.message)}", "wrong")]
+    if isinstance(happening, Speechless):
+        return [Row("", "model", f"cannot answer: {_clean(happening.reason)}", "wrong")]
     who = f"m{happening.number}"
     match happening:
         case Opened():

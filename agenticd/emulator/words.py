@@ -30,3 +30,15 @@ CONTROL_PATH = "/emulator/calls"
 
 CALLER = "+15550002222"
 """Who calls your number."""
+
+ANSWERS = """\
+opening TEXT               what it says first, where nobody told it
+when REGEX: say TEXT       the first that fits what the caller said
+when REGEX: call NAME {}   calls a function, with these arguments
+result REGEX: say TEXT     what it says to what a function gave
+otherwise TEXT             where nothing fits
+idle TEXT                  to a caller who is silent"""
+"""What stands in a file of answers."""
+
+CHAT_KEY = "AGENTICD_CHAT_KEY"
+"""The environment variable with the key of the chat endpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agenticd.emulator.realtime.faults import RealtimeFaults
@@ -17,7 +18,12 @@ MODELS = (
     "gpt-realtime-mini-2025-10-06",
     "gpt-realtime-mini-2025-12-15",
 )
-"""The models that OpenAI still serves; the older ones are shut down on 2027-01-20."""
+"""The models that OpenAI still serves."""
+
+DYING: Mapping[str, str] = dict.fromkeys(
+    ("gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "gpt-realtime-mini-2025-12-15"), "2027-01-20"
+)
+"""When some of them are shut down."""
 
 
 @dataclass(frozen=True, slots=True)

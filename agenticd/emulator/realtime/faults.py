@@ -170,6 +170,9 @@ class RealtimeFaults:
     late_ms: int = 0
     """Audio that an answer still sends after the `speech_started` that interrupted it."""
 
+    unwritten: int | None = 0
+    """So many of the caller's first turns, or (None) all of them, fail to be transcribed. They are understood."""
+
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.garbage if kind not in get_args(Garbage)]
         if unknown:
@@ -177,7 +180,11 @@ class RealtimeFaults:
         if self.silent not in ("created", "updated", None):
             raise ValueError(f"silent must be 'created', 'updated' or None, not {self.silent!r}")
         _at_least(1, oversized_bytes=self.oversized_bytes)
-        _at_least(0, late_ms=self.late_ms)
+        _at_least(0, late_ms=self.late_ms, unwritten=self.unwritten)
+
+    def leaves_unwritten(self, turn: int) -> bool:
+        """Whether the transcription of the nth turn fails, from 1."""
+        return _within(turn, self.unwritten)
 
     def refuses(self, handshake: int) -> Refusal | None:
         """The refusal of the nth handshake, from 1."""

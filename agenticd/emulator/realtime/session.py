@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import math
-import re
 import secrets
 import time
 from collections import Counter
@@ -16,44 +15,22 @@ from typing import cast
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from agenticd.emulator.realtime import schema
 from agenticd.emulator.realtime.brain import Brain
 from agenticd.emulator.realtime.config import RealtimeConfig
 from agenticd.emulator.realtime.faults import Complaint, Loss
 from agenticd.emulator.realtime.formats import PCMU, Ear
-from agenticd.emulator.realtime.items import INPUT, ITEM, Conversation, Item, Part, item_from_json
+from agenticd.emulator.realtime.items import Conversation, Item, Part, item_from_json
 from agenticd.emulator.realtime.listener import Listener
 from agenticd.emulator.realtime.notes import Noted, noted
 from agenticd.emulator.realtime.outbox import Outbox
+from agenticd.emulator.realtime.requests import checked as check
+from agenticd.emulator.realtime.requests import parse
 from agenticd.emulator.realtime.response import CancelReason, Plan, Response
-from agenticd.emulator.realtime.schema import Check, ClientError, JsonObject, JsonValue
-from agenticd.emulator.realtime.settings import RESPONSE_PARAMS, SESSION_UPDATE, Settings
-from agenticd.emulator.realtime.usage import Tokens, transcription_usage
+from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
+from agenticd.emulator.realtime.settings import Settings
+from agenticd.emulator.realtime.transcription import failed, transcribed
+from agenticd.emulator.realtime.usage import RateLimits, Tokens
 from agenticd.emulator.voice import Recogniser, Voice, ulaw
-
-
-def _event(required: dict[str, Check] | None = None, optional: dict[str, Check] | None = None) -> Check:
-    members = {"event_id": schema.nullable(schema.text(512)), **(optional or {})}
-    return schema.record({"type": schema.anything, **(required or {})}, members)
-
-
-_ID = schema.text()
-_COUNT = schema.number(0, 2**53, whole=True)
-_EVENTS: dict[str, Check] = {
-    "session.update": _event({"session": SESSION_UPDATE}),
-    "input_audio_buffer.append": _event({"audio": schema.text()}),
-    "input_audio_buffer.commit": _event(),
-    "input_audio_buffer.clear": _event(),
-    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": schema.nullable(_ID)}),
-    "conversation.item.retrieve": _event({"item_id": _ID}),
-    "conversation.item.truncate": _event({"item_id": _ID, "content_index": _COUNT, "audio_end_ms": _COUNT}),
-    "conversation.item.delete": _event({"item_id": _ID}),
-    "response.create": _event(
-        optional={"response": schema.nullable(schema.record({}, {**RESPONSE_PARAMS, "input": INPUT}))}
-    ),
-    "response.cancel": _event(optional={"response_id": schema.nullable(_ID)}),
-    "output_audio_buffer.clear": _event(),
-}
 
 
 class Session:
@@ -72,6 +49,7 @@ class Session:
         self.brain = brain
         self.voice = Voice()
         self.context = Tokens()
+        self.limits = RateLimits()
         self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
         self.conversation = Conversation(self.new_id("conv"))
         self.errors: list[JsonObject] = []
@@ -92,6 +70,7 @@ class Session:
         self._adopted = False  # the client's settings were taken
         self._deltas = itertools.count()
         self._numbers = itertools.count(1)
+        self._transcriptions = itertools.count(1)
         self._outbox = Outbox(socket)
         self._ended = asyncio.Event()
         self._responses: dict[str, tuple[Response, asyncio.Task[None]]] = {}
@@ -245,9 +224,9 @@ class Session:
     def _handle(self, message: str | bytes) -> None:
         event_id: JsonValue = None
         try:
-            event = _parse(message)
+            event = parse(message)
             event_id = event.get("event_id")
-            checked = cast("JsonObject", schema.tagged("type", _EVENTS)(event, ""))
+            checked = check(event)
             kind = cast("str", checked["type"])
             self.requests[kind] += 1
             note = noted(self.now(), kind, checked)
@@ -333,17 +312,13 @@ class Session:
             await self._silent.wait()
         else:
             await asyncio.sleep(self.config.transcript_delay)
+        if self.config.faults.leaves_unwritten(next(self._transcriptions)):
+            kind, fields = failed(model)
+            self.emit(kind, item_id=item.id, **fields)
+            return
         part.transcript = part.heard
-        kind = "conversation.item.input_audio_transcription"
-        for word in re.findall(r"\s*\S+", part.heard):
-            self.emit(f"{kind}.delta", item_id=item.id, content_index=0, delta=word)
-        self.emit(
-            f"{kind}.completed",
-            item_id=item.id,
-            content_index=0,
-            transcript=part.heard,
-            usage=transcription_usage(model, part.audio_ms, part.heard),
-        )
+        for kind, fields in transcribed(model, part.heard, part.audio_ms, logprobs=self.settings.logprobs):
+            self.emit(kind, item_id=item.id, **fields)
 
     # Items
 
@@ -405,7 +380,7 @@ class Session:
         return items
 
     def _respond(self, params: JsonObject, items: list[Item] | None, *, idle: bool = False) -> None:
-        plan = Plan.of(self.settings, params, items, idle=idle)
+        plan = Plan.of(self.settings, params, items, self.conversation.items, idle=idle)
         if plan.in_conversation and self._active is not None:
             message = (
                 f"Conversation already has an active response in progress: {self._active.id}. "
@@ -432,20 +407,3 @@ class Session:
         _, task = self._responses[response.id]
         response.cancel(reason)
         task.cancel()
-
-
-def _no_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _parse(message: str | bytes) -> JsonObject:
-    """A message as a JSON object; anything else is a ClientError."""
-    if isinstance(message, bytes):
-        raise ClientError("invalid_value", "Binary messages are not supported; send JSON as text.")
-    try:
-        event = json.loads(message, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise ClientError("invalid_json", "We could not parse the message: it is not valid JSON.") from None
-    if not isinstance(event, dict):
-        raise schema.wrong_type("event", "an object", event)
-    return cast("JsonObject", event)
