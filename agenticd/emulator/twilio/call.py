@@ -68,11 +68,15 @@ class Options:
     time_limit: int = 4 * 3600
 
 
+Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream"]
+"""What a request was made for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """One request that Twilio made. `status` is None without an answer; `error` is Twilio's code or 0."""
 
-    kind: Literal["voice", "fallback", "redirect", "action", "status", "stream"]
+    kind: Kind
     method: Method
     url: str
     params: Mapping[str, str]

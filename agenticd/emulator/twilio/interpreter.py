@@ -13,12 +13,12 @@ from typing import Literal, Protocol, TypeAlias, assert_never
 
 from agenticd.emulator.phone import RATE, Speech
 from agenticd.emulator.twilio import twiml, urls
-from agenticd.emulator.twilio.call import Call
+from agenticd.emulator.twilio.call import Call, Kind
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
 from agenticd.emulator.twilio.stream import MediaStream, StreamRefused, stream_params
 from agenticd.emulator.twilio.twiml import Document, Method, TwimlInvalid
-from agenticd.emulator.twilio.webhook import Answer, Kind, NoAnswer, Webhooks
+from agenticd.emulator.twilio.webhook import Answer, NoAnswer, Webhooks
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Life:
         self.call = call
         self._config = config
         self._webhooks = Webhooks(config, call, connector)
-        self._callbacks = Callbacks(config.callbacks, debugger, call, self._webhooks)
+        self._callbacks = Callbacks(config.now, debugger, call, self._webhooks)
         self._interpreter = Interpreter(config, debugger, call, voice, self._webhooks, self._callbacks.put)
         self._sequence = 0  # SequenceNumber of the next status callback
         self._order: _Order | None = None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hmac
 import secrets
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -21,6 +19,8 @@ from agenticd.emulator.twilio.errors import RestError
 from agenticd.emulator.twilio.interpreter import Fetch, Inline
 from agenticd.emulator.twilio.life import Life
 from agenticd.emulator.twilio.listing import page
+from agenticd.emulator.twilio.mishaps import Mishaps
+from agenticd.emulator.words import OWN_PATHS
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _MAX_FORM = 64 * 1024
@@ -48,12 +48,13 @@ class Rest:
         self._debugger = debugger
         self._account = account
         self._serving = 0  # requests
-        self._failed: Counter[str] = Counter()  # updates that were answered with 503, by call
+        self._calls = f"/{API_VERSION}/Accounts/{config.account_sid}/Calls"
+        self._mishaps = Mishaps(config.now, self._calls)
 
     def app(self) -> web.Application:
         """The aiohttp application to be served."""
-        app = web.Application(middlewares=[self._guard], client_max_size=_MAX_FORM)
-        calls = f"/{API_VERSION}/Accounts/{self._config.account_sid}/Calls"
+        app = web.Application(middlewares=[self._guard, self._mishaps.middleware], client_max_size=_MAX_FORM)
+        calls = self._calls
         app.router.add_post(f"{calls}.json", self._create)
         app.router.add_get(f"{calls}.json", self._list)
         app.router.add_post(f"{calls}/{{sid}}.json", self._update)
@@ -61,33 +62,50 @@ class Rest:
         app.router.add_get(f"{calls}/{{sid}}/Events.json", self._events)
         return app
 
+    def close(self) -> None:
+        """Requests that are held on purpose are let go."""
+        self._mishaps.close()
+
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """What holds for every request: the limit, who asks, and the shape of errors."""
+        """What holds for every request: the limit, who asks, and the shape of errors. What is the emulator's own, and
+        not Twilio's, judges for itself who asks."""
+        if request.path.startswith(OWN_PATHS):
+            return await self._answered(request, handler)
         self._serving += 1
         try:
-            response = await self._judged(request, handler)
-        except RestError as error:
-            response = web.json_response(error.body(), status=error.status)
-            if error.code == 20003:
-                response.headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
+            response = await self._answered(request, self._judged(handler))
         finally:
             self._serving -= 1
         response.headers["Twilio-Concurrent-Requests"] = str(self._serving + 1)
         response.headers["Twilio-Request-Id"] = f"RQ{secrets.token_hex(16)}"
         return response
 
-    async def _judged(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if self._serving > self._config.rest_concurrency:
-            raise RestError(20429)
-        if not self._knows(request.headers.get("Authorization", "")):
-            raise RestError(20003)
-        try:
+    def _judged(self, handler: _Handler) -> _Handler:
+        async def judged(request: web.Request) -> web.StreamResponse:
+            if self._serving > self._config.rest_concurrency:
+                raise RestError(20429)
+            if not self._knows(request.headers.get("Authorization", "")):
+                raise RestError(20003)
             return await handler(request)
-        except web.HTTPNotFound as error:
-            raise RestError(20404, request.path) from error
-        except web.HTTPMethodNotAllowed as error:
-            raise RestError(20004) from error
+
+        return judged
+
+    async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """The answer, also where it is an error."""
+        try:
+            try:
+                return await handler(request)
+            except web.HTTPNotFound as error:
+                raise RestError(20404, request.path) from error
+            except web.HTTPMethodNotAllowed as error:
+                raise RestError(20004) from error
+        except RestError as error:
+            response = web.json_response(error.body(), status=error.status)
+            if error.code == 20003:
+                scheme = "Bearer" if request.path.startswith(OWN_PATHS) else "Basic"
+                response.headers["WWW-Authenticate"] = f'{scheme} realm="Twilio API"'
+            return response
 
     def _knows(self, authorization: str) -> bool:
         """Basic, account SID and Auth Token."""
@@ -104,13 +122,10 @@ class Rest:
         # A warning about a call comes before the call has a SID.
         warnings: list[tuple[int, str]] = []
         wanted = params.creation(form, self._config.numbers, lambda code, text: warnings.append((code, text)))
-        await asyncio.sleep(self._config.rest.create_delay)
         call = self._account.dial(wanted)
         for code, text in warnings:
             self._debugger.note(code, call.sid, text)
-        created = call.resource()
-        await asyncio.sleep(self._config.rest.create_answer_delay)
-        return web.json_response(created, status=201)
+        return web.json_response(call.resource(), status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response(page(self._account.calls.values(), request.path, request.query))
@@ -121,9 +136,6 @@ class Rest:
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
         form = await _form(request)
-        if self._failed[call.sid] < self._config.rest.failed_updates:
-            self._failed[call.sid] += 1
-            raise RestError(20503)
         wanted = params.update(form, call.options, lambda code, text: self._debugger.note(code, call.sid, text))
         life = self._account.life(call.sid)
         if wanted.status:

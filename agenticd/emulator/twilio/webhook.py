@@ -5,12 +5,12 @@ What the answers mean is not judged here, beyond whether one came.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
 import aiohttp
@@ -18,11 +18,9 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from agenticd.emulator.twilio import urls
-from agenticd.emulator.twilio.call import Call, Webhook
+from agenticd.emulator.twilio.call import Call, Kind, Webhook
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.twiml import MAX_BYTES, Method
-
-Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream"]
 
 _MAX_REDIRECTS = 10
 
@@ -60,6 +58,11 @@ class _Patience:
     read: float
     retries: int = 1
     policy: frozenset[str] = frozenset({"ct"})
+
+    @property
+    def whole(self) -> float:
+        """The longest that it can take."""
+        return self.connect + self.read
 
     def again(self, attempt: int, code: int, status: int | None) -> bool:
         """Whether to try once more after this outcome."""
@@ -112,9 +115,11 @@ class Webhooks:
         while True:
             began, answer, failure = time.time(), None, None
             try:
+                await self._on_its_way(kind, url, patience)
                 answer = await self._follow(method, url, params, patience)
+                await self._on_its_way_back(kind, url, patience, began)
             except NoAnswer as error:
-                failure = error
+                answer, failure = None, error
             status, code = (answer.status if answer else None), (failure.code if failure else 0)
             record = Webhook(kind, method, url, params, status, code, time.time() - began, began)
             self._call.callbacks.append(record)
@@ -124,6 +129,21 @@ class Webhooks:
                 assert answer is not None
                 return answer
             attempt += 1
+
+    async def _on_its_way(self, kind: Kind, url: str, patience: _Patience) -> None:
+        """A request that is slow arrives late, or when nobody waits for its answer any more."""
+        slow = self._config.now.callbacks.slow.get(kind, 0.0)
+        await asyncio.sleep(min(slow, patience.whole))
+        if slow >= patience.whole:
+            raise NoAnswer(11200, f"no answer from {url} in time")
+
+    async def _on_its_way_back(self, kind: Kind, url: str, patience: _Patience, began: float) -> None:
+        """An answer may be lost."""
+        now = self._config.now
+        count = now.callbacks.unanswered.get(kind, 0)
+        if count and now.strikes(f"unanswered {kind}", self._call.sid, count):
+            await asyncio.sleep(began + patience.whole - time.time())
+            raise NoAnswer(11200, f"no answer from {url} in time")
 
     async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
         url = urldefrag(url).url
@@ -153,9 +173,7 @@ class Webhooks:
         if method == "POST":
             data = urlencode(params)
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        timeout = aiohttp.ClientTimeout(
-            total=patience.connect + patience.read, sock_connect=patience.connect, sock_read=patience.read
-        )
+        timeout = aiohttp.ClientTimeout(total=patience.whole, sock_connect=patience.connect, sock_read=patience.read)
         try:
             # Not re-quoted: what is signed and what is sent are the text that was given.
             target = URL(url, encoded=True)
