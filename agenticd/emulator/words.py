@@ -25,8 +25,14 @@ hangup                        hangs up; a phone that rings declines
 quit                          ends the emulator, as Ctrl-C does
 The newest call is meant; #2 say TEXT means call 2."""
 
+OWN_PATHS = "/emulator/"
+"""What is under it on Twilio's port is the emulator's own: orders of scripts, with a token of their own."""
+
 CONTROL_PATH = "/emulator/calls"
-"""Where scripts do over HTTP what is typed at a terminal; Twilio has no such path."""
+"""Where scripts do over HTTP what is typed at a terminal about calls."""
+
+FAULTS_PATH = "/emulator/faults"
+"""Where scripts read and change what goes wrong."""
 
 CALLER = "+15550002222"
 """Who calls your number."""

@@ -16,7 +16,7 @@ from agentic.v1 import call_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_GREETING
-from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, RestFaults, StreamFaults, TwilioConfig
+from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, Mishap, RestFaults, StreamFaults, TwilioConfig
 from agenticd.emulator.voice import Voice
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import TO, Line
@@ -115,7 +115,7 @@ async def test_the_longest_duration_ends_the_call(line: Make) -> None:
 
 
 async def test_a_hang_up_is_repeated_until_twilio_takes_it(line: Make) -> None:
-    desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(failed_updates=1)))
+    desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(update=Mishap("503", first=1))))
     call_id = await desk.place()
     await desk.follow(call_id, until="call_ringing")
     answer = await desk.client.hang_up(call_id)
@@ -125,7 +125,7 @@ async def test_a_hang_up_is_repeated_until_twilio_takes_it(line: Make) -> None:
 
 
 async def test_while_twilio_takes_no_order_closing_the_media_ends_an_answered_call(line: Make) -> None:
-    desk: Line = await line(default_phone=STAYS, twilio=twilio(rest=RestFaults(failed_updates=100)))
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(rest=RestFaults(update=Mishap("503", first=100))))
     call_id = await desk.place()
     await desk.follow(call_id, until="media_connected")
     await desk.client.hang_up(call_id)
@@ -250,7 +250,7 @@ async def test_a_caller_who_does_not_listen_to_the_apology_does_not_change_why_t
 
 
 async def test_an_apology_that_twilio_does_not_take_is_said_when_it_asks_what_to_do(line: Make) -> None:
-    faults = RestFaults(failed_updates=100)
+    faults = RestFaults(update=Mishap("503", first=100))
     desk: Line = await line(default_phone=STAYS, settings=SAYS_SORRY, twilio=twilio(rest=faults))
     call_id = await desk.place()
     call = await lose_the_model(desk, call_id)

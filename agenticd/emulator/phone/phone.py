@@ -100,6 +100,11 @@ class Phone:
         assert self._answered is not None, "the time line begins with the answer"
         return now - self._answered
 
+    def clock(self, at: float) -> float:
+        """What the clock shows at a time on the call's time line."""
+        assert self._answered is not None, "the time line begins with the answer"
+        return self._answered + at
+
     def next_due(self) -> float:
         """When `tick` has something to do next."""
         assert self._answered is not None, "the time line begins with the answer"

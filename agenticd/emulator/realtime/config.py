@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agenticd.emulator.realtime.faults import RealtimeFaults
+from agenticd.emulator.realtime.faults import Present, RealtimeFaults
 
 MODELS = (
     "gpt-realtime-2.1",
@@ -63,9 +63,13 @@ class RealtimeConfig:
     """Whether a session remembers the bytes that it received and sent."""
 
     faults: RealtimeFaults = RealtimeFaults()
-    """What goes wrong; by default nothing does."""
+    """What goes wrong at first; by default nothing does."""
+
+    now: Present = field(init=False, repr=False, compare=False)
+    """What goes wrong at present: what reads of it. Each copy of a configuration has its own."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "now", Present(self.faults))
         sizes = self.chunk_ms if isinstance(self.chunk_ms, tuple) else (self.chunk_ms,)
         if not sizes or min(sizes) < 1:
             raise ValueError("chunk_ms must be at least 1 ms")

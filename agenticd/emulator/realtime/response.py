@@ -173,7 +173,9 @@ class Response:
         """Answers, at the pace of the config."""
         try:
             reply = await self._reply()
-            await self._until(self._begun + self._host.config.response_delay)
+            await self._until(
+                self._begun + self._host.config.response_delay + self._host.config.now.faults.answer_delay
+            )
             complete = await self._perform(reply)
         except BrainFailed as failure:
             error: JsonObject = {"type": "server_error", "code": None, "message": str(failure)}
@@ -190,14 +192,14 @@ class Response:
         """Ends it at once, with all the `done` events that an interrupted response has."""
         if reason == "turn_detected" and self._unsaid is not None:
             part, audio, at = self._unsaid
-            late = audio[at : at + self._host.config.faults.late_ms * self.plan.output_format.bytes_per_ms]
+            late = audio[at : at + self._host.config.now.faults.late_ms * self.plan.output_format.bytes_per_ms]
             if late:
                 self._play(part, late)
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     async def _perform(self, reply: Reply) -> bool:
         """Says and does it; False if the limit of tokens cut it short."""
-        failure = self._host.config.faults.fails(self.number)
+        failure = self._host.config.now.faults.fails(self.number)
         if failure is not None and failure.after_ms is None:
             raise _Failed(failure.details())
         match reply:
@@ -265,7 +267,7 @@ class Response:
     async def _say(self, part: Part, audio: bytes, words: _Words) -> None:
         """Sends an item's audio in deltas, with what is to go wrong on the way."""
         per_ms = self.plan.output_format.bytes_per_ms
-        faults = deque(self._host.config.faults.in_audio(self.number))
+        faults = deque(self._host.config.now.faults.in_audio(self.number))
         moment, at = self._host.now(), 0
         self._unsaid = (part, audio, at)
         for size in itertools.cycle(self._host.config.chunks):

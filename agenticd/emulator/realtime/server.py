@@ -8,6 +8,7 @@ import http
 import itertools
 import json
 import secrets
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -34,7 +35,7 @@ class RealtimeServer:
     """Serves while entered, or between `start` and `stop`. One brain answers all sessions."""
 
     def __init__(self, config: RealtimeConfig | None = None, brain: Brain | None = None) -> None:
-        self.config = config or RealtimeConfig()
+        self.config = replace(config or RealtimeConfig())  # what goes wrong at present is not that of others with it
         self.brain: Brain = brain or DEMO_DIALOGUE
         self.sessions: list[Session] = []
         """In the order of their connection; of the finished ones only the last `keep_sessions`."""
@@ -42,6 +43,7 @@ class RealtimeServer:
         self._handshakes = itertools.count(1)  # that were in order
         self._arrived = asyncio.Condition()
         self._server: Server | None = None
+        self._stopping = asyncio.Event()
         voice = Voice()
         for text in self.config.learn:
             self._recogniser.learn(text, voice.say(text, "caller"))
@@ -65,11 +67,13 @@ class RealtimeServer:
 
     async def start(self) -> None:
         """Listens. OSError if the address cannot be had."""
+        self._stopping.clear()
         self._server = await serve(
             self._serve,
             self.config.host,
             self.config.port,
-            process_request=self._check,
+            process_request=self._take,
+            open_timeout=None,
             max_size=_MOST_MESSAGE,
             compression=None,
             ping_interval=None,
@@ -80,6 +84,7 @@ class RealtimeServer:
         """Closes all sessions with 1001 and waits until nothing runs any more."""
         if self._server is None:
             return
+        self._stopping.set()
         self._server.close()
         await self._server.wait_closed()
         self._server = None
@@ -89,6 +94,17 @@ class RealtimeServer:
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.sessions) > number)
         return self.sessions[number]
+
+    async def _take(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Judge a handshake, when its time has come."""
+        delay = self.config.now.faults.handshake_delay
+        if delay:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+        return self._check(socket, request)
 
     def _check(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuses a handshake with an HTTP status, or lets it pass."""
@@ -105,7 +121,7 @@ class RealtimeServer:
             return _refuse(socket, http.HTTPStatus.UNAUTHORIZED, error)
         if path != PATH:
             return self._models(socket, path.removeprefix(MODELS_PATH).removeprefix("/"))
-        refusal = self.config.faults.refuses(next(self._handshakes))
+        refusal = self.config.now.faults.refuses(next(self._handshakes))
         return None if refusal is None else _refuse(socket, refusal.http, refusal.error)
 
     def _models(self, socket: ServerConnection, wanted: str) -> Response:

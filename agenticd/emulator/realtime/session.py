@@ -10,6 +10,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection
@@ -18,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from agenticd.emulator.realtime.brain import Brain
 from agenticd.emulator.realtime.config import RealtimeConfig
 from agenticd.emulator.realtime.faults import Complaint, Loss
-from agenticd.emulator.realtime.formats import PCMU, Ear
+from agenticd.emulator.realtime.formats import FORMATS, PCMU, Ear
 from agenticd.emulator.realtime.items import Conversation, Item, Part, item_from_json
 from agenticd.emulator.realtime.listener import Listener
 from agenticd.emulator.realtime.notes import Noted, noted
@@ -53,7 +54,7 @@ class Session:
         self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
         self.conversation = Conversation(self.new_id("conv"))
         self.errors: list[JsonObject] = []
-        """What the client did wrong, and the session's expiry; not the errors of `config.faults.complaints`."""
+        """What the client did wrong, and the session's expiry; not the errors of `faults.complaints`."""
         self.requests: Counter[str] = Counter()
         """How often the client sent which event."""
         self.asked: list[Noted] = []
@@ -127,7 +128,7 @@ class Session:
 
     async def run(self) -> None:
         """Serves the client until it leaves, or the session expires."""
-        if self.config.faults.silent != "created":
+        if self.config.now.faults.silent != "created":
             self.emit("session.created", session=self.settings.to_json())
         try:
             async with asyncio.TaskGroup() as group:
@@ -192,7 +193,7 @@ class Session:
         self._audio_was_sent = True
         if self.config.keep_audio:
             self._sent += audio
-        garbage = self.config.faults.rubbish(next(self._deltas))
+        garbage = self.config.now.faults.rubbish(next(self._deltas))
         if garbage is not None:
             self._outbox.put(garbage)
 
@@ -212,7 +213,7 @@ class Session:
         self._go_wrong_after(response.number)
 
     def _go_wrong_after(self, response: int) -> None:
-        for fault in self.config.faults.after(response):
+        for fault in self.config.now.faults.after(response):
             match fault:
                 case Complaint(code, _, kind, message):
                     self._complain(ClientError(code, message, kind=kind), None)
@@ -232,7 +233,7 @@ class Session:
             note = noted(self.now(), kind, checked)
             if note is not None:
                 self.asked.append(note)
-            if self.config.faults.silent is None:
+            if self.config.now.faults.silent not in ("created", "updated"):
                 self._handlers[kind](checked)
         except ClientError as error:
             self._refuse(error, event_id)
@@ -255,10 +256,20 @@ class Session:
         change = cast("JsonObject", event["session"])
         self.settings.update(change, audio_sent=self._audio_was_sent, responding=self._active is not None)
         self._listener.adopt(self.settings)
-        self.emit("session.updated", session=self.settings.to_json())
+        self.emit("session.updated", session=self._admitted(self.settings.to_json()))
         if not self._adopted:
             self._adopted = True
             self._go_wrong_after(0)
+
+    def _admitted(self, session: JsonObject) -> JsonObject:
+        """A session's settings as they are shown, also where others were asked for."""
+        faults = self.config.now.faults
+        if faults.speaks is None or not faults.admits:
+            return session
+        audio = cast("dict[str, JsonObject]", session["audio"])
+        output: JsonValue = {**audio["output"], "format": FORMATS[faults.speaks].to_json()}
+        shown: JsonValue = {**audio, "output": output}
+        return {**session, "audio": shown}
 
     # The caller's audio
 
@@ -387,6 +398,11 @@ class Session:
                 "Wait until the response is finished before creating a new one."
             )
             raise ClientError("conversation_already_has_active_response", message)
+        faults = self.config.now.faults
+        if faults.silent == "answers":
+            return
+        if faults.speaks is not None:
+            plan = replace(plan, output_format=FORMATS[faults.speaks])
         response = Response(self, plan, next(self._numbers))
         response.open()
         if plan.in_conversation:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from agenticd.emulator.twilio.faults import CallbackFaults, RestFaults, StreamFaults
+from agenticd.emulator.twilio.faults import CallbackFaults, Present, RestFaults, StreamFaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,9 @@ class TwilioConfig:
     callbacks: CallbackFaults = CallbackFaults()
     rest: RestFaults = RestFaults()
     streams: StreamFaults = StreamFaults()
-    """How status callbacks, the REST API and media streams misbehave; by default they do not."""
+    """How status callbacks, the REST API and media streams misbehave at first; by default they do not."""
+    now: Present = field(init=False, repr=False, compare=False)
+    """How they misbehave at present: what reads of it. Each copy of a configuration has its own."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "now", Present(self.callbacks, self.rest, self.streams))

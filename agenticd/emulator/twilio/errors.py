@@ -14,6 +14,7 @@ _ERRORS: Mapping[int, tuple[int, str]] = {
     20009: (409, "Cannot delete this resource before it is complete: {}"),
     20404: (404, "The requested resource {} was not found"),
     20429: (429, "Too Many Requests"),
+    20500: (500, "An internal server error has occurred"),
     20503: (503, "Service unavailable"),
     21201: (400, "No 'To' number is specified"),
     21205: (400, "Url is not a valid URL: {}"),

@@ -231,7 +231,7 @@ def see_requests(app: web.Application, tell: Tell) -> None:
 
 def _refusal(response: web.StreamResponse) -> tuple[int, str]:
     """Twilio's code and message in an answer that is a refusal."""
-    if response.status < 400 or not isinstance(response, web.Response) or not response.text:
+    if response.status < 400 or not isinstance(response, web.Response) or response.content_type != "application/json":
         return 0, ""
-    body = msgspec.json.decode(response.text, type=_Refusal)
+    body = msgspec.json.decode(response.text or "", type=_Refusal)
     return body.code, body.message

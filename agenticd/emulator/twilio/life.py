@@ -42,7 +42,7 @@ class Life:
         self._config = config
         self._leg = leg
         self._webhooks = Webhooks(config, call, office.connector)
-        self._callbacks = Callbacks(config.callbacks, office.debugger, call, self._webhooks)
+        self._callbacks = Callbacks(config.now, office.debugger, call, self._webhooks)
         self._line = Line(office, call, self._webhooks, self._callbacks.put)
         self._interpreter = self._interpreter_of(self._line)
         self._sequence = 0  # SequenceNumber of the next status callback

@@ -16,9 +16,11 @@ from agenticd.emulator.twilio.call import API_VERSION, Call
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
 from agenticd.emulator.twilio.errors import RestError
+from agenticd.emulator.twilio.mishaps import Mishaps
 from agenticd.emulator.twilio.rest_calls import Account, CallResources, read_form
 from agenticd.emulator.twilio.rest_numbers import NumberResources
 from agenticd.emulator.twilio.rest_recordings import RecordingResources
+from agenticd.emulator.words import OWN_PATHS
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Who: TypeAlias = Literal["live", "test"]
@@ -33,46 +35,65 @@ class Rest:
         self._debugger = debugger
         self._account = account
         self._serving = 0  # requests
+        self._root = f"/{API_VERSION}/Accounts/{config.account_sid}"
+        self._mishaps = Mishaps(config.now, f"{self._root}/Calls")
 
     def app(self) -> web.Application:
         """The aiohttp application to be served."""
-        app = web.Application(middlewares=[self._guard], client_max_size=_MAX_FORM)
-        root = f"/{API_VERSION}/Accounts/{self._config.account_sid}"
+        app = web.Application(middlewares=[self._guard, self._mishaps.middleware], client_max_size=_MAX_FORM)
+        root = self._root
         CallResources(self._config, self._debugger, self._account).routes(app, root)
         RecordingResources(self._debugger, self._account).routes(app, root)
         NumberResources(self._config, self._debugger, self._account).routes(app, root)
         return app
 
+    def close(self) -> None:
+        """Requests that are held on purpose are let go."""
+        self._mishaps.close()
+
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """What holds for every request: the limit, who asks, and the shape of errors."""
+        """What holds for every request: the limit, who asks, and the shape of errors. What is the emulator's own, and
+        not Twilio's, judges for itself who asks."""
+        if request.path.startswith(OWN_PATHS):
+            return await self._answered(request, handler)
         self._serving += 1
         try:
-            response = await self._judged(request, handler)
-        except RestError as error:
-            response = web.json_response(error.body(), status=error.status)
-            if error.code == 20003:
-                response.headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
+            response = await self._answered(request, self._judged(handler))
         finally:
             self._serving -= 1
         response.headers["Twilio-Concurrent-Requests"] = str(self._serving + 1)
         response.headers["Twilio-Request-Id"] = f"RQ{secrets.token_hex(16)}"
         return response
 
-    async def _judged(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if self._serving > self._config.rest_concurrency:
-            raise RestError(20429)
-        who = self._who(request.headers.get("Authorization", ""))
-        if who is None and not (self._config.public_media and _is_media(request)):
-            raise RestError(20003)
-        if who == "test":
-            return await self._tested(request)
-        try:
+    def _judged(self, handler: _Handler) -> _Handler:
+        async def judged(request: web.Request) -> web.StreamResponse:
+            if self._serving > self._config.rest_concurrency:
+                raise RestError(20429)
+            who = self._who(request.headers.get("Authorization", ""))
+            if who is None and not (self._config.public_media and _is_media(request)):
+                raise RestError(20003)
+            if who == "test":
+                return await self._tested(request)
             return await handler(request)
-        except web.HTTPNotFound as error:
-            raise RestError(20404, request.path) from error
-        except web.HTTPMethodNotAllowed as error:
-            raise RestError(20004) from error
+
+        return judged
+
+    async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """The answer, also where it is an error."""
+        try:
+            try:
+                return await handler(request)
+            except web.HTTPNotFound as error:
+                raise RestError(20404, request.path) from error
+            except web.HTTPMethodNotAllowed as error:
+                raise RestError(20004) from error
+        except RestError as error:
+            response = web.json_response(error.body(), status=error.status)
+            if error.code == 20003:
+                scheme = "Bearer" if request.path.startswith(OWN_PATHS) else "Basic"
+                response.headers["WWW-Authenticate"] = f'{scheme} realm="Twilio API"'
+            return response
 
     def _who(self, authorization: str) -> _Who | None:
         """Basic: the account SID and the Auth Token, or an API key and its secret; or the test credentials."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -53,7 +51,6 @@ class CallResources:
         self._config = config
         self._debugger = debugger
         self._account = account
-        self._failed: Counter[str] = Counter()  # updates that were answered with 503, by call
 
     def routes(self, app: web.Application, root: str) -> None:
         """Add the paths."""
@@ -68,13 +65,10 @@ class CallResources:
         # A warning about a call comes before the call has a SID.
         warnings: list[tuple[int, str]] = []
         wanted = params.creation(form, self._config.numbers, lambda code, text: warnings.append((code, text)))
-        await asyncio.sleep(self._config.rest.create_delay)
         call = self._account.dial(wanted)
         for code, text in warnings:
             self._debugger.note(code, call.sid, text)
-        created = call.resource()
-        await asyncio.sleep(self._config.rest.create_answer_delay)
-        return web.json_response(created, status=201)
+        return web.json_response(call.resource(), status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
         at = self._read_at()
@@ -98,9 +92,6 @@ class CallResources:
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
         form = await read_form(request)
-        if self._failed[call.sid] < self._config.rest.failed_updates:
-            self._failed[call.sid] += 1
-            raise RestError(20503)
         wanted = params.update(form, call.options, lambda code, text: self._debugger.note(code, call.sid, text))
         life = self._account.life(call.sid)
         if wanted.status:

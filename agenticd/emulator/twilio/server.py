@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -47,7 +48,7 @@ class TwilioServer:
         tell: Tell | None = None,
         routes: Routes | None = None,
     ) -> None:
-        self.config = config
+        self.config = replace(config)  # what goes wrong at present is not that of others with the same configuration
         self.calls: dict[str, Call] = {}
         """Calls by SID, oldest first: all that run and the last that ended."""
         self.debugger = Debugger() if tell is None else SeenDebugger(tell)
@@ -111,7 +112,8 @@ class TwilioServer:
         await started.wait()
 
     def _app(self) -> web.Application:
-        app = Rest(self.config, self.debugger, self).app()
+        self._rest = Rest(self.config, self.debugger, self)
+        app = self._rest.app()
         if self._routes is not None:
             self._routes(app)
         if self._tell is not None:
@@ -125,6 +127,7 @@ class TwilioServer:
         main, runner, connector = self._main, self._runner, self._connector
         self._main = self._runner = self._connector = None
         self._stopping.set()
+        self._rest.close()
         try:
             await main
         finally:

@@ -5,6 +5,7 @@ What the answers mean is not judged here, beyond whether one came.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import ssl
 import time
@@ -60,6 +61,11 @@ class _Patience:
     retries: int = 1
     policy: frozenset[str] = frozenset({"ct"})
 
+    @property
+    def whole(self) -> float:
+        """The longest that it can take."""
+        return self.connect + self.read
+
     def again(self, attempt: int, code: int, status: int | None) -> bool:
         """Whether to try once more after this outcome."""
         if attempt >= self.retries:
@@ -111,9 +117,11 @@ class Webhooks:
         while True:
             began, answer, failure = time.time(), None, None
             try:
+                await self._on_its_way(kind, url, patience)
                 answer = await self._follow(method, url, params, patience)
+                await self._on_its_way_back(kind, url, patience, began)
             except NoAnswer as error:
-                failure = error
+                answer, failure = None, error
             status, code = (answer.status if answer else None), (failure.code if failure else 0)
             record = Webhook(kind, method, url, params, status, code, time.time() - began, began)
             self._call.callbacks.append(record)
@@ -133,6 +141,21 @@ class Webhooks:
                 return {"AccountSid": self._call.account_sid, "CallSid": self._call.sid}
             case _:
                 return self._call.params()
+
+    async def _on_its_way(self, kind: Kind, url: str, patience: _Patience) -> None:
+        """A request that is slow arrives late, or when nobody waits for its answer any more."""
+        slow = self._config.now.callbacks.slow.get(kind, 0.0)
+        await asyncio.sleep(min(slow, patience.whole))
+        if slow >= patience.whole:
+            raise NoAnswer(11200, f"no answer from {url} in time")
+
+    async def _on_its_way_back(self, kind: Kind, url: str, patience: _Patience, began: float) -> None:
+        """An answer may be lost."""
+        now = self._config.now
+        count = now.callbacks.unanswered.get(kind, 0)
+        if count and now.strikes(f"unanswered {kind}", self._call.sid, count):
+            await asyncio.sleep(began + patience.whole - time.time())
+            raise NoAnswer(11200, f"no answer from {url} in time")
 
     async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
         url = urldefrag(url).url
@@ -162,9 +185,7 @@ class Webhooks:
         if method == "POST":
             data = urlencode(params)
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        timeout = aiohttp.ClientTimeout(
-            total=patience.connect + patience.read, sock_connect=patience.connect, sock_read=patience.read
-        )
+        timeout = aiohttp.ClientTimeout(total=patience.whole, sock_connect=patience.connect, sock_read=patience.read)
         try:
             # Not re-quoted: what is signed and what is sent are the text that was given.
             target = URL(url, encoded=True)

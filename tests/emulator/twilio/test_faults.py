@@ -13,6 +13,7 @@ from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import (
     ALL_STATUSES,
     CallbackFaults,
+    Mishap,
     RestFaults,
     StreamFaults,
     TwilioConfig,
@@ -143,7 +144,7 @@ async def test_a_slow_answer_is_overtaken_by_the_callbacks(faulty: Make, custome
 
 
 async def test_updates_fail_so_often_for_each_call_and_are_not_done(faulty: Make, customer: Customer):
-    account = await faulty(rest=RestFaults(failed_updates=2))
+    account = await faulty(rest=RestFaults(update=Mishap("503", first=2)))
     calls = [await account.dial(PhoneScript(ring=0)) for _ in range(2)]
     for call in calls:
         await call.wait_status("in-progress")
