@@ -10,16 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import TwilioConfig, TwilioServer
 from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer
+from tests.emulator.twilio.library import AsyncHttpClient, HttpClient
 
-REAL = "https://api.twilio.com"
 RINGS = PhoneScript(outcome="no-answer")
 
 # The helper library still uses what aiohttp has deprecated.
@@ -27,28 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning"),
 ]
-
-
-class HttpClient(TwilioHttpClient):  # type: ignore[misc]
-    """The library's own client, sent to another host: the one way that it offers for this."""
-
-    def __init__(self, api_url: str) -> None:
-        super().__init__(pool_connections=False)
-        self.api_url = api_url
-
-    def request(self, method, url, *args, **kwargs):
-        assert url.startswith(REAL)
-        return super().request(method, url.replace(REAL, self.api_url), *args, **kwargs)
-
-
-class AsyncHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
-    def __init__(self, api_url: str) -> None:
-        super().__init__()
-        self.api_url = api_url
-
-    async def request(self, method, url, *args, **kwargs):
-        assert url.startswith(REAL)
-        return await super().request(method, url.replace(REAL, self.api_url), *args, **kwargs)
 
 
 @pytest.fixture
@@ -150,6 +126,10 @@ async def test_a_call_shows_every_key_of_the_resource(account: Account, customer
         ({"to": "+15005550004"}, 21216),
         ({"from_": "+15005550001"}, 21212),
         ({"url": "", "twiml": "<Response/>" + " " * 4000}, 20001),
+        ({"send_digits": "12x"}, 21206),
+        ({"send_digits": "1" * 33}, 21206),
+        ({"record": True, "recording_channels": "stereo"}, 20001),
+        ({"record": True, "trim": "a bit"}, 20001),
     ],
 )
 async def test_a_wrong_create_is_refused_with_twilios_code(
