@@ -236,6 +236,26 @@ async def test_calls_are_listed_newest_first_over_pages_and_by_filter(
     assert len(today) <= 5
 
 
+async def test_the_library_streams_pages_and_filters_by_the_end(
+    twilio: Client, server: TwilioServer, customer: Customer
+):
+    server.set_default_phone(PhoneScript(outcome="busy", ring=0))
+    made = [await create(twilio, customer, to=f"+1555222000{n}") for n in range(4)]
+    for call in server.calls.values():
+        await call.ended()
+    streamed = [call.sid async for call in await twilio.calls.stream_async(limit=3, page_size=2)]
+    assert streamed == [call.sid for call in reversed(made)][:3]
+    first = await twilio.calls.page_async(page_size=3)
+    second = await first.next_page_async()
+    assert [[call.sid for call in page] for page in (first, second)] == [
+        [call.sid for call in reversed(made)][:3], [made[0].sid],
+    ]  # fmt: skip
+    hour = timedelta(hours=1)
+    assert len(await twilio.calls.list_async(end_time_after=datetime.now(UTC) - hour)) == 4
+    assert await twilio.calls.list_async(end_time_before=datetime.now(UTC) - hour) == []
+    assert await twilio.calls.list_async(parent_call_sid=made[0].sid) == []
+
+
 async def test_a_call_that_is_made_while_pages_are_read_does_not_shift_them(account: Account, customer: Customer):
     calls = [await account.dial(RINGS) for _ in range(4)]
     _, first = await account.get("Calls.json", PageSize="2")
