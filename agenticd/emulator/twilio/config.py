@@ -57,6 +57,8 @@ class TwilioConfig:
     """REST requests served at a time; more are answered with 429, 20429."""
     keep_calls: int = 100
     """Ended calls that are remembered, with their audio; the oldest are forgotten first."""
+    keep_recordings: int = 100
+    """Recordings that are remembered; the oldest complete ones are forgotten first."""
     callbacks: CallbackFaults = CallbackFaults()
     rest: RestFaults = RestFaults()
     streams: StreamFaults = StreamFaults()

@@ -13,6 +13,7 @@ from agenticd.emulator.twilio.recording import Recording
 
 _MAX_PAGE = 1000
 _PAGE = 50
+_LONGEST = 9  # digits of a number
 
 
 class Listed(Protocol):
@@ -138,6 +139,6 @@ def _count(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if not text.isdecimal():
-        raise RestError(20001, f"{name} is a number, not {text!r}")
+    if not text.isdecimal() or len(text) > _LONGEST:
+        raise RestError(20001, f"{name} is a number, not {text[:40]!r}")
     return int(text)

@@ -266,6 +266,6 @@ def _number(form: Form, name: str, default: int, most: int, code: int) -> int:
     text = form.get(name)
     if not text:
         return default
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise RestError(code, f"{name} {text}")
+    if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise RestError(code, f"{name} {text[:40]}")
     return int(text)

@@ -281,6 +281,10 @@ class TwilioServer:
         ended = [known for known in self.calls if known not in self._lives]
         for known in ended[: max(0, len(ended) - self.config.keep_calls)]:
             del self.calls[known]
+        recordings = [recording for call in self.calls.values() for recording in call.recordings if not recording.live]
+        recordings.sort(key=lambda recording: recording.started)
+        for old in recordings[: max(0, len(recordings) - self.config.keep_recordings)]:
+            old.call.recordings.remove(old)
 
 
 def _reachable(url: str) -> str:

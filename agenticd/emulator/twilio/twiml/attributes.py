@@ -12,6 +12,7 @@ from agenticd.emulator.twilio.twiml.nodes import Flaw, Method
 Choice = TypeVar("Choice")
 
 SCHEMA = 12200
+_LONGEST = 9  # digits of a number
 
 _RECORDING = ["recordingStatusCallback", "recordingStatusCallbackMethod", "recordingStatusCallbackEvent"]
 _MACHINE = [
@@ -135,9 +136,10 @@ class Attributes:
     def whole(self, name: str, default: int, code: int, least: int = 1, most: int | None = None) -> int:
         """A whole number from `least` on; one that is above `most` is an error, too."""
         given = self._element.get(name, str(default))
-        good = given.isdecimal() and int(given) >= least and (most is None or int(given) <= most)
+        number = int(given) if given.isdecimal() and len(given) <= _LONGEST else -1
+        good = number >= least and (most is None or number <= most)
         wanted = f"a whole number of {least} and more" if most is None else f"a whole number of {least} to {most}"
-        return self._or_default(good, int(given) if good else default, name, wanted, code, default)
+        return self._or_default(good, number, name, wanted, code, default)
 
     def keys(self, name: str, default: str, allowed: str, code: int) -> str:
         """Keys of the telephone, perhaps none."""
