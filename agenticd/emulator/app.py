@@ -13,7 +13,7 @@ from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import Phones, TwilioConfig, TwilioServer
 from agenticd.emulator.twilio.happenings import Happening
 from agenticd.emulator.twilio.server import Routes
-from agenticd.emulator.voice import Voice
+from agenticd.emulator.voice import Grammar, Voice
 
 Watch: TypeAlias = Callable[[Happening | ModelHappening], None]
 """Gets what happens, as it happens. It must not raise."""
@@ -31,8 +31,9 @@ class Emulator:
     """Both servers. Use it as an async context manager, or start and stop it.
 
     A daemon is pointed at `twilio.api_url` and `realtime.url`, with the secrets of the two configs.
-    `brain` answers as the model; `phones` and `default_phone` are who answers at which number. `watch` is told of all
-    that happens; `routes` adds paths to Twilio's port.
+    `brain` answers as the model, and `grammar` hears for it what is not known. `voice` is everybody's; where it is no
+    `Voice`, that of Twilio's half only. `phones` and `default_phone` are who answers at which number. `watch` is told
+    of all that happens; `routes` adds paths to Twilio's port.
     """
 
     def __init__(
@@ -42,15 +43,17 @@ class Emulator:
         *,
         brain: Brain | None = None,
         voice: Speech | None = None,
+        grammar: Grammar | None = None,
         phones: Phones | None = None,
         default_phone: PhoneScript | None = None,
         watch: Watch | None = None,
         routes: Routes | None = None,
     ) -> None:
-        self.twilio = TwilioServer(
-            twilio or TwilioConfig(), voice or Voice(), phones, default_phone, tell=watch, routes=routes
+        voice = voice or Voice()
+        self.twilio = TwilioServer(twilio or TwilioConfig(), voice, phones, default_phone, tell=watch, routes=routes)
+        self.realtime = SeenRealtime(
+            realtime, brain, watch or _nobody, voice if isinstance(voice, Voice) else None, grammar
         )
-        self.realtime = SeenRealtime(realtime, brain, watch or _nobody)
 
     async def __aenter__(self) -> Self:
         await self.start()

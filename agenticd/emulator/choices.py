@@ -10,6 +10,7 @@ from agenticd.emulator.answers import answers_of
 from agenticd.emulator.persons import NotUnderstood
 from agenticd.emulator.realtime import Brain, ChatBrain, ChatConfig
 from agenticd.emulator.twilio import urls
+from agenticd.emulator.voice import BadGrammar, Espeak, Grammar
 from agenticd.emulator.words import CHAT_KEY
 
 
@@ -31,6 +32,14 @@ class Wanted(Protocol):
     @property
     def chat_key_file(self) -> Path | None:
         """Where its key is, if not in the environment."""
+
+    @property
+    def recognise(self) -> Path | None:
+        """A grammar, for callers who say what nobody taught the model."""
+
+    @property
+    def voice(self) -> str | None:
+        """`clips` or `espeak`; None: the best that is there."""
 
 
 def brain_of(wanted: Wanted) -> Brain | None:
@@ -62,6 +71,54 @@ def brain_described(wanted: Wanted) -> str:
     if wanted.chat is not None:
         return f"answers as {wanted.chat_model} does at {wanted.chat}"
     return "answers by the demo's rules"
+
+
+def synthesiser_of(wanted: Wanted) -> Espeak | None:
+    """Who says what has no clip; None: it is hummed. Raises NotUnderstood if that cannot be had."""
+    if wanted.voice == "clips" or (wanted.voice is None and not Espeak.installed()):
+        return None
+    if not Espeak.installed():
+        raise NotUnderstood("--voice espeak is not installed: pip install 'agenticd[voice]'")
+    return Espeak()
+
+
+def voice_described(synthesiser: Espeak | None) -> str:
+    """How texts are said, in a few words."""
+    if synthesiser is not None:
+        return "recorded sentences, and espeak-ng for all others"
+    return "recorded sentences, and a hum for all others"
+
+
+def grammar_of(wanted: Wanted) -> Grammar | None:
+    """What hears callers who are not known; None: nobody does. Raises NotUnderstood if it cannot be had."""
+    path = wanted.recognise
+    if path is None:
+        return None
+    if not Grammar.installed():
+        raise NotUnderstood("--recognise is not installed: pip install 'agenticd[recognition]'")
+    try:
+        return Grammar.of(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotUnderstood(f"--recognise {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise NotUnderstood(f"--recognise {path} is no text file in UTF-8") from None
+    except BadGrammar as error:
+        raise NotUnderstood(f"--recognise {path}: {error}") from None
+
+
+def hearing_described(wanted: Wanted, grammar: Grammar | None) -> list[str]:
+    """What is understood, in a few lines. Raises NotUnderstood if the grammar is none."""
+    if grammar is None:
+        return ["the sentences that it knows"]
+    try:
+        never = grammar.check()
+    except BadGrammar as error:
+        raise NotUnderstood(f"--recognise {wanted.recognise}: {error}") from None
+    lines = [
+        f"the sentences that it knows, and all else as far as {wanted.recognise} goes:",
+        "for demonstrations; what is not in it is taken for what is",
+    ]
+    return lines + [f"never: {sentence} (a word is in no dictionary)" for sentence in never]
 
 
 def _key(path: Path | None) -> str | None:

@@ -30,8 +30,8 @@ Start a stand-in for Twilio and one for OpenAI Realtime, for a daemon or any oth
 
 It prints what to put into .env and config.yaml, then shows what happens, as it happens: REST requests, calls, webhooks
 and the TwiML in their answers, media streams, who says what, what the model is told, and what Twilio's debugger would
-say. No telephone rings and no model thinks: voices are recorded sentences, and a hum for all others; the model answers
-by simple rules, and understands the sentences that it knows.
+say. No telephone rings: voices are recorded sentences, and for all others espeak-ng (pip install 'agenticd[voice]') or
+a hum. The model answers by simple rules unless told otherwise, and understands the sentences that it knows.
 
 \b
 Every number that is called is answered by a person (--person):
@@ -131,6 +131,18 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--chat-model", metavar="NAME", help="Which of its models.")
 @click.option(
     "--chat-key-file", metavar="FILE", type=click.Path(path_type=Path), help=f"Its key, if not in {CHAT_KEY}."
+)
+@click.option(
+    "--recognise",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Understand callers who say what is not known: sentences, one a line, or a JSGF grammar. Other speech is "
+    "forced into it.",
+)
+@click.option(
+    "--voice",
+    type=click.Choice(["clips", "espeak"]),
+    help="How sentences are said that are not recorded: hummed, or by espeak-ng.  [default: espeak, if installed]",
 )
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")

@@ -16,7 +16,7 @@ from agenticd.emulator.realtime.items import Item
 from agenticd.emulator.realtime.notes import Noted
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
 from agenticd.emulator.twilio.happenings import Told
-from agenticd.emulator.voice import Voice
+from agenticd.emulator.voice import Grammar, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The caller's turn is written down; `text` is empty where the sentence is not known."""
+    """The caller's turn is written down; `text` is empty where the sentence is not known.
+
+    `guessed`: a grammar made it of what was said.
+    """
 
     number: int
     text: str
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +101,19 @@ TellModel: TypeAlias = Callable[[ModelHappening], None]
 class SeenRealtime(RealtimeServer):
     """Tells what happens; `tell` must not raise."""
 
-    def __init__(self, config: RealtimeConfig | None, brain: Brain | None, tell: TellModel) -> None:
-        super().__init__(config, brain)
+    def __init__(
+        self,
+        config: RealtimeConfig | None,
+        brain: Brain | None,
+        tell: TellModel,
+        voice: Voice | None = None,
+        grammar: Grammar | None = None,
+    ) -> None:
+        super().__init__(config, brain, voice, grammar)
         self.brain = _Watched(self.brain, tell)
         self._tell = tell
         self._count = itertools.count(1)
         self._running: dict[ServerConnection, tuple[int, Session]] = {}
-        self._voice = Voice()
 
     def learn(self, text: str) -> None:
         """From now on a caller who says this is understood, also by the sessions that run."""
@@ -174,7 +184,9 @@ class _Ear:
                 self.tell(Settled(self.number, self.session))
             case "conversation.item.input_audio_transcription.completed":
                 item = self._item(noted.item_id)
-                self.tell(Heard(self.number, item.text if item is not None else ""))
+                text = item.text if item is not None else ""
+                guessed = item is not None and any(part.guessed for part in item.content)
+                self.tell(Heard(self.number, text, guessed))
             case (
                 "response.output_audio_transcript.done"
                 | "response.output_text.done"

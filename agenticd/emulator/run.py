@@ -10,13 +10,21 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from agenticd.emulator.app import Emulator
-from agenticd.emulator.choices import brain_described, brain_of
+from agenticd.emulator.choices import (
+    brain_described,
+    brain_of,
+    grammar_of,
+    hearing_described,
+    synthesiser_of,
+    voice_described,
+)
 from agenticd.emulator.console import Console, usable
 from agenticd.emulator.desk import Desk, NotPossible
 from agenticd.emulator.model import ModelHappening
@@ -27,6 +35,7 @@ from agenticd.emulator.recipe import Recipe
 from agenticd.emulator.screen import Screen
 from agenticd.emulator.twilio import Call, TwilioConfig, urls
 from agenticd.emulator.twilio.happenings import Closed, Happening
+from agenticd.emulator.voice import Voice
 from agenticd.emulator.words import CALLER, CONTROL_PATH, PERSONS, TYPED
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
@@ -52,6 +61,8 @@ class Wanted:
     chat: str | None = None
     chat_model: str | None = None
     chat_key_file: Path | None = None
+    voice: str | None = None
+    recognise: Path | None = None
 
 
 class Failed(Exception):
@@ -73,10 +84,14 @@ class Run:
             width=(lambda: shutil.get_terminal_size().columns) if terminal else None,
             colored=terminal and not os.environ.get("NO_COLOR"),
         )
+        self._synthesiser = synthesiser_of(wanted)
+        self._grammar = grammar_of(wanted)
         self._emulator = Emulator(
             TwilioConfig(host=wanted.host, port=wanted.twilio_port, numbers=wanted.numbers, keep_calls=_KEPT_CALLS),
             RealtimeConfig(host=wanted.host, port=wanted.openai_port, keep_audio=False, keep_sessions=8),
             brain=brain_of(wanted),
+            voice=Voice(self._synthesiser),
+            grammar=self._grammar,
             default_phone=script,
             watch=self._happened,
             routes=lambda app: self._desk.routes(app),
@@ -93,16 +108,27 @@ class Run:
             Failed: if the configuration cannot be written, or the call cannot be made.
 
         """
+        try:
+            return await self._serve()
+        finally:
+            for child in (self._synthesiser, self._grammar):
+                if child is not None:
+                    child.close()
+
+    async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
         for number, code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0), (signal.SIGHUP, 0)):
             loop.add_signal_handler(number, self._end, code)
+        if self._synthesiser is not None:
+            self._synthesiser.start()
+        voice, hears = voice_described(self._synthesiser), hearing_described(self._wanted, self._grammar)
         async with self._emulator:
             for account_number in self._wanted.numbers:
                 self._emulator.twilio.set_number(account_number, self._wanted.voice_url)
             recipe = self._recipe()
             if self._wanted.write_config is not None:
                 write_new(self._wanted.write_config, recipe.whole())
-            for line in introduction(self._wanted, recipe, typing=usable()):
+            for line in introduction(self._wanted, recipe, typing=usable(), voice=voice, hears=hears):
                 self._write(line)
             try:
                 with ExitStack() as stack:
@@ -195,7 +221,9 @@ class Run:
         )
 
 
-def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
+def introduction(
+    wanted: Wanted, recipe: Recipe, *, typing: bool, voice: str = "recorded sentences", hears: Sequence[str] = ()
+) -> list[str]:
     """What it is, and how it is used; `typing`: there is somebody at a terminal."""
     lines = [
         "agenticd emulate: a stand-in for Twilio, and one for OpenAI Realtime.",
@@ -206,6 +234,8 @@ def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
         f"          {recipe.voice_url}",
         f"  person  who is called {_manner(wanted.person)}",
         f"  model   {brain_described(wanted)}",
+        f"  voices  {voice}",
+        *(f"  {'' if nth else 'hears':<7} {line}" for nth, line in enumerate(hears)),
         "",
     ]
     if not urls.is_loopback(wanted.host):

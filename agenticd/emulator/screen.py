@@ -234,6 +234,8 @@ def _of_model(happening: ModelHappening) -> list[Row]:
             return [Row(who, "model", f"session begins: {_clean(happening.session.settings.model)}")]
         case Settled():
             return [Row(who, "model", f"is told: {_clean(happening.session.instructions)}", "dim")]
+        case Heard(text=text, guessed=True):
+            return [Row(who, "model", f"hears, as far as its grammar goes: {text}", "caller")]
         case Heard(text=text):
             return [Row(who, "model", f"hears: {text}" if text else "hears something that it does not know", "caller")]
         case Said(item=item):

@@ -120,6 +120,9 @@ class Host(Protocol):
     async def room(self) -> None:
         """Waits while too much is unsent."""
 
+    async def understood(self) -> None:
+        """Waits until all that was said so far is recognised."""
+
     def new_id(self, prefix: str) -> str:
         """An id that was not there before."""
 
@@ -227,6 +230,7 @@ class Response:
         tools = self.plan.tools
         if self.plan.order is not None and not tools.must:
             return self.plan.order
+        await self._host.understood()
         situation = Situation(
             self.plan.instructions,
             tuple(map(_line, self.plan.items)),

@@ -22,7 +22,7 @@ from agenticd.emulator.realtime.config import DYING, RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_DIALOGUE
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
 from agenticd.emulator.realtime.session import Session
-from agenticd.emulator.voice import Recogniser, Voice
+from agenticd.emulator.voice import Grammar, Recogniser, Voice
 
 PATH = "/v1/realtime"
 MODELS_PATH = "/v1/models"
@@ -32,21 +32,31 @@ _CLOSE_SECONDS = 2.0
 
 
 class RealtimeServer:
-    """Serves while entered, or between `start` and `stop`. One brain answers all sessions."""
+    """Serves while entered, or between `start` and `stop`. One brain answers all sessions.
 
-    def __init__(self, config: RealtimeConfig | None = None, brain: Brain | None = None) -> None:
+    `grammar` hears what callers say whom nobody taught.
+    """
+
+    def __init__(
+        self,
+        config: RealtimeConfig | None = None,
+        brain: Brain | None = None,
+        voice: Voice | None = None,
+        grammar: Grammar | None = None,
+    ) -> None:
         self.config = replace(config or RealtimeConfig())  # what goes wrong at present is not that of others with it
         self.brain: Brain = brain or DEMO_DIALOGUE
         self.sessions: list[Session] = []
         """In the order of their connection; of the finished ones only the last `keep_sessions`."""
         self._recogniser = Recogniser()
+        self._grammar = grammar
         self._handshakes = itertools.count(1)  # that were in order
         self._arrived = asyncio.Condition()
         self._server: Server | None = None
         self._stopping = asyncio.Event()
-        voice = Voice()
+        self._voice = voice or Voice()
         for text in self.config.learn:
-            self._recogniser.learn(text, voice.say(text, "caller"))
+            self._recogniser.learn(text, self._voice.say(text, "caller"))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -142,7 +152,7 @@ class RealtimeServer:
         if refused is not None:
             await _reject(socket, refused)
             return
-        session = Session(socket, model, self.config, self.brain, self._recogniser)
+        session = Session(socket, model, self.config, self.brain, self._recogniser, self._voice, self._grammar)
         await self._register(session)
         await session.run()
 

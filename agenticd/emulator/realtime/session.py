@@ -31,7 +31,7 @@ from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
 from agenticd.emulator.realtime.settings import Settings
 from agenticd.emulator.realtime.transcription import failed, transcribed
 from agenticd.emulator.realtime.usage import RateLimits, Tokens
-from agenticd.emulator.voice import Recogniser, Voice, ulaw
+from agenticd.emulator.voice import Grammar, Recogniser, Voice, ulaw
 
 
 class Session:
@@ -44,11 +44,13 @@ class Session:
         config: RealtimeConfig,
         brain: Brain,
         recogniser: Recogniser,
+        voice: Voice,
+        grammar: Grammar | None = None,
     ) -> None:
         self.id = self.new_id("sess")
         self.config = config
         self.brain = brain
-        self.voice = Voice()
+        self.voice = voice
         self.context = Tokens()
         self.limits = RateLimits()
         self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
@@ -65,6 +67,8 @@ class Session:
         self.close_code: int | None = None
         self._socket = socket
         self._recogniser = recogniser
+        self._grammar = grammar
+        self._hearing: set[asyncio.Task[None]] = set()
         self._received = bytearray()
         self._sent = bytearray()
         self._audio_was_sent = False
@@ -308,14 +312,32 @@ class Session:
 
     def add_turn(self, item_id: str, audio: bytes) -> None:
         """What the caller said becomes an item; `audio` is 8 kHz mu-law."""
-        heard = self._recogniser.text_of(audio) or ""
-        part = Part(type="input_audio", heard=heard, audio=bytearray(audio), audio_format=PCMU)
+        part = Part(type="input_audio", audio=bytearray(audio), audio_format=PCMU)
+        self._hear(part, audio)
         item = Item(id=item_id, role="user", content=[part])
         before = self.conversation.add(item)
         self.emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
         self._announce(item, before)
         if self.settings.transcription_model is not None:
             self._spawn(self._transcribe(item, part, self.settings.transcription_model))
+
+    def _hear(self, part: Part, audio: bytes) -> None:
+        """What is known is known at once; what has to be recognised takes a moment, beside all else."""
+        known = self._recogniser.text_of(audio)
+        part.heard = known or ""
+        if known is None and self._grammar is not None:
+            task = self._spawn(self._recognise(part, audio, self._grammar))
+            self._hearing.add(task)
+            task.add_done_callback(self._hearing.discard)
+
+    async def _recognise(self, part: Part, audio: bytes, grammar: Grammar) -> None:
+        text = await asyncio.to_thread(grammar.text_of, audio)
+        part.heard, part.guessed = text or "", text is not None
+
+    async def understood(self) -> None:
+        """Waits until all that was said so far is recognised, or cannot be."""
+        if self._hearing:
+            await asyncio.wait(set(self._hearing))
 
     async def _transcribe(self, item: Item, part: Part, model: str) -> None:
         """Beside the response, as the original does: it may come before it or after."""
@@ -327,6 +349,7 @@ class Session:
             kind, fields = failed(model)
             self.emit(kind, item_id=item.id, **fields)
             return
+        await self.understood()
         part.transcript = part.heard
         for kind, fields in transcribed(model, part.heard, part.audio_ms, logprobs=self.settings.logprobs):
             self.emit(kind, item_id=item.id, **fields)
@@ -346,8 +369,7 @@ class Session:
         item = item_from_json(checked, self.new_id("item"), self.new_id("call"), self.settings.input_format, path)
         for part in item.content:
             if part.audio_format is not None:
-                audio = ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio)))
-                part.heard = self._recogniser.text_of(audio) or ""
+                self._hear(part, ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio))))
         return item
 
     def _retrieve_item(self, event: JsonObject) -> None:

@@ -23,10 +23,20 @@ class Judge:
         """How many of which type were in order."""
         self.wrong: list[str] = []
 
+        self._seen: list[str | bytes] = []
+
     def see(self, frame: str | bytes) -> None:
-        """Judge one frame."""
-        if frame in self.garbage:
-            return
+        """One frame: it is judged later, for that takes time and tests measure some."""
+        if frame not in self.garbage:
+            self._seen.append(frame)
+
+    def decide(self) -> None:
+        """Judge what was seen."""
+        for frame in self._seen:
+            self._judge(frame)
+        self._seen.clear()
+
+    def _judge(self, frame: str | bytes) -> None:
         try:
             event = json.loads(frame)
             kind = event["type"]
@@ -58,4 +68,5 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
     monkeypatch.setattr(ServerConnection, "send", seen)
     monkeypatch.setattr(RealtimeFaults, "rubbish", noted)
     yield judge
+    judge.decide()
     assert judge.wrong == []

@@ -312,10 +312,12 @@ def test_the_judge_sees_what_is_wrong() -> None:
     cleared = {"type": "input_audio_buffer.cleared", "event_id": "event_1"}
     for frame in ("garbage", json.dumps(cleared)):
         judge.see(frame)
+    judge.decide()
     assert judge.wrong == []
     for wrong in ("{", "[]", b"\xff", '{"type": "response.mood"}', json.dumps({**cleared, "mood": 1}), "5"):
         judge.see(wrong)
     judge.see(json.dumps({"type": "input_audio_buffer.cleared"}))
+    judge.decide()
     assert (len(judge.wrong), judge.judged) == (7, {"input_audio_buffer.cleared": 1})
 
 

@@ -317,6 +317,7 @@ def test_whatever_is_taken_the_vendors_types_take_too(judge: Judge) -> None:
             judged()
         finally:
             runner.run(server.stop())
+    judge.decide()
     assert taken > 50
     assert refused > 50
     assert judge.judged["session.created"] >= taken + refused
