@@ -110,7 +110,7 @@ async def serve(settings: Settings, host: Host) -> int:
 async def _serve(settings: Settings, host: Host) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     prepare(settings)
-    signals, current = Signals(), Current(settings)
+    signals, current = Signals(), Current(settings, datetime.now())
     with signals.handled():
         async with running(settings, host) as node, asyncio.TaskGroup() as group:
             chores: list[asyncio.Task[object]] = []

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -26,7 +26,7 @@ class Current:
     """The settings in effect, and since when."""
 
     settings: Settings
-    since: datetime = field(default_factory=datetime.now)
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

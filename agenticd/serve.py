@@ -133,8 +133,9 @@ def run(config_path: Path | None) -> int:
         problems, code = [str(error)], EX_RETRY
     except StoreUnusable as error:
         problems, code = [str(error)], EX_CONFIG
-    notifier.status(f"not started: {problems[0]}{f' (and {len(problems) - 1} more)' if len(problems) > 1 else ''}")
-    fail(*problems, code=code)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    notifier.status(f"not started: {problems[0]}{more}")
+    return fail(*problems, code=code)
 
 
 def _run(settings: Settings, host: Host) -> int:
