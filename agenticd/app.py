@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from socket import socket
@@ -109,7 +110,7 @@ async def serve(settings: Settings, host: Host) -> int:
 async def _serve(settings: Settings, host: Host) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     prepare(settings)
-    signals, current = Signals(), Current(settings)
+    signals, current = Signals(), Current(settings, datetime.now())
     with signals.handled():
         async with running(settings, host) as node, asyncio.TaskGroup() as group:
             chores: list[asyncio.Task[object]] = []
@@ -124,9 +125,10 @@ async def _serve(settings: Settings, host: Host) -> int:
                 waiting.cancel()
             if broken:
                 _logger.error("the event log failed; the daemon ends", why=node.log.failure)
-            host.notifier.stopping("stopping")
+            host.notifier.stopping()
             extending = group.create_task(run_extension(host.notifier), name="extension")
-            await _drain(node, 0.0 if broken else current.settings.limits.drain_timeout, signals.hurry)
+            seconds = 0.0 if broken else current.settings.limits.drain_timeout
+            await _drain(node, host.notifier, seconds, signals.hurry)
             extending.cancel()
     return 1 if broken else 0
 
@@ -189,17 +191,26 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         yield node
 
 
-async def _drain(node: Node, seconds: float, hurry: asyncio.Event) -> None:
+async def _drain(node: Node, notifier: Notifier, seconds: float, hurry: asyncio.Event) -> None:
     """Let live calls go on to their ends, for so long; then end them. Last, the streams that tell of it."""
+
+    def say(how: str) -> None:
+        notifier.remark("stop", how)
+        notifier.status(_status(node))
+
     await node.rpc.drain()
     if node.calls.live:
+        latest = datetime.now() + timedelta(seconds=seconds)
+        say(f"stopping: calls may go on until {latest:%H:%M:%S}, then they are ended")
         _logger.info("draining", calls=len(node.calls.live), seconds=seconds)
     await _until(node.calls.drained(), hurry, seconds)
+    say("stopping: what is left is ended")
     if not hurry.is_set():
         await _until(node.calls.end_all(at_once=False), hurry, END_CALLS_WITHIN)
     if hurry.is_set() and not await _until(node.calls.end_all(at_once=True), asyncio.Event(), HURRY_WITHIN):
         _logger.warning("calls were still live when the daemon stopped", calls=len(node.calls.live))
     node.watch.end_all(Draining())
+    say("stopped")
 
 
 async def _until(work: Coroutine[None, None, None], hurry: asyncio.Event, seconds: float) -> bool:
@@ -232,7 +243,8 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
 
 
 def _status(node: Node) -> str:
-    return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}"
+    closed = ", takes no new calls" if node.calls.draining else ""
+    return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}{closed}"
 
 
 class Signals:

@@ -105,6 +105,7 @@ def run(config_path: Path | None) -> int:
     from agenticd.core.errors import InvalidArgument
 
     style = logs.style_for(sys.stderr, journal=systemd.is_journal(os.environ, 2))
+    notifier = systemd.Notifier(os.environ)
     try:
         sockets = systemd.inherited_sockets(os.environ, os.getpid())
         settings = load(config_path, os.environ, Path.cwd())
@@ -116,7 +117,7 @@ def run(config_path: Path | None) -> int:
         from agenticd.reload import Means
 
         host = Host(
-            notifier=systemd.Notifier(os.environ),
+            notifier=notifier,
             runtime=runtime,
             sockets=sockets,
             watchdog=systemd.watchdog_interval(os.environ, os.getpid()),
@@ -127,11 +128,14 @@ def run(config_path: Path | None) -> int:
         )
         return _run(settings, host)
     except ConfigError as error:
-        fail(*str(error).splitlines())
+        problems, code = str(error).splitlines(), EX_CONFIG
     except (CannotListen, InUse, InvalidArgument) as error:
-        fail(str(error), code=EX_RETRY)
+        problems, code = [str(error)], EX_RETRY
     except StoreUnusable as error:
-        fail(str(error))
+        problems, code = [str(error)], EX_CONFIG
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    notifier.status(f"not started: {problems[0]}{more}")
+    return fail(*problems, code=code)
 
 
 def _run(settings: Settings, host: Host) -> int:

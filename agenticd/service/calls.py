@@ -405,6 +405,8 @@ class Calls:
         """The live call that a webhook speaks of; None when there is none, or the carrier's id is another call's."""
         session = self._sessions.get(call_id)
         if session is None:
+            # Many a call's last ones: the request of <Connect action>, callbacks that come late or twice.
+            _logger.debug("a webhook names a call that is not live", call_id=call_id)
             return None
         known, said = session.call.carrier_call_id, form.get("CallSid", "")
         if not said or said != (known or said):

@@ -47,6 +47,13 @@ async def settled(desk: Desk, words: str) -> None:
             await desk.client.status()
 
 
+async def status_is(desk: Desk, pattern: str) -> None:
+    """Wait until the unit's status is like that."""
+    async with asyncio.timeout(20):
+        while not re.fullmatch(pattern, await asyncio.to_thread(desk.sandbox.instance.show, "StatusText")):
+            await desk.client.status()
+
+
 def request(port: int) -> bytes:
     """The first line of the answer to a request of nobody in particular."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
@@ -137,6 +144,8 @@ async def test_a_writer_that_stands_still_is_as_good_as_a_daemon_that_does(servi
             other.execute("BEGIN IMMEDIATE")  # as a disk that does not answer
             group.create_task(try_to_place())
             await settled(desk, "no sign of life for the watchdog")
+            status = desk.sandbox.instance.show("StatusText")
+            assert status.startswith("no sign of life for the watchdog: the log writer has not moved for ")
             await desk.sandbox.until("Result", "watchdog")
             other.execute("ROLLBACK")
         await desk.sandbox.until("ActiveState", "active")
@@ -153,6 +162,8 @@ async def test_a_wrong_configuration_is_said_once_and_not_tried_again(service: M
     found = {name: instance.show(name) for name in ("ActiveState", "SubState", "ExecMainStatus", "NRestarts")}
     assert found == {"ActiveState": "failed", "SubState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
     assert "public_url?" in desk.sandbox.log()
+    status = instance.show("StatusText")
+    assert re.fullmatch(r"not started: \S+/config.yaml:\d+:\d+: public_ulr: .*", status), status
     config.write_text(config.read_text().replace("public_ulr:", "public_url:"))
     await desk.sandbox.systemctl("start", "agenticd.service")
     await desk.client.status()
@@ -188,6 +199,18 @@ async def test_reload_takes_over_what_can_be_taken_over_and_keeps_what_is_live(s
     await desk.sandbox.systemctl("reload", "agenticd.service")
     await settled(desk, "the configuration was not reloaded")
     await desk.sandbox.until("ActiveState", "active")
+    status = instance.show("StatusText")
+    assert re.fullmatch(
+        r"reload refused: \S+/config.yaml:\d+:1: limit: .* "
+        r"running with the configuration of \d{4}-\d\d-\d\d \d\d:\d\d; \d+ calls, \d+ streams, head \d+",
+        status,
+    ), status
+    config.write_text(config.read_text().replace("limit: 1\n", ""))
+    await desk.sandbox.systemctl("reload", "agenticd.service")
+    await status_is(desk, r"\d+ calls, .*")
+    config.write_text(config.read_text().replace("calls_per_second: 1000", "calls_per_second: 7"))
+    await desk.sandbox.systemctl("reload", "agenticd.service")
+    await status_is(desk, r"waiting for a restart: twilio.calls_per_second; \d+ calls, .*")
     assert instance.show("MainPID") == pid
     assert (await desk.client.status()).live_calls == 1
     await desk.client.hang_up(call_id)
@@ -198,9 +221,16 @@ async def test_stop_lets_people_finish(service: Make) -> None:
     desk = await started(service, default_phone=LEAVES)
     call_id = await desk.place()
     await desk.follow(call_id, until="media_connected")
-    await desk.sandbox.systemctl("stop", "agenticd.socket", "agenticd.service")
-    assert desk.phone_call().status == "completed"
+    await desk.sandbox.systemctl("stop", "--no-block", "agenticd.socket", "agenticd.service")
+    await settled(desk, '"draining"')
     instance = desk.sandbox.instance
+    assert re.fullmatch(
+        r"stopping: calls may go on until \d\d:\d\d:\d\d, then they are ended; "
+        r"1 calls, \d+ streams, head \d+, takes no new calls",
+        instance.show("StatusText"),
+    )
+    await desk.sandbox.until("ActiveState", "inactive")
+    assert desk.phone_call().status == "completed"
     found = {name: instance.show(name) for name in ("ActiveState", "Result", "ExecMainStatus", "NRestarts")}
     assert found == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
     await desk.sandbox.systemctl("start", "agenticd.service")

@@ -193,6 +193,7 @@ async def test_no_text_of_an_exception_leaves_the_daemon(
     (line,) = logs
     assert line["incident"] == info.metadata["incident"], "the operator finds the text by the client's incident id"
     assert line["exc_info"]
+    assert line.get("call_id") == (call_id(1) if kind == "unary" else None)
 
 
 async def test_bytes_that_are_no_request_are_an_invalid_argument(
