@@ -8,7 +8,7 @@ from typing import Protocol
 
 from agenticd.emulator.answers import answers_of
 from agenticd.emulator.persons import NotUnderstood
-from agenticd.emulator.realtime import Brain, ChatBrain, ChatConfig
+from agenticd.emulator.realtime import DEMO_GREETING, Brain, ChatBrain, ChatConfig, Dialogue
 from agenticd.emulator.twilio import urls
 from agenticd.emulator.voice import BadGrammar, Espeak, Grammar
 from agenticd.emulator.words import CHAT_KEY
@@ -62,6 +62,11 @@ def brain_of(wanted: Wanted) -> Brain | None:
     if config.key is not None and wanted.chat.startswith("http:") and not urls.is_loopback(config.host):
         raise NotUnderstood(f"--chat {wanted.chat}: a key goes over https, or stays on this machine")
     return ChatBrain(config)
+
+
+def greeting_of(brain: Brain | None) -> str:
+    """What a daemon's agent says first: what the file has it say, else the demo's greeting."""
+    return brain.opening if isinstance(brain, Dialogue) and isinstance(brain.opening, str) else DEMO_GREETING
 
 
 def brain_described(wanted: Wanted) -> str:

@@ -21,6 +21,7 @@ from agenticd.emulator.choices import (
     brain_described,
     brain_of,
     grammar_of,
+    greeting_of,
     hearing_described,
     synthesiser_of,
     voice_described,
@@ -30,7 +31,7 @@ from agenticd.emulator.desk import Desk, NotPossible
 from agenticd.emulator.model import ModelHappening
 from agenticd.emulator.persons import person
 from agenticd.emulator.phone import write_wav
-from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, RealtimeConfig
+from agenticd.emulator.realtime import DEMO_CALLER_LINES, RealtimeConfig
 from agenticd.emulator.recipe import Recipe
 from agenticd.emulator.screen import Screen
 from agenticd.emulator.twilio import Call, TwilioConfig, urls
@@ -84,12 +85,13 @@ class Run:
             width=(lambda: shutil.get_terminal_size().columns) if terminal else None,
             colored=terminal and not os.environ.get("NO_COLOR"),
         )
+        self._brain = brain_of(wanted)
         self._synthesiser = synthesiser_of(wanted)
         self._grammar = grammar_of(wanted)
         self._emulator = Emulator(
             TwilioConfig(host=wanted.host, port=wanted.twilio_port, numbers=wanted.numbers, keep_calls=_KEPT_CALLS),
             RealtimeConfig(host=wanted.host, port=wanted.openai_port, keep_audio=False, keep_sessions=8),
-            brain=brain_of(wanted),
+            brain=self._brain,
             voice=Voice(self._synthesiser),
             grammar=self._grammar,
             default_phone=script,
@@ -217,7 +219,7 @@ class Run:
             realtime_url=reachable(realtime.url),
             api_key=realtime.config.api_key,
             voice_url=self._wanted.voice_url,
-            greeting=DEMO_GREETING,
+            greeting=greeting_of(self._brain),
         )
 
 

@@ -95,8 +95,26 @@ async def _probed(world: World, command: str) -> None:
     await world.run(command.replace("http://127.0.0.1:9090", world.admin))
 
 
+async def _emulated(world: World, command: str) -> None:
+    """The page's files are there; it starts, says what it uses, and ends at a Ctrl-C."""
+    page = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    for block in blocks(page):
+        if found := re.match(r"# (\w+\.txt)\n", block.text):
+            (world.folder / found[1]).write_text(block.text, encoding="utf-8")
+    ports = "--twilio-port 0 --openai-port 0"
+    lines, error = await world.interrupted(f"{command} {ports}", "makes a phone call your number")
+    assert error == ""
+    for word in command.split():
+        if word.endswith(".txt") or word.startswith("http:"):
+            assert any(word in line for line in lines), word
+    assert not any("never:" in line for line in lines)
+
+
 # Commands that need more than a shell: what does it for them.
 BY_HAND: dict[str, Callable[[World, str], Awaitable[None]]] = {
+    "agenticd emulate --answers answers.txt": _emulated,
+    "agenticd emulate --answers answers.txt --recognise callers.txt": _emulated,
+    "agenticd emulate --chat http://127.0.0.1:8000/v1 --chat-model small": _emulated,
     f"agentctl call place {TO} --follow": _followed,
     "agentctl node drain --until-empty": _drained,
     "sudo systemctl stop agenticd.socket agenticd.service": _stopped,

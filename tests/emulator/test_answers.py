@@ -8,10 +8,29 @@ from typing import Any
 import pytest
 
 from agenticd.emulator.answers import answers, answers_of
-from agenticd.emulator.choices import brain_described, brain_of
+from agenticd.emulator.choices import (
+    brain_described,
+    brain_of,
+    grammar_of,
+    greeting_of,
+    hearing_described,
+    synthesiser_of,
+    voice_described,
+)
+from agenticd.emulator.model import Heard, ModelHappening, SeenRealtime, Speechless
 from agenticd.emulator.persons import NotUnderstood
-from agenticd.emulator.realtime import ChatBrain, FunctionCall, Line, Situation
+from agenticd.emulator.realtime import (
+    DEMO_GREETING,
+    BrainFailed,
+    ChatBrain,
+    FunctionCall,
+    Line,
+    RealtimeConfig,
+    Reply,
+    Situation,
+)
 from agenticd.emulator.run import Wanted
+from agenticd.emulator.screen import Screen
 from tests.emulator.emulate import Emulate
 
 GOOD = """\
@@ -124,8 +143,63 @@ def test_the_key_comes_from_its_file_or_the_environment(tmp_path: Path, monkeypa
         brain_of(wanted(chat="http://127.0.0.1:1/v1", chat_model="small", chat_key_file=tmp_path / "key"))
 
 
+def test_a_daemon_greets_as_the_file_says() -> None:
+    assert greeting_of(answers(GOOD, "a")) == "Hello, this is the shop."
+    assert greeting_of(None) == DEMO_GREETING
+
+
+def test_what_has_no_voice_or_no_grammar_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert synthesiser_of(wanted(voice="clips")) is None
+    spoken = synthesiser_of(wanted())
+    assert spoken is not None
+    assert "espeak-ng" in voice_described(spoken)
+    assert grammar_of(wanted()) is None
+    (tmp_path / "empty").write_text("# nothing\n", encoding="utf-8")
+    (tmp_path / "bad").write_text("#JSGF V1.0; nothing\n", encoding="utf-8")
+    for name, told in (("none", "cannot be read"), ("empty", "no sentence in it")):
+        with pytest.raises(NotUnderstood, match=told):
+            grammar_of(wanted(recognise=tmp_path / name))
+    bad = wanted(recognise=tmp_path / "bad")
+    grammar = grammar_of(bad)
+    assert grammar is not None
+    with pytest.raises(NotUnderstood, match="bad: pocketsphinx does not take this grammar"):
+        hearing_described(bad, grammar)
+    grammar.close()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert synthesiser_of(wanted()) is None
+    with pytest.raises(NotUnderstood, match=r"agenticd\[voice\]"):
+        synthesiser_of(wanted(voice="espeak"))
+    with pytest.raises(NotUnderstood, match=r"agenticd\[recognition\]"):
+        grammar_of(bad)
+
+
+def test_the_screen_says_what_is_guessed_and_what_cannot_be_answered() -> None:
+    lines: list[str] = []
+    screen = Screen(lines.append, clock=lambda: 0.0)
+    screen.show(Heard(1, "Hello?", guessed=True))
+    screen.show(Speechless("The chat endpoint\nanswered 503"))
+    assert lines[0].endswith("m1  model    hears, as far as its grammar goes: Hello?")
+    assert lines[1].endswith("    model    cannot answer: The chat endpoint answered 503")
+
+
+async def test_a_brain_that_fails_is_told_and_fails() -> None:
+    class Mute:
+        async def reply(self, situation: Situation) -> Reply:
+            raise BrainFailed("It does not know.")
+
+    told: list[ModelHappening] = []
+    seen = SeenRealtime(RealtimeConfig(), Mute(), told.append)
+    with pytest.raises(BrainFailed):
+        await seen.brain.reply(Situation("", ()))
+    assert told == [Speechless("It does not know.")]
+
+
 async def test_the_command_takes_a_file_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "shop.txt"
     path.write_text(GOOD, encoding="utf-8")
     async with Emulate("--answers", str(path)) as emulator:
         assert f"  model   answers by {path}\n" in emulator.output
+        assert "      Hello, this is the shop.\n" in emulator.block("config.yaml")
+        assert "  voices  recorded sentences, and espeak-ng for all others\n" in emulator.output
+    async with Emulate("--voice", "clips") as emulator:
+        assert "  voices  recorded sentences, and a hum for all others\n" in emulator.output

@@ -17,11 +17,23 @@ MODELS = (
     "gpt-realtime-mini",
     "gpt-realtime-mini-2025-10-06",
     "gpt-realtime-mini-2025-12-15",
+    "gpt-audio-1.5",
+    "gpt-audio-mini",
+    "gpt-audio-mini-2025-10-06",
+    "gpt-audio-mini-2025-12-15",
 )
-"""The models that OpenAI still serves."""
+"""The models that OpenAI still serves to sessions."""
 
 DYING: Mapping[str, str] = dict.fromkeys(
-    ("gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "gpt-realtime-mini-2025-12-15"), "2027-01-20"
+    (
+        "gpt-realtime",
+        "gpt-realtime-2025-08-28",
+        "gpt-realtime-mini",
+        "gpt-realtime-mini-2025-12-15",
+        "gpt-audio-mini",
+        "gpt-audio-mini-2025-12-15",
+    ),
+    "2027-01-20",
 )
 """When some of them are shut down."""
 

@@ -365,7 +365,7 @@ class Settings:
         )
 
 
-_NO_REASONING = ("gpt-realtime-1", "gpt-realtime-mini", "gpt-realtime-2025")
+_NO_REASONING = ("gpt-realtime-1", "gpt-realtime-mini", "gpt-realtime-2025", "gpt-audio")
 
 
 def refuse_reasoning(model: str, params: JsonObject, path: str) -> None:

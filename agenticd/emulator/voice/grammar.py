@@ -39,6 +39,7 @@ class Grammar:
         self._head = struct.pack(">I", len(body)) + body
         self._worker = Worker("agenticd.emulator.voice.hearing", seconds=30.0)
         self._lock = threading.Lock()
+        self._closed = False
 
     @staticmethod
     def installed() -> bool:
@@ -84,6 +85,8 @@ class Grammar:
 
     def _ask(self, audio: bytes) -> dict[str, object]:
         with self._lock:
+            if self._closed:
+                raise BadGrammar("no recognition: it was closed")
             try:
                 answer: dict[str, object] = json.loads(self._worker.ask(self._head + audio))
             except WorkerFailed as error:
@@ -91,6 +94,7 @@ class Grammar:
         return answer
 
     def close(self) -> None:
-        """Ends the child."""
+        """Ends the child, for good: a thread that comes later starts no other."""
         with self._lock:
+            self._closed = True
             self._worker.close()

@@ -158,6 +158,10 @@ def test_a_child_that_hangs_or_answers_too_much_is_given_up() -> None:
         assert worker.pid is None
 
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and waits by a descriptor")
+
+
+@LINUX
 def test_the_child_ends_with_its_owner_however_that_ends() -> None:
     owner = (
         "import os, signal\n"
@@ -185,6 +189,7 @@ def wait_until_gone(pid: int) -> None:
         os.close(descriptor)
 
 
+@LINUX
 def test_our_own_process_never_has_the_libraries() -> None:
     code = (
         "import sys\n"

@@ -121,6 +121,8 @@ def test_the_child_may_die_and_is_gone_after_close(grammar: Grammar) -> None:
     assert gone(first)
     assert second is not None
     assert gone(second)
+    assert mine.text_of(clip.ulaw) is None
+    assert mine.pid is None
 
 
 def test_a_wider_band_keeps_the_band_below_and_mirrors_it_above() -> None:
