@@ -84,8 +84,8 @@ def events(
     \b
     Examples:
       agentctl events --since 10m --type call_ended
-      agentctl events --cursor-file /var/lib/billing/cursor --after 0 -o jsonl | ./bill
-    """  # fmt: skip
+      agentctl events --cursor-file billing --after 0 -o jsonl | ./bill
+    """
     if after is not None and since is not None:
         raise click.UsageError("give either --after or --since")
     from agentctl.watching import Order, watch

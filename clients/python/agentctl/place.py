@@ -57,7 +57,7 @@ def place(
     \b
     Examples:
       agentctl call place +15550001111 --follow
-      agentctl call place +15550001111 --agent sales --var name=Ada --meta order=17 -o id
+      agentctl call place +15550001111 --agent sales --var name=Ada -o id
     """
     if instructions_file is not None:
         if order["instructions"] is not None:

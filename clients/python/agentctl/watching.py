@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from agentctl import output, places, words
-from agentctl.connect import deaf
 from agentctl.conversation import Conversation
 from agentctl.exits import Exit
 from agentctl.follow import newline, resumed
@@ -94,7 +93,6 @@ async def watch(client: Client, env: Env, order: Order, path: str | None) -> int
     except _End:
         pass
     except asyncio.CancelledError:
-        deaf()
         newline(env)
         if file is not None:
             click.echo(

@@ -57,13 +57,14 @@ async def agentctl(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 @asynccontextmanager
 async def process(daemon: FakeDaemon, *arguments: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
-    """agentctl as people start it."""
+    """agentctl as people start it; or by a `program` of Python."""
     env = os.environ | {"AGENTCTL_ADDR": daemon.address, "TERM": "xterm", "NO_COLOR": "1", "TZ": "UTC"}
     for name in ("COLUMNS", "LINES"):  # they would win over the terminal's own size; a test runner may have set them
         env.pop(name, None)
     env |= options.pop("variables", {})
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    command = [sys.executable, "-m", "agentctl", *arguments]
+    program = options.pop("program", None)
+    command = [sys.executable, *(("-m", "agentctl") if program is None else ("-c", program)), *arguments]
     started = await asyncio.create_subprocess_exec(*command, env=env, **options)
     try:
         yield started

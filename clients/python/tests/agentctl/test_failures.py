@@ -81,6 +81,12 @@ async def test_why_nobody_answers(agentctl: Run, daemon: FakeDaemon, tmp_path: P
     assert dead.code == Exit.UNREACHABLE
     assert "(nobody listens)" in dead.err
     assert "systemctl status agenticd" in dead.err
+    with socket.socket() as bound:  # nobody else can have the port, and nobody listens on it
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        silent = await agentctl("node", "status", "--addr", f"127.0.0.1:{port}")
+    assert silent.code == Exit.UNREACHABLE
+    assert f"error: agenticd does not answer on 127.0.0.1:{port} (nobody listens)\n" in silent.err
 
 
 async def test_who_may_not_open_the_socket_is_told_the_group(

@@ -41,6 +41,7 @@ def test_every_command_shows_two_examples_and_says_what_it_is(
     shown = capsys.readouterr().out
     assert shown.count("\n    agentctl ") == 2
     assert f"agentctl {' '.join(path)}" in shown.partition("Examples:")[2]
+    assert max(map(len, shown.splitlines())) < 80, "on a terminal of 80 columns no line is torn"
     for option in (param for param in _command(path).params if isinstance(param, click.Option)):
         assert option.help, f"{option.name} says nothing"
 
