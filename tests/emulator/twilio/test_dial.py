@@ -195,6 +195,9 @@ async def test_several_ring_at_once_and_the_first_who_answers_is_joined(account:
     _, third, other = await account.server.wait_calls(3)
     await call.ended()
     assert (await third.ended(), await other.ended()) == ("canceled", "completed")
+    assert third.ended_at is not None
+    assert other.ended_at is not None
+    assert third.ended_at < other.ended_at, "when the other answered, not when they had done"
     assert customer.at("/over")[0].form["DialCallSid"] == other.sid
 
 
