@@ -25,9 +25,8 @@ from agenticd.emulator.voice.texts import words_of
 _LENGTH = struct.Struct(">I")
 _MOST_REQUEST = 4 * 1024 * 1024
 _RATE = 2 * ulaw.RATE  # what the acoustic model was trained on
-_IMAGE = (
-    0.6  # of the band above the telephone's: the model misses it, and a mirror of the band below is better than none
-)
+# Of the band above the telephone's: the model was trained with one, and a mirror of the band below is better than none.
+_IMAGE = 0.6
 _TAPS = 63
 _MOST_SEARCHES = 8
 _QUIET = bytes([ulaw.SILENCE]) * (ulaw.RATE * 3 // 10)  # around the speech, as a microphone would have it

@@ -79,9 +79,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         request = requests.read(length)
         if len(request) < length:
             return
-        speaking = (
-            os.fork()
-        )  # 1 ms; espeak-ng says a text a little differently after another one, and here it never does
+        # espeak-ng says a text a little differently after another one. In a process that says one only, it never does.
+        speaking = os.fork()
         if not speaking:
             try:
                 _answer(answers, synthesiser.say(request[:1], request[1:]))
