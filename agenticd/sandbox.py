@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.faultbook import Faults
 from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
@@ -29,6 +30,7 @@ class Sandbox:
 
     `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole. With `link` all
     that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no better than that.
+    `faults` and `network` are the emulator's.
     """
 
     def __init__(
@@ -44,13 +46,21 @@ class Sandbox:
         settings: str = "",
         extra: str = "",
         link: LinkConfig | None = None,
+        faults: Faults | None = None,
+        network: bool = False,
         calls_per_second: int = 1000,
     ) -> None:
         self.folder = folder
-        self._emulator = Emulator(
-            twilio or TwilioConfig(numbers=(FROM,)), realtime, brain=brain, phones=phones, default_phone=default_phone
+        self.emulator = Emulator(
+            twilio or TwilioConfig(numbers=(FROM,)),
+            realtime,
+            brain=brain,
+            phones=phones,
+            default_phone=default_phone,
+            faults=faults,
+            network=network,
         )
-        self.twilio, self.realtime = self._emulator.twilio, self._emulator.realtime
+        self.twilio, self.realtime = self.emulator.twilio, self.emulator.realtime
         self.address = f"unix:{folder / 'agenticd.sock'}"
         self.http: socket.socket
         self.daemon: Daemon
@@ -68,7 +78,7 @@ class Sandbox:
             if self._link_config is not None:
                 self.link = SlowLink(self._link_config, self.http.getsockname()[1])
                 await stack.enter_async_context(self.link)
-            await stack.enter_async_context(self._emulator)
+            await stack.enter_async_context(self.emulator)
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
@@ -98,13 +108,13 @@ class Sandbox:
                 admin: {{listen: "127.0.0.1:0"}}
                 grpc: {{listen: ["{self.address}"]}}
                 twilio:
-                  api_url: {self.twilio.api_url}
+                  api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
                   auth_token: {twilio.auth_token}
                   from_number: "{FROM}"
                   calls_per_second: {self._calls_per_second}
                 openai:
-                  url: {self.realtime.url}
+                  url: {self.emulator.realtime_url}
                   api_key: {self.realtime.config.api_key}
                 store: {{path: {self.folder / "agenticd.db"}}}
                 agents:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from agenticd.emulator.app import Emulator
 from agenticd.emulator.console import Console, usable
 from agenticd.emulator.desk import Desk, NotPossible
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, shown
 from agenticd.emulator.model import ModelHappening
 from agenticd.emulator.persons import person
 from agenticd.emulator.phone import write_wav
@@ -26,7 +28,7 @@ from agenticd.emulator.recipe import Recipe
 from agenticd.emulator.screen import Screen
 from agenticd.emulator.twilio import Call, TwilioConfig, urls
 from agenticd.emulator.twilio.happenings import Closed, Happening
-from agenticd.emulator.words import CALLER, CONTROL_PATH, PERSONS, TYPED
+from agenticd.emulator.words import CALLER, CONTROL_PATH, PERSONS, TOKEN_SUFFIX, TYPED
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
 _KEPT_CALLS = 1000
@@ -47,6 +49,9 @@ class Wanted:
     call: str | None
     record: Path | None
     write_config: Path | None
+    faults: Faults = NO_FAULTS
+    network: bool = False
+    control_token: str | None = None
 
 
 class Failed(Exception):
@@ -74,8 +79,11 @@ class Run:
             default_phone=script,
             watch=self._happened,
             routes=lambda app: self._desk.routes(app),
+            faults=wanted.faults,
+            network=wanted.network,
         )
-        self._desk = Desk(self._emulator, script, CALLER)
+        self._token = wanted.control_token or secrets.token_urlsafe(24)
+        self._desk = Desk(self._emulator, script, CALLER, self._token, self._faulty)
         self._orders: asyncio.Queue[str | int] = asyncio.Queue(_WAITING)
         self._console: Console | None = None
 
@@ -96,7 +104,8 @@ class Run:
             recipe = self._recipe()
             if self._wanted.write_config is not None:
                 write_new(self._wanted.write_config, recipe.whole())
-            for line in introduction(self._wanted, recipe, typing=usable()):
+                write_secret(token_file(self._wanted.write_config), self._token)
+            for line in introduction(self._wanted, recipe, self._token, typing=usable()):
                 self._write(line)
             try:
                 with ExitStack() as stack:
@@ -147,6 +156,9 @@ class Run:
         if isinstance(happening, Closed):
             self._keep(happening.call)
 
+    def _faulty(self, faults: Faults) -> None:
+        self._screen.note(f"faults: {shown(faults)}", "dim" if faults == NO_FAULTS else "wrong")
+
     def _keep(self, call: Call) -> None:
         """The call is over: its sound goes to its file, if that is wanted, and out of the memory."""
         phone = call.phone
@@ -178,18 +190,18 @@ class Run:
     def _recipe(self) -> Recipe:
         twilio, realtime = self._emulator.twilio, self._emulator.realtime
         return Recipe(
-            api_url=reachable(twilio.api_url),
+            api_url=reachable(self._emulator.api_url),
             account_sid=twilio.config.account_sid,
             auth_token=twilio.config.auth_token,
             numbers=self._wanted.numbers,
-            realtime_url=reachable(realtime.url),
+            realtime_url=reachable(self._emulator.realtime_url),
             api_key=realtime.config.api_key,
             voice_url=self._wanted.voice_url,
             greeting=DEMO_GREETING,
         )
 
 
-def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
+def introduction(wanted: Wanted, recipe: Recipe, token: str, *, typing: bool) -> list[str]:
     """What it is, and how it is used; `typing`: there is somebody at a terminal."""
     lines = [
         "agenticd emulate: a stand-in for Twilio, and one for OpenAI Realtime.",
@@ -199,16 +211,20 @@ def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
         f"  number  {', '.join(wanted.numbers)}; calls to it go to",
         f"          {recipe.voice_url}",
         f"  person  who is called {_manner(wanted.person)}",
+        *([f"  faults  {shown(wanted.faults)}"] if wanted.faults != NO_FAULTS else []),
         "",
     ]
     if not urls.is_loopback(wanted.host):
         lines += ["Not only this machine reaches these ports, and their secrets are known to all.", ""]
     if wanted.write_config is not None:
-        lines += [f"Written, to be used as it is: agenticd serve --config {wanted.write_config}", ""]
+        lines += [f"Written, to be used as it is: agenticd serve --config {wanted.write_config}"]
+        lines += [f"Scripts that control it need the token in {token_file(wanted.write_config)}.", ""]
     else:
         lines += ["# .env", *recipe.env().splitlines(), ""]
         if recipe.fits_agenticd:
             lines += ["# config.yaml (--write-config FILE writes it)", *recipe.config().splitlines(), ""]
+        if wanted.control_token is None:
+            lines += [f"Scripts that control it need this token: {token}", ""]
     if typing:
         lines.append("Type help for what you can do, such as: call. Ctrl-C ends it.")
     else:
@@ -234,6 +250,21 @@ def write_new(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise Failed(f"{path} is there already, and is not overwritten") from None
+    except OSError as error:
+        raise Failed(f"cannot write {path}: {error.strerror}") from None
+
+
+def token_file(config: Path) -> Path:
+    """Where the token is kept that belongs to a configuration."""
+    return config.with_name(config.name + TOKEN_SUFFIX)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file for its owner's eyes, in the place of an older one. Raises Failed."""
+    try:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{text}\n")
     except OSError as error:
         raise Failed(f"cannot write {path}: {error.strerror}") from None
 
