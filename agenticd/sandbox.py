@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from agenticd.emulator.app import Emulator, Watch
+from agenticd.emulator.faultbook import Faults
 from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
@@ -30,7 +31,7 @@ class Sandbox:
     `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole; `agents` is
     that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
     happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
-    through a network that is no better than that.
+    through a network that is no better than that. `faults` and `network` are the emulator's.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Sandbox:
         inbound: str = "default",
         watch: Watch | None = None,
         link: LinkConfig | None = None,
+        faults: Faults | None = None,
+        network: bool = False,
         calls_per_second: int = 1000,
     ) -> None:
         self.folder = folder
@@ -59,6 +62,8 @@ class Sandbox:
             phones=phones,
             default_phone=default_phone,
             watch=watch,
+            faults=faults,
+            network=network,
         )
         self.twilio, self.realtime = self.emulator.twilio, self.emulator.realtime
         self.address = f"unix:{folder / 'agenticd.sock'}"
@@ -110,13 +115,13 @@ class Sandbox:
                 admin: {{listen: "127.0.0.1:0"}}
                 grpc: {{listen: ["{self.address}"]}}
                 twilio:
-                  api_url: {self.twilio.api_url}
+                  api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
                   auth_token: {twilio.auth_token}
                   from_number: "{FROM}"
                   calls_per_second: {self._calls_per_second}
                 openai:
-                  url: {self.realtime.url}
+                  url: {self.emulator.realtime_url}
                   api_key: {self.realtime.config.api_key}
                 store: {{path: {self.folder / "agenticd.db"}}}
                 inbound: {{"{FROM}": {{agent: {self._inbound}}}}}

@@ -12,7 +12,17 @@ from urllib.parse import urlsplit
 
 import click
 
-from agenticd.emulator.words import ANSWERS, CHAT_KEY, CONTROL_PATH, PERSONS, TYPED, VERBS
+from agenticd.emulator.words import (
+    ANSWERS,
+    CHAT_KEY,
+    CONTROL_PATH,
+    FAULTS_PATH,
+    PERSONS,
+    TOKEN_SUFFIX,
+    TOKEN_VARIABLE,
+    TYPED,
+    VERBS,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,11 +61,15 @@ At a terminal, type:
 
 \b
 Scripts do the same over HTTP, on this machine:
-  curl -u $TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN \\
+  curl -H "Authorization: Bearer $(cat config.yaml{TOKEN_SUFFIX})" \\
     -d To=+15550001111 -d From=+15550002222 -d Say='Hello?' \\
     http://127.0.0.1:4010{CONTROL_PATH}
   and to http://127.0.0.1:4010{CONTROL_PATH}/<sid>:
     -d Say='Thank you.', -d Press='4#' or -d HangUp=true
+  and to http://127.0.0.1:4010{FAULTS_PATH}:
+    -X PATCH -d '{{"rest": {{"create_delay": "2s"}}}}', -X DELETE
+The token is printed at the start, or in that file with --write-config.
+What can go wrong, and its names: docs/emulator.md.
 
 \b
 Examples:
@@ -89,6 +103,23 @@ def _says(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
         if not any(map(str.isalnum, text)):
             raise click.BadParameter(f"{text!r} says nothing.")
     return value
+
+
+def _token(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[!-~]{8,200}", value):
+        raise click.BadParameter("it is 8 to 200 letters, digits and signs, without spaces.")
+    return value
+
+
+def _faults(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> object:
+    try:
+        from agenticd.emulator.faultbook import WrongFault, spoken
+    except ModuleNotFoundError:
+        return value  # the command itself tells what is not installed
+    try:
+        return spoken(" ".join(value))
+    except WrongFault as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 _PORT = click.IntRange(0, 65535)
@@ -147,6 +178,23 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")
 @click.option(
+    "--fault",
+    "faults",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_faults,
+    help="What goes wrong from the start, such as rest.create_delay=2s; repeat it for more.",
+)
+@click.option("--network", is_flag=True, help="Let the network be one that can go bad later: faults of network.")
+@click.option(
+    "--control-token",
+    metavar="TOKEN",
+    envvar=TOKEN_VARIABLE,
+    show_envvar=True,
+    callback=_token,
+    help="What scripts that control it must know.  [default: a random one]",
+)
+@click.option(
     "--write-config",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a whole config.yaml for agenticd; never over a file.",
@@ -182,11 +230,15 @@ def _run(wanted: Wanted) -> int:
 
 def _prepare(wanted: Wanted) -> None:
     """What can be said before anything listens. Raises Failed."""
+    from agenticd.emulator.faultbook import NO_FAULTS
     from agenticd.emulator.recipe import VOICE_PATH
     from agenticd.emulator.run import Failed
+    from agenticd.emulator.twilio.urls import is_loopback
 
     if wanted.call is not None and wanted.call not in wanted.numbers:
         raise Failed(f"--call {wanted.call}: the account has only {', '.join(wanted.numbers)}; see --number")
+    if (wanted.network or wanted.faults.network != NO_FAULTS.network) and not is_loopback(wanted.host):
+        raise Failed(f"--network is for this machine alone, and --host {wanted.host} is not")
     if wanted.write_config is not None:
         if wanted.write_config.exists():
             raise Failed(f"{wanted.write_config} is there already, and is not overwritten")

@@ -22,6 +22,7 @@ call [NUMBER] [from NUMBER]   a phone calls your number
 say TEXT                      the person on the phone says it, at once
 press KEYS                    presses keys: 0-9 * #
 hangup                        hangs up; a phone that rings declines
+fault NAME=VALUE              lets that go wrong from now on; fault off: nothing
 quit                          ends the emulator, as Ctrl-C does
 The newest call is meant; #2 say TEXT means call 2."""
 
@@ -33,6 +34,10 @@ CONTROL_PATH = "/emulator/calls"
 
 FAULTS_PATH = "/emulator/faults"
 """Where scripts read and change what goes wrong."""
+
+TOKEN_VARIABLE = "AGENTICD_EMULATOR_TOKEN"
+TOKEN_SUFFIX = ".control-token"
+"""Of the file beside a configuration that is written."""
 
 CALLER = "+15550002222"
 """Who calls your number."""

@@ -67,4 +67,5 @@ class TwilioConfig:
     """How they misbehave at present: what reads of it. Each copy of a configuration has its own."""
 
     def __post_init__(self) -> None:
+        # frozen, but for this
         object.__setattr__(self, "now", Present(self.callbacks, self.rest, self.streams))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
@@ -157,6 +157,10 @@ class StreamFaults:
             raise ValueError("sample_rate must be at least 1")
 
 
+Road: TypeAlias = Callable[[str, int], Awaitable[tuple[str, int]]]
+"""Where to connect, in place of a host and port."""
+
+
 class Present:
     """What goes wrong at present. It is read at each occasion, and changed as a whole; what is counted is counted anew
     from then on."""
@@ -165,6 +169,8 @@ class Present:
         self.callbacks, self.rest, self.streams = callbacks, rest, streams
         self.changed = asyncio.Event()
         """Set, and replaced, at the next change."""
+        self.road: Road | None = None
+        """How Twilio's requests reach a server, if not directly."""
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def change(self, callbacks: CallbackFaults, rest: RestFaults, streams: StreamFaults) -> None:

@@ -11,6 +11,8 @@ import ssl
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -114,7 +116,12 @@ class MediaStream:
 
     async def _handshake(self) -> ClientConnection:
         url = self.noun.url
+        there: dict[str, Any] = {}
         try:
+            if self._config.now.road is not None:
+                parts = urlsplit(url)
+                port = parts.port or (443 if parts.scheme == "wss" else 80)
+                there["host"], there["port"] = await self._config.now.road(parts.hostname or "", port)
             return await _Connect(
                 url,
                 # Seen in lower case on the wire.
@@ -127,6 +134,7 @@ class MediaStream:
                 close_timeout=self._config.close_timeout,
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_LIMIT,
+                **there,
             )
         except (InvalidURI, InvalidHandshake, OSError, EOFError, ValueError) as error:
             raise _refusal(error, url) from error

@@ -188,9 +188,19 @@ class Webhooks:
         timeout = aiohttp.ClientTimeout(total=patience.whole, sock_connect=patience.connect, sock_read=patience.read)
         try:
             # Not re-quoted: what is signed and what is sent are the text that was given.
-            target = URL(url, encoded=True)
+            target, server_name = URL(url, encoded=True), None
+            if self._config.now.road is not None:
+                headers["Host"], server_name = target.host_port_subcomponent or "", target.host
+                host, port = await self._config.now.road(target.host or "", target.port or 80)
+                target = target.with_host(host).with_port(port)
             async with self._session.request(
-                method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                method,
+                target,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                server_hostname=server_name,
             ) as response:
                 audio = response.content_type.startswith("audio/")
                 body = await _read(response, MAX_SOUND if audio else MAX_BYTES + 1)
