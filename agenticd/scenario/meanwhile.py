@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 from agentic.v1.event_pb2 import Event
+from agenticd.emulator.faultbook import Faults
 from agenticd.scenario.patterns import says
 from agenticd.scenario.story import Step
 
@@ -19,7 +20,7 @@ class Hands(Protocol):
     async def restart(self, how: str) -> None:
         """End the daemon and start it again."""
 
-    def set_faults(self, faults: object) -> None:
+    def set_faults(self, faults: Faults) -> None:
         """From now on things go wrong in this way."""
 
 
@@ -69,4 +70,5 @@ async def perform(steps: tuple[Step, ...], news: News, hands: Hands, left: list[
             case "daemon":
                 await hands.restart(str(step.value))
             case "faults":
+                assert isinstance(step.value, Faults)
                 hands.set_faults(step.value)

@@ -92,3 +92,14 @@ def plain(node: Node) -> object:
             return [plain(each) for each in nodes]
         case Table(entries=entries):
             return {entry.key.text: plain(entry.value) for entry in entries}
+
+
+def place(node: Node, path: Sequence[str]) -> Mark:
+    """Where the last of these keys stands, as far as they lead."""
+    mark = node.mark
+    for key in path:
+        entry = next((e for e in node.entries if e.key.text == key), None) if isinstance(node, Table) else None
+        if entry is None:
+            break
+        node, mark = entry.value, entry.key.mark
+    return mark

@@ -13,11 +13,12 @@ from agenticd.config.problems import ConfigError, Problems
 from agenticd.config.reading import Section, join
 from agenticd.config.schema import check_agent
 from agenticd.config.values import Leaf
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, WrongFault, faults_from
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.realtime import Dialogue, FunctionCall, Rule
 from agenticd.scenario import demands, leaves
 from agenticd.scenario.names import EVENTS
-from agenticd.scenario.reader import Reader, plain
+from agenticd.scenario.reader import Reader, place, plain
 from agenticd.scenario.story import CallPart, Does, ModelPart, Scenario, Step
 
 LONGEST = 600.0
@@ -88,7 +89,7 @@ class _Parts:
             agent=self._agent(found.get("agent")),
             caller=self._caller(found.get("caller")),
             model=self._model(found.get("model")),
-            faults=self._faults(found["faults"].value, "faults") if "faults" in found else {},
+            faults=self._faults(found["faults"].value, "faults") if "faults" in found else NO_FAULTS,
             meanwhile=self._meanwhile(found.get("meanwhile")),
             expect=demands.expected(reader, found.get("expect")),
         )
@@ -248,10 +249,10 @@ class _Parts:
             line=node.mark.line,
         )
 
-    def _faults(self, node: Node, path: str) -> dict[str, object]:
-        """Faults as plain data."""
-        found = plain(node)
-        if not isinstance(found, dict):
-            self._reader.wrong(node.mark, path, "must have sections below it, for example rest: {create_delay: 2s}")
-            return {}
-        return found
+    def _faults(self, node: Node, path: str) -> Faults:
+        """What goes wrong, in the emulator's own words."""
+        try:
+            return faults_from(plain(node))
+        except WrongFault as wrong:
+            self._reader.wrong(place(node, wrong.path), ".".join((path, *wrong.path)), wrong.problem)
+            return NO_FAULTS

@@ -9,6 +9,7 @@ from pathlib import Path
 import agentic
 from agentic.v1.event_pb2 import Event
 from agenticd.emulator.app import CannotListen
+from agenticd.emulator.faultbook import Faults, shown
 from agenticd.emulator.realtime import Session
 from agenticd.emulator.twilio import Call
 from agenticd.launch import NotReady
@@ -141,9 +142,9 @@ class _Scene:
         self._take.trace.note("client", "daemon", f"is {how} and started again")
         await self._world.restart(how)
 
-    def set_faults(self, faults: object) -> None:
+    def set_faults(self, faults: Faults) -> None:
         """From now on."""
-        self._take.trace.note("client", "faults", str(faults))
+        self._take.trace.note("client", "faults", shown(faults))
         self._world.set_faults(faults)
 
     async def _settle(self) -> None:

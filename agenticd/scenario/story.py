@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from agenticd.emulator.faultbook import NO_FAULTS, Faults
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Dialogue, FunctionCall, Messages
 
@@ -56,8 +57,8 @@ class Step:
     """One thing that is done while the call runs, by a client of the daemon or by the world around it.
 
     It waits for its turn (steps are done in their order), then for an `event` of that kind, or for somebody to have
-    `said` these words, if one of the two is given, then for `after` seconds. `value`: the reason of a hang-up, faults
-    by section, or how the daemon is restarted.
+    `said` these words, if one of the two is given, then for `after` seconds. `value`: the reason of a hang-up,
+    `Faults`, or how the daemon is restarted.
     """
 
     does: Does
@@ -123,7 +124,7 @@ class Scenario:
     agent: Mapping[str, str] | None = None
     caller: PhoneScript
     model: ModelPart
-    faults: Mapping[str, object] = field(default_factory=dict)
+    faults: Faults = NO_FAULTS
     meanwhile: tuple[Step, ...] = ()
     expect: Expected
 
@@ -150,6 +151,12 @@ class Scenario:
                     texts += several
         agent = self.agent or {}
         return tuple(dict.fromkeys(filter(None, [*texts, agent.get("greeting", ""), agent.get("check_in", "")])))
+
+    @property
+    def network(self) -> bool:
+        """Whether the network is bad, at first or later."""
+        later = (step.value for step in self.meanwhile if isinstance(step.value, Faults))
+        return any(faults.network != NO_FAULTS.network for faults in (self.faults, *later))
 
     @property
     def sentences(self) -> tuple[str, ...]:

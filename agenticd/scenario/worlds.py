@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import agentic
 from agenticd.emulator.app import Emulator, Watch
+from agenticd.emulator.faultbook import Faults
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import RealtimeConfig
 from agenticd.emulator.twilio import TwilioConfig
@@ -37,6 +38,10 @@ class World:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     log: Path | None = None
     sandbox: Sandbox | None = None
+
+    def set_faults(self, faults: Faults) -> None:
+        """From now on this goes wrong, and nothing else."""
+        self.emulator.faults = faults
 
     async def restart(self, how: str) -> None:
         """End the daemon, `killed` or `stopped`, and start it again."""
@@ -83,6 +88,8 @@ class Own:
             agents=_section(agents),
             inbound=name,
             watch=watch,
+            faults=scenario.faults,
+            network=scenario.network,
         )
         async with sandbox, agentic.connect(sandbox.address) as client:
             yield World(sandbox.emulator, client, person, log=sandbox.daemon.log, sandbox=sandbox)
@@ -108,6 +115,8 @@ class Given:
             brain=scenario.model.dialogue,
             default_phone=person,
             watch=watch,
+            faults=scenario.faults,
+            network=scenario.network,
         )
         async with emulator, agentic.connect(self.address) as client:
             emulator.twilio.set_number(scenario.account_number, self.voice_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agentic.v1 import event_pb2
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, shown
 from agenticd.scenario.meanwhile import News, perform
 from agenticd.scenario.story import Step
 
@@ -22,8 +23,8 @@ class Hands:
     async def restart(self, how: str) -> None:
         self._did(f"daemon {how}")
 
-    def set_faults(self, faults: object) -> None:
-        self._did(f"faults {faults}")
+    def set_faults(self, faults: Faults) -> None:
+        self._did(f"faults {shown(faults)}")
 
     def _did(self, what: str) -> None:
         self.done.append(what)
@@ -45,7 +46,7 @@ async def settle() -> None:
 
 async def test_a_step_waits_for_its_event_and_words_and_the_one_before_it() -> None:
     steps = (
-        Step("faults", {"rest": {}}, event="call_answered"),
+        Step("faults", NO_FAULTS, event="call_answered"),
         Step("daemon", "killed", said="open until"),
         Step("hang_up", "enough"),
     )
@@ -57,7 +58,7 @@ async def test_a_step_waits_for_its_event_and_words_and_the_one_before_it() -> N
     assert left == list(steps)
     news.add(ANSWERED)
     await settle()
-    assert hands.done == ["faults {'rest': {}}"]
+    assert hands.done == ["faults off"]
     news.add(said("We are open until eleven."))
     await task
     assert hands.done[1:] == ["daemon killed", "hang up: enough"]
