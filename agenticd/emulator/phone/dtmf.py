@@ -23,6 +23,7 @@ _KEYS = ("123A", "456B", "789C", "*0#D")
 _ON, _OFF = 0.1, 0.1  # s
 _AMPLITUDE = 6000.0  # of each of the two tones: -14.7 dBFS
 _FRAME = 160
+_SILENT = bytes([ulaw.SILENCE])
 _LEAST = 300.0  # amplitude of the weaker tone: -40 dBFS
 _PURE = 0.75  # the two tones' part of a frame's energy: a vowel spreads its own over many harmonics
 _TWIST = 4.0  # the most that one tone may be stronger than the other: 12 dB
@@ -57,6 +58,8 @@ def sound(keys: str) -> bytes:
 
 def key_in(frame: bytes) -> str | None:
     """The key whose tone fills these 20 ms of mu-law."""
+    if not frame.strip(_SILENT):
+        return None
     samples = ulaw.decode(frame).astype(np.float64)
     energy = float((samples**2).sum())
     if len(samples) < _FRAME or energy < _LEAST**2 * len(samples) / 2:

@@ -191,25 +191,25 @@ class Life:
             self.recorder.begin("OutboundAPI", wanted.channels, wanted.track, trim=wanted.trim, told=wanted.told)
         if options.send_digits:
             await self._line.play(dtmf.sound(options.send_digits))
-        if self._leg is None:
-            if first is not None:
-                await self._interpreter.run(first)
-            return
-        self._line.whispers = True
-        stays = first is None or await self._interpreter.run(first)
-        self._line.whispers = False
-        if stays:
-            await self._be_joined(self._leg)
+        if self._leg is not None:
+            await self._be_joined(self._leg, first)
+        elif first is not None:
+            await self._interpreter.run(first)
 
-    async def _be_joined(self, leg: Leg) -> None:
-        """Wait for the one who dialled, then talk until somebody ends it or sends the call elsewhere."""
-        leg.settle(True)
+    async def _be_joined(self, leg: Leg, first: Step | None) -> None:
+        """Hear what is for the called alone, wait for the one who dialled, and talk, until somebody ends it or sends
+        the call elsewhere."""
+        line = self._line
         try:
+            line.whispers = True
+            if first is not None and not await self._interpreter.run(first):
+                return  # declined
+            leg.settle(True)
             await leg.joined.wait()
-            self._line.listener = Crossing(leg.parent)
+            line.listener = Crossing(leg.parent)
             await asyncio.get_running_loop().create_future()  # until it is cancelled
         finally:
-            self._line.listener = None
+            line.whispers, line.listener = False, None
             leg.over()
 
     async def _perform(self, work: asyncio.Task[object]) -> None:

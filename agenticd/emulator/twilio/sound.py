@@ -21,9 +21,8 @@ KNOWN_TYPES = WAV_TYPES | {ULAW_TYPE} | {
 """What Twilio's `<Play>` takes, by its documents."""
 
 _ULAW, _EXTENSIBLE = 7, 0xFFFE
-_CUTOFF = 0.92  # of the lower one of the two Nyquist frequencies
-_ZEROS = 16  # of the sinc on either side, at the lower rate
-_BLOCK = 8192  # samples of output at a time
+_EDGE = 0.9  # of the lower one of the two Nyquist frequencies: where the filter begins to close
+_ROOM = 400  # samples at 8 kHz: longer than the filter rings
 _RATES = range(4000, 192_001)
 
 
@@ -101,27 +100,25 @@ def _mono(form: _Format, data: bytes) -> npt.NDArray[np.float64]:
 
 
 def resampled(samples: npt.NDArray[np.float64], rate: int) -> ulaw.Pcm:
-    """From `rate` to 8 kHz, through a windowed sinc that lets nothing through above the lower Nyquist frequency."""
-    if rate == ulaw.RATE:
+    """From `rate` to 8 kHz by way of the spectrum: what is above the lower Nyquist frequency is gone."""
+    if rate == ulaw.RATE or not len(samples):
         return _pcm(samples)
-    step = rate / ulaw.RATE
-    count = len(samples) * ulaw.RATE // rate
-    cutoff = _CUTOFF * min(1.0, 1 / step)  # of the input's Nyquist frequency
-    reach = int(np.ceil(_ZEROS / cutoff))
-    padded = np.pad(samples, reach + 1)
-    phases = ulaw.RATE // gcd(rate, ulaw.RATE)  # outputs before the same fraction comes again
-    out = np.zeros(count)
-    taps = np.arange(-reach, reach + 1)
-    for phase in range(min(phases, count)):
-        at = np.arange(phase, count, phases)
-        whole = at * rate // ulaw.RATE
-        away = taps - ((phase * rate / ulaw.RATE) % 1)
-        kernel = cutoff * np.sinc(cutoff * away) * np.cos(np.pi / 2 * np.clip(away / (reach + 1), -1, 1)) ** 2
-        kernel /= kernel.sum()
-        for begin in range(0, len(at), _BLOCK):
-            block = whole[begin : begin + _BLOCK, None] + (taps + reach + 1)[None, :]
-            out[at[begin : begin + _BLOCK]] = padded[block] @ kernel
-    return _pcm(out)
+    common = gcd(rate, ulaw.RATE)
+    # A power of two of whole periods of both rates, with room for the end not to run into the beginning.
+    periods = 1 << (len(samples) * common // rate + 1 + _ROOM * common // ulaw.RATE).bit_length()
+    length, wanted = rate // common * periods, ulaw.RATE // common * periods
+    spectrum = np.fft.rfft(samples, length)
+    hertz = np.arange(min(length, wanted) // 2 + 1, dtype=np.float64) * (rate / length)
+    spectrum = spectrum[: len(hertz)] * _let_through(hertz, min(rate, ulaw.RATE) / 2)
+    out = np.fft.irfft(spectrum, wanted) * (wanted / length)
+    return _pcm(out[: len(samples) * ulaw.RATE // rate])
+
+
+def _let_through(hertz: npt.NDArray[np.float64], most: float) -> npt.NDArray[np.float64]:
+    """All up to where the edge begins, nothing from `most` on, a half wave of a cosine between them."""
+    edge = np.clip((hertz / most - _EDGE) / (1 - _EDGE), 0, 1)
+    through: npt.NDArray[np.float64] = (1 + np.cos(np.pi * edge)) / 2
+    return through
 
 
 def _pcm(samples: npt.NDArray[np.float64]) -> ulaw.Pcm:

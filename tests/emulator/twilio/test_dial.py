@@ -282,6 +282,23 @@ async def test_the_child_can_be_sent_elsewhere_and_lives_on(account: Account, cu
     assert child.said == ["one two"]
 
 
+async def test_the_called_can_be_sent_elsewhere_before_they_are_joined(account: Account, customer: Customer):
+    dials(customer, f'<Dial action="/over"><Number url="/whisper">{OTHER}</Number></Dial>')
+    customer.documents["/whisper"] = "<Response><Say>one</Say><Pause length='600'/></Response>"
+    account.server.set_phone(OTHER, PATIENT)
+    call = await account.dial()
+    child = await child_of(account.server, call)
+    while not child.said:
+        await account.get("Calls.json")
+    again = f"<Response><Dial>{THIRD}</Dial></Response>"
+    account.server.set_phone(THIRD, PhoneScript(outcome="busy", ring=0))
+    await account.post(f"Calls/{child.sid}.json", {"Twiml": again})
+    assert (await call.ended(), await child.ended()) == ("completed", "completed")
+    assert customer.at("/over")[0].form["DialBridged"] == "false"
+    assert [each.to for each in account.server.calls.values()] == [CALLEE, OTHER, THIRD], "it may dial by now"
+    assert account.server.debugger == []
+
+
 async def test_a_caller_who_is_sent_elsewhere_leaves_the_other(account: Account, customer: Customer):
     dials(customer, f'<Dial action="/over">{OTHER}</Dial>')
     account.server.set_phone(OTHER, PATIENT)
