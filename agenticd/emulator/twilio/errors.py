@@ -9,6 +9,7 @@ _ERRORS: Mapping[int, tuple[int, str]] = {
     20001: (400, "Invalid parameter: {}"),
     20003: (401, "Authenticate"),
     20004: (405, "Method not allowed"),
+    20009: (409, "Cannot delete this resource before it is complete"),
     20404: (404, "The requested resource {} was not found"),
     20429: (429, "Too Many Requests"),
     20503: (503, "Service unavailable"),

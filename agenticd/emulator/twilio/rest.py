@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 from aiohttp import web
 
 from agenticd.emulator.twilio import params
+from agenticd.emulator.twilio.account import account_resource
 from agenticd.emulator.twilio.call import API_VERSION, Call, Webhook, rfc2822
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
@@ -39,6 +41,9 @@ class Account(Protocol):
     def dial(self, wanted: params.Creation) -> Call:
         """Create an outbound call."""
 
+    def delete(self, sid: str) -> None:
+        """Forget a call that is over."""
+
 
 class Rest:
     """The resources of one account."""
@@ -47,17 +52,21 @@ class Rest:
         self._config = config
         self._debugger = debugger
         self._account = account
+        self._since = time.time()
         self._serving = 0  # requests
         self._failed: Counter[str] = Counter()  # updates that were answered with 503, by call
 
     def app(self) -> web.Application:
         """The aiohttp application to be served."""
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_FORM)
-        calls = f"/{API_VERSION}/Accounts/{self._config.account_sid}/Calls"
+        root = f"/{API_VERSION}/Accounts/{self._config.account_sid}"
+        calls = f"{root}/Calls"
+        app.router.add_get(f"{root}.json", self._fetch_account)
         app.router.add_post(f"{calls}.json", self._create)
         app.router.add_get(f"{calls}.json", self._list)
         app.router.add_post(f"{calls}/{{sid}}.json", self._update)
         app.router.add_get(f"{calls}/{{sid}}.json", self._fetch)
+        app.router.add_delete(f"{calls}/{{sid}}.json", self._delete)
         app.router.add_get(f"{calls}/{{sid}}/Events.json", self._events)
         return app
 
@@ -114,6 +123,16 @@ class Rest:
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response(page(self._account.calls.values(), request.path, request.query))
+
+    async def _fetch_account(self, request: web.Request) -> web.Response:
+        return web.json_response(account_resource(self._config.account_sid, self._config.auth_token, self._since))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        call = self._call(request)
+        if self._account.life(call.sid) is not None:
+            raise RestError(20009)
+        self._account.delete(call.sid)
+        return web.Response(status=204)
 
     async def _fetch(self, request: web.Request) -> web.Response:
         return web.json_response(self._call(request).resource())
