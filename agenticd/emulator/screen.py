@@ -262,7 +262,7 @@ def _of_model(happening: ModelHappening) -> list[Row]:
 def _served(served: Served) -> list[Row]:
     path = unquote(served.path)
     if path.startswith(f"/{API_VERSION}/Accounts/"):
-        path = path.split("/", 4)[4]
+        path = path.split("/", 4)[-1]
     text = f"{served.method} {_clean(path)}  {served.status}"
     if not served.code:
         return [Row("", "REST", text)]

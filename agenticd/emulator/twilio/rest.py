@@ -6,12 +6,14 @@ import base64
 import binascii
 import hmac
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from aiohttp import web
 
 from agenticd.emulator.twilio import params
+from agenticd.emulator.twilio.account import account_resource
 from agenticd.emulator.twilio.call import API_VERSION, Call
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
@@ -34,6 +36,7 @@ class Rest:
         self._config = config
         self._debugger = debugger
         self._account = account
+        self._since = time.time()
         self._serving = 0  # requests
         self._root = f"/{API_VERSION}/Accounts/{config.account_sid}"
         self._mishaps = Mishaps(config.now, f"{self._root}/Calls")
@@ -42,6 +45,7 @@ class Rest:
         """The aiohttp application to be served."""
         app = web.Application(middlewares=[self._guard, self._mishaps.middleware], client_max_size=_MAX_FORM)
         root = self._root
+        app.router.add_get(f"{root}.json", self._fetch_account)
         CallResources(self._config, self._debugger, self._account).routes(app, root)
         RecordingResources(self._debugger, self._account).routes(app, root)
         NumberResources(self._config, self._debugger, self._account).routes(app, root)
@@ -118,6 +122,9 @@ class Rest:
         wanted = params.creation(await read_form(request), (params.MAGIC_FROM_GOOD,), lambda code, text: None)
         call = Call(sid, wanted.from_, wanted.to, "outbound-api", wanted.options, self._account.nobody())
         return web.json_response(call.resource(), status=201)
+
+    async def _fetch_account(self, request: web.Request) -> web.Response:
+        return web.json_response(account_resource(self._config.account_sid, self._config.auth_token, self._since))
 
 
 def _same(given: bytes, sid: str, secret: str) -> bool:

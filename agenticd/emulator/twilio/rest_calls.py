@@ -40,6 +40,9 @@ class Account(Protocol):
     def dial(self, wanted: params.Creation) -> Call:
         """Create an outbound call."""
 
+    def delete(self, sid: str) -> None:
+        """Forget a call that is over."""
+
     def nobody(self) -> Phone:
         """A telephone that is never called."""
 
@@ -58,6 +61,7 @@ class CallResources:
         app.router.add_get(f"{root}/Calls.json", self._list)
         app.router.add_post(f"{root}/Calls/{{sid}}.json", self._update)
         app.router.add_get(f"{root}/Calls/{{sid}}.json", self._fetch)
+        app.router.add_delete(f"{root}/Calls/{{sid}}.json", self._delete)
         app.router.add_get(f"{root}/Calls/{{sid}}/Events.json", self._events)
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -69,6 +73,13 @@ class CallResources:
         for code, text in warnings:
             self._debugger.note(code, call.sid, text)
         return web.json_response(call.resource(), status=201)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        call = self._call(request)
+        if self._account.life(call.sid) is not None:
+            raise RestError(20009, call.sid)
+        self._account.delete(call.sid)
+        return web.Response(status=204)
 
     async def _list(self, request: web.Request) -> web.Response:
         at = self._read_at()

@@ -184,6 +184,28 @@ async def test_another_accounts_calls_are_not_found(server: TwilioServer):
         assert (await response.json())["code"] == 20404
 
 
+async def test_the_library_sees_whose_credentials_it_has(twilio: Client, server: TwilioServer):
+    account = await twilio.api.accounts(server.config.account_sid).fetch_async()
+    assert (account.sid, account.status, account.type) == (server.config.account_sid, "active", "Full")
+    assert account.owner_account_sid == account.sid
+    assert account.date_created <= datetime.now(UTC)
+    assert account.subresource_uris["calls"] == f"/2010-04-01/Accounts/{account.sid}/Calls.json"
+
+
+async def test_only_an_ended_call_can_be_deleted_and_then_it_is_gone(
+    twilio: Client, account: Account, customer: Customer
+):
+    call = await account.dial(RINGS)
+    with pytest.raises(TwilioRestException) as refused:
+        await twilio.calls(call.sid).delete_async()
+    assert (refused.value.status, refused.value.code) == (409, 20009)
+    await account.post(f"Calls/{call.sid}.json", {"Status": "canceled"})
+    await call.ended()
+    assert await twilio.calls(call.sid).delete_async()
+    assert (await account.get(f"Calls/{call.sid}.json"))[1]["code"] == 20404
+    assert await twilio.calls.list_async() == []
+
+
 async def test_an_ended_call_cannot_be_hung_up_again_nor_redirected(account: Account, customer: Customer):
     call = await account.dial(RINGS)
     await account.post(f"Calls/{call.sid}.json", {"Status": "canceled"})
