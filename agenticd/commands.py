@@ -47,12 +47,14 @@ def config() -> None:
 @_CONFIG
 def check(config_path: Path | None) -> None:
     """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
-    from agenticd.config import ConfigError, effective, load
+    from agenticd.config import ConfigError, effective, find_config, load
 
     try:
+        _, shown = find_config(config_path, os.environ, Path.cwd())
         settings = load(config_path, os.environ, Path.cwd())
     except ConfigError as error:
         serving.fail(*str(error).splitlines())
+    click.echo(f"# {shown} is right. So it takes effect, with every default:")
     click.echo(effective(settings), nl=False)
 
 
