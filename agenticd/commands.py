@@ -15,7 +15,11 @@ from agenticd import serve as serving
 from agenticd.emulator.command import emulate
 
 _CONFIG = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help=serving.CONFIG_HELP
+    # What it cannot be read for, `load` says, as it does for `serve`.
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help=serving.CONFIG_HELP,
 )
 
 
