@@ -16,7 +16,11 @@ from agenticd.emulator.command import emulate
 from agenticd.scenario.command import test
 
 _CONFIG = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help=serving.CONFIG_HELP
+    # What it cannot be read for, `load` says, as it does for `serve`.
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help=serving.CONFIG_HELP,
 )
 
 
@@ -48,12 +52,14 @@ def config() -> None:
 @_CONFIG
 def check(config_path: Path | None) -> None:
     """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
-    from agenticd.config import ConfigError, effective, load
+    from agenticd.config import ConfigError, effective, find_config, load
 
     try:
+        _, shown = find_config(config_path, os.environ, Path.cwd())
         settings = load(config_path, os.environ, Path.cwd())
     except ConfigError as error:
         serving.fail(*str(error).splitlines())
+    click.echo(f"# {shown} is right. So it takes effect, with every default:")
     click.echo(effective(settings), nl=False)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from agenticd.config import values
-from agenticd.config.document import Entry, Mark, Node, Table
+from agenticd.config.document import Entry, Mark, Node, Scalar, Table
 from agenticd.config.places import Places
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many, Noted, Reading, Shape, join
@@ -129,6 +129,8 @@ ELSEWHERE: Mapping[str, str] = _elsewhere()
 def build(root: Node, reading: Reading, around: Surroundings) -> Settings | None:
     """The settings of a document. None where something is missing or wrong; the reading has noted what."""
     document = reading.section(root, "", KNOWN)
+    if not document.sound:
+        return None
     top = document.entries
     whole = reading.fill(_TOP, document, _START, "", {"node_id": _node_id(around.host)})
     http = _section(reading, _HTTP, top, "http")
@@ -201,7 +203,12 @@ def _agents(reading: Reading, entry: Entry | None, openai: OpenAI | None) -> dic
         try:
             values.word(values.Text(name))
         except Wrong as wrong:
-            reading.add(each.key.mark, path, str(wrong))
+            replaced = "; variables are replaced in values, not in names" if "${" in name else ""
+            reading.add(each.key.mark, path, f"{wrong}{replaced}")
+        if name in _AGENT.leaves and isinstance(each.value, Scalar):
+            reading.add(each.key.mark, path, "belongs below an agent's name, for example default:, and further in")
+            agents.setdefault("default", None)  # that it is missing is not another mistake
+            continue
         fields = reading.section(each.value, path, tuple(_AGENT.leaves))
         agents[name] = reading.fill(_AGENT, fields, each.key.mark, path, given)
     return agents

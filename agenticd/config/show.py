@@ -12,6 +12,7 @@ from agenticd.config.secret import Secret
 from agenticd.config.tree import Settings
 from agenticd.config.values import FOREVER, OFF, UNITS
 
+_WIDTH = 78
 _DURATIONS = ("keep", "max_duration", "drain_timeout")
 _OR_OFF = ("min_interruption", "check_in_after", "hang_up_after")
 
@@ -29,7 +30,7 @@ _Dumper.add_representer(str, _text)
 
 def effective(settings: Settings) -> str:
     """The whole tree, with every default, as it could stand in config.yaml."""
-    return yaml.dump(_plain(settings, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(_plain(settings, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _plain(value: object, name: str) -> object:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from agenticd.config.problems import Wrong
-from agenticd.config.secret import Secret
+from agenticd.config.secret import SHOWN, Secret
 from agenticd.core.errors import InvalidArgument
 from agenticd.service.orders import parse_number
 from agenticd.service.urls import Urls, is_loopback
@@ -27,6 +27,8 @@ OFF = "off"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux."""
 _SECRET_LIMIT = 1024
+_OTHER_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\([A-Z_][A-Z0-9_]*\)|%[A-Z_][A-Z0-9_]*%")
+"""What stands for a variable elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def public_url(text: Text) -> str:
         Urls(text.value)
     except InvalidArgument as error:
         raise Wrong(error.violations[0].description) from None
+    if re.search(r"/twilio/(voice|resume|status|stream|media)(/|$)", text.value):
+        raise Wrong("must end before /twilio/..., which is added; for example https://voice.example.com")
     return text.value
 
 
@@ -149,6 +153,10 @@ def secret(text: Text) -> Secret:
     """A key or token, as it goes into a header."""
     if not text.value:
         raise Wrong("is empty")
+    if _OTHER_VARIABLE.fullmatch(text.value) is not None:
+        raise Wrong('looks like a variable, but is not replaced; a variable is "${NAME}"')
+    if text.value == SHOWN:
+        raise Wrong('is the stars that are shown in place of a secret; write it, or "${NAME}"')
     if len(text.value) > _SECRET_LIMIT or re.fullmatch(r"[!-~]+", text.value) is None:
         raise Wrong("has a space, a line break or another character that belongs to no key: copy it once more")
     return Secret(text.value)
