@@ -237,6 +237,7 @@ class SlowLink:
         self._reset_after: float | None = None
         self._vanishing = False
         self._changed = asyncio.Event()
+        self._doom = asyncio.Event()  # of the connections that are open
         self._server = server_host, server_port
         self._listening: socket.socket | None = None
         self._main: asyncio.Task[None] | None = None
@@ -253,6 +254,9 @@ class SlowLink:
         """From now on each connection is reset so many s after it began; or all that are open, or are opened before
         this is changed again, are dead for ever: what is sent on them vanishes, and neither side is told."""
         self._reset_after, self._vanishing = reset_after, vanishing
+        if vanishing:
+            self._doom.set()
+            self._doom = asyncio.Event()
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -331,7 +335,8 @@ class SlowLink:
 
     async def _trouble(self, began: float) -> bool:
         """Wait until a connection is in trouble: True: it is dead, False: it is to be reset."""
-        while not self._vanishing:
+        doom = self._doom
+        while not (self._vanishing or doom.is_set()):
             changed = self._changed
             try:
                 async with asyncio.timeout_at(None if self._reset_after is None else began + self._reset_after):

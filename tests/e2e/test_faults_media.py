@@ -70,11 +70,14 @@ async def test_streams_that_break_again_and_again_are_the_end(line: Make) -> Non
 
 
 @pytest.mark.fault("streams.vanish_after", "streams.vanishes")
-async def test_a_stream_that_is_dead_though_nobody_says_so_is_replaced(line: Make) -> None:
-    streams = {"vanish_after": "500ms", "vanishes": 2}
+async def test_a_stream_that_is_dead_though_nobody_says_so_is_noticed_and_the_call_is_not_left_hanging(
+    line: Make,
+) -> None:
+    streams = {"vanish_after": "500ms", "vanishes": "none"}
     desk: Line = await line(default_phone=STAYS, faults=faults_from({"streams": streams}))
-    history = await until_streams(desk, await desk.place(), 3)
-    check(history, "COMPLETED", "API", ordered=True)
+    history = await desk.follow(await desk.place())
+    check(history, "MEDIA_LOST", "DAEMON", ordered=True)
+    assert history.one("media_lost")
     assert await desk.phone_call().ended() == "completed"
 
 
@@ -159,14 +162,15 @@ async def test_connections_to_the_daemon_that_are_reset_end_no_call(line: Make) 
 
 
 @pytest.mark.fault("network.daemon.vanish")
-async def test_a_half_open_media_socket_is_noticed_and_replaced(line: Make) -> None:
+async def test_a_half_open_media_socket_is_noticed_and_the_call_is_not_left_hanging(line: Make) -> None:
     desk: Line = await line(default_phone=STAYS, network=True)
     call_id = await desk.place()
     await desk.follow(call_id, until="media_connected")
     desk.go_wrong(network={"daemon": {"vanish": True}})
     desk.go_wrong()  # those that were open stay dead
-    history = await until_streams(desk, call_id, 2)
-    check(history, "COMPLETED", "API", ordered=True)
+    history = await desk.follow(call_id)
+    check(history, "MEDIA_LOST", "DAEMON", ordered=True)
+    assert history.one("media_lost")
     assert await desk.phone_call().ended() == "completed"
 
 
