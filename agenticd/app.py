@@ -145,7 +145,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         model = OpenAIModel(_openai_config(settings), clock)
         calls = _calls(settings, log, clock, watch, carrier, model)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
-        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch)
+        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch, log)
         node: Node
         counts = CallCounts()
         Observer(log, ProtoEventCodec(), (counts, Story()))

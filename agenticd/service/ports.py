@@ -169,6 +169,29 @@ class EventLog(Protocol):
         """What is remembered of a request id, not older than 24 h. Raises StoreDown."""
 
 
+class LogCopy(Protocol):
+    """A whole copy of the log as of one revision, to be read once from its beginning."""
+
+    @property
+    def epoch(self) -> str:
+        """The log's name."""
+
+    @property
+    def revision(self) -> int:
+        """The newest revision in it."""
+
+    @property
+    def first_revision(self) -> int:
+        """The oldest revision in it."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    async def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; none at the end. Raises StoreDown."""
+
+
 class EventCodec(Protocol):
     """Events in the contract's form. The store keeps what this writes and never looks inside."""
 

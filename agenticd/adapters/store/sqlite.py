@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from agenticd.adapters.store import queries
+from agenticd.adapters.store.backup import Copy, describe, make_copy, remove_unfinished
 from agenticd.adapters.store.database import Database, NewLog, head_of, open_database, unusable
 from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning
 from agenticd.adapters.store.writer import RETRY_SECONDS, Append, Committed, Prune, Stop, Writer
@@ -193,6 +195,24 @@ class SqliteLog:
             raise StoreDown
         return first_revision
 
+    @asynccontextmanager
+    async def backup(self) -> AsyncIterator[Copy]:
+        """A copy of the whole log, made while it goes on. Raises StoreDown."""
+        if self._closing:
+            raise StoreDown
+        making = self._loop.run_in_executor(None, make_copy, self._config.path.resolve())
+        try:
+            copy = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(lambda made: made.exception() or made.result().close())
+            raise
+        except (OSError, sqlite3.Error) as error:
+            raise StoreDown(f"no copy of the event log can be made: {describe(error)}") from error
+        try:
+            yield copy
+        finally:
+            copy.close()
+
     # --- questions: answered by the reader's thread, from one snapshot each ---
 
     async def read(self, after: int, select: Select, limit: int) -> Page:
@@ -292,6 +312,7 @@ class SqliteLog:
 
 def _open(config: Config, new: NewLog) -> tuple[Database, Page]:
     database = open_database(config.path, new)
+    remove_unfinished(config.path.resolve())
     limit = min(config.warm_events, config.window_events)
     try:
         return database, queries.newest(database.reader, database.head, limit, config.window_bytes)
