@@ -140,21 +140,21 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         clock = SystemClock()
         probe = LagProbe()
         log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock)
-        stack.push_async_callback(log.close)
+        stack.push_async_callback(_close_log, log)
         watch = Watch(log, clock, settings.node_id)
         carrier = TwilioCarrier(_twilio_config(settings), clock)
         stack.push_async_callback(carrier.close)
         model = OpenAIModel(_openai_config(settings), clock)
         calls = _calls(settings, log, clock, watch, carrier, model)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
-        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch)
+        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch, log)
         node: Node
         counts = CallCounts()
         Observer(log, ProtoEventCodec(), (counts, Story()))
         metrics = Metrics(_sources(counts, clock, probe, log, watch, carrier, model, calls, http, rpc))
         admin = AdminServer(
             settings.admin.listen,
-            Probes(lambda: None if rpc.serving else "starting or draining", metrics.render),
+            Probes(lambda: _not_ready(node), metrics.render),
             host.sockets.get("admin"),
         )
         node = Node(calls, watch, log, model, http, admin, rpc)
@@ -189,6 +189,13 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         gc.collect()
         gc.freeze()
         yield node
+
+
+async def _close_log(log: SqliteLog) -> None:
+    waiting = log.waiting
+    await log.close()
+    if log.failure and waiting:
+        _logger.error("the last of what happened could not be written", entries=waiting, why=log.failure)
 
 
 async def _drain(node: Node, notifier: Notifier, seconds: float, hurry: asyncio.Event) -> None:
@@ -235,6 +242,7 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
         return f"the log writer has not moved for {busy:.1f} s" if busy > WRITER_LIMIT else None
 
     async with asyncio.TaskGroup() as group:
+        group.create_task(_tell_of_trouble(node, host), name="log trouble")
         if host.watchdog is not None:
             group.create_task(run_watchdog(host.notifier, host.watchdog, ailment))
         while host.notifier.active:
@@ -242,7 +250,34 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
             await asyncio.sleep(STATUS_EVERY)
 
 
+async def _tell_of_trouble(node: Node, host: Host) -> None:
+    """Take no new calls while the log cannot be written, and say so; live ones go on, and are recorded afterwards.
+
+    The daemon does not end for it: a call does not outlive its daemon, and the next one could not even open the log.
+    """
+    moved = asyncio.Event()
+    node.log.on_trouble(moved.set)
+    while True:
+        await moved.wait()
+        moved.clear()
+        if node.log.trouble:
+            _logger.error("the event log cannot be written; new calls are refused until it can", why=node.log.trouble)
+        else:
+            _logger.warning("the event log can be written again", waiting=node.log.waiting)
+        await node.rpc.set_serving(not node.log.trouble and not node.calls.draining)
+        if host.notifier.active:
+            host.notifier.status(_status(node))
+
+
+def _not_ready(node: Node) -> str | None:
+    if node.log.trouble:
+        return f"the event log cannot be written: {node.log.trouble}"
+    return None if node.rpc.serving else "starting or draining"
+
+
 def _status(node: Node) -> str:
+    if node.log.trouble:
+        return f"the event log cannot be written: {node.log.trouble}; {len(node.calls.live)} calls"
     closed = ", takes no new calls" if node.calls.draining else ""
     return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}{closed}"
 
@@ -355,7 +390,8 @@ def _sources(
 
 
 def _store_config(settings: Settings) -> StoreConfig:
-    return StoreConfig(path=settings.store.path, keep_seconds=settings.store.keep)
+    store = settings.store
+    return StoreConfig(path=store.path, keep_seconds=store.keep, keep_bytes=store.keep_size)
 
 
 def _http_config(settings: Settings) -> HttpConfig:

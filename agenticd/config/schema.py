@@ -112,7 +112,7 @@ def _elsewhere() -> dict[str, str]:
         "openai": ("api_key", "url", "transcription_model"),
         "agents, below an agent's name": tuple(_AGENT.leaves),
         "inbound, below a number": ("agent",),
-        "store": ("path", "keep"),
+        "store": ("path", "keep", "keep_size"),
         "limits": tuple(_LIMITS.leaves),
         "log": tuple(_LOG.leaves),
         "http, admin or grpc": ("listen",),
@@ -181,7 +181,7 @@ def _section(
 def _store(reading: Reading, top: Mapping[str, Entry], around: Surroundings) -> Store | None:
     shape = Shape(
         Store,
-        {"path": values.file_under(around.base, around.home), "keep": values.keep},
+        {"path": values.file_under(around.base, around.home), "keep": values.keep, "keep_size": values.keep_size},
         {"path": "neither $STATE_DIRECTORY nor $HOME says where the event log could be"},
     )
     database = around.places.database

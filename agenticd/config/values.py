@@ -23,6 +23,9 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?[smhd])+")
 _PART = re.compile(r"([0-9.]+)([smhd])")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 FOREVER = "forever"
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(MB|GB|TB)")
+SIZES = {"TB": 10**12, "GB": 10**9, "MB": 10**6}
+UNLIMITED = "unlimited"
 OFF = "off"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux."""
@@ -254,6 +257,20 @@ def keep(text: Text) -> float | None:
         if FOREVER in str(wrong):
             raise
         raise Wrong(f"{wrong}, or {FOREVER}") from None
+
+
+def keep_size(text: Text) -> int | None:
+    """How large the event log may grow, in bytes; None for `unlimited`."""
+    if text.value == UNLIMITED:
+        return None
+    match = _SIZE.fullmatch(text.value)
+    if match is None:
+        unit = "needs a unit" if re.fullmatch(r"[0-9.]+", text.value) else "must be a size"
+        raise Wrong(f"{unit}: 500MB, 20GB, 1.5TB, or {UNLIMITED}")
+    size = round(float(match[1]) * SIZES[match[2]])
+    if not 10**7 <= size <= 10**14:
+        raise Wrong(f"must be 10MB to 100TB, or {UNLIMITED}")
+    return size
 
 
 def integer(least: int, most: int) -> Callable[[Text], int]:

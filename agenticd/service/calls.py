@@ -101,6 +101,7 @@ class Calls:
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
+        world.log.on_trouble(self._log_troubled)
 
     # Its own life.
 
@@ -130,6 +131,11 @@ class Calls:
         for session in list(self._sessions.values()):
             if session.call.state is CallState.QUEUED:
                 self._dialer.enqueue(session)
+
+    def _log_troubled(self) -> None:
+        self._dialer.hold(bool(self._world.log.trouble))
+        for session in list(self._sessions.values()):
+            session.log_troubled()
 
     def reconfigure(self, agents: Mapping[str, AgentProfile], inbound: Mapping[str, str], max_calls: int) -> None:
         """From now on these hold; calls that there are keep what they began with."""
@@ -264,7 +270,10 @@ class Calls:
         session = self._sessions.get(call_id)
         if session is not None:
             session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API, message))
-            await session.durable()
+            try:
+                await session.durable()
+            except StoreDown:
+                raise StoreDown("the call is being hung up; the event log cannot be written now") from None
         return await self.get(call_id)
 
     async def get(self, call_id: CallId) -> tuple[CallRecord, int]:

@@ -23,6 +23,7 @@ class Dialer:
         self._queue: deque[Session] = deque()
         self._next = 0.0
         self._timer: Timer | None = None
+        self._held = False
 
     def __len__(self) -> int:
         return sum(1 for session in self._queue if session.call.state is CallState.QUEUED)
@@ -30,6 +31,11 @@ class Dialer:
     def enqueue(self, session: Session) -> None:
         """Let the call be dialled when its turn comes."""
         self._queue.append(session)
+        self._pump()
+
+    def hold(self, held: bool) -> None:
+        """Whether nobody's turn comes: a dialling that cannot be recorded must not be done."""
+        self._held = held
         self._pump()
 
     def close(self) -> None:
@@ -40,7 +46,7 @@ class Dialer:
             self._timer = None
 
     def _pump(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None or self._held:
             return
         now = self._clock.monotonic()
         while self._queue and now >= self._next:

@@ -148,13 +148,26 @@ class Session:
         self.feed(inputs.MediaHeld(size))
 
     async def durable(self) -> None:
-        """Wait until all that has happened so far is durable. Raises StoreDown."""
-        if self._store_down:
+        """Wait until all that has happened so far is durable. Raises StoreDown when that may take long."""
+        if self._store_down or (self._durable < self._appended and self._world.log.trouble):
             raise StoreDown
         if self._durable < self._appended:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._appended, future))
             await future
+
+    def log_troubled(self) -> None:
+        """The log cannot be written now, or can be again. The call goes on: what happens is recorded later, in its order.
+
+        Only one thing must not be done before it is recorded, and that is to dial: who was to be dialled is not.
+        """
+        if not self._world.log.trouble:
+            return
+        self._tell_waiters(StoreDown())
+        if any(isinstance(effect, effects.Dial) for _, effect in self._outside):
+            message = "it was not dialled, because the event log could not be written"
+            self.feed(inputs.HangUpRequested(EndReason.EXPIRED, EndedBy.DAEMON, message))
+        self._launch()
 
     def abandon(self) -> None:
         """Let go of the call as it is: its links are closed, nothing is recorded, `run` returns."""
@@ -296,12 +309,16 @@ class Session:
         if not self.accepted.done():
             self.accepted.set_exception(StoreDown())
         self.abandon()
+        self._tell_waiters(StoreDown())
+
+    def _tell_waiters(self, error: StoreDown) -> None:
         for _, future in self._waiters:
             if not future.done():
-                future.set_exception(StoreDown())
+                future.set_exception(error)
         self._waiters.clear()
 
-    # Outside effects: one at a time per peer, begun when what was recorded before them is durable.
+    # Outside effects: one at a time per peer, begun when what was recorded before them is durable. Where that may take long,
+    # only dialling waits: a phone that nobody hangs up is worse than a hang-up that is recorded late.
 
     def _launch(self) -> None:
         if self._group is None:
@@ -310,7 +327,8 @@ class Session:
         while self._outside:
             threshold, effect = self._outside.popleft()
             peer = _PEERS.get(type(effect), "carrier")
-            if threshold > self._durable or peer in self._busy:
+            hasty = bool(self._world.log.trouble) and not isinstance(effect, effects.Dial)
+            if (threshold > self._durable and not hasty) or peer in self._busy:
                 waiting.append((threshold, effect))
                 continue
             self._busy.add(peer)

@@ -83,6 +83,7 @@ def test_the_least_that_must_be_said_leaves_the_documented_defaults() -> None:
     assert tree.inbound == {}
     assert tree.store.path == Path("/people/ada/.local/state/agenticd/agenticd.db")
     assert tree.store.keep == 30 * 86400
+    assert tree.store.keep_size is None
     assert tree.limits.max_calls == 500
     assert (tree.log.level, tree.log.pii) == ("info", False)
     assert tree.node_id
@@ -122,7 +123,7 @@ agents:
     hang_up_after: 1m
     apology: ""
 inbound: {{"+15550002222": {{agent: default}}}}
-store: {{path: data/log.db, keep: forever}}
+store: {{path: data/log.db, keep: forever, keep_size: 1.5TB}}
 limits: {{max_calls: 20}}
 log: {{level: debug, pii: true}}
 """)
@@ -151,6 +152,7 @@ log: {{level: debug, pii: true}}
     )
     assert {number: each.agent for number, each in tree.inbound.items()} == {"+15550002222": "default"}
     assert tree.store.keep is None
+    assert tree.store.keep_size == 1_500_000_000_000
     assert tree.limits.max_calls == 20
     assert (tree.log.level, tree.log.pii) == ("debug", True)
 
@@ -303,7 +305,8 @@ def again(tree: Settings) -> Settings:
 
 def test_what_is_in_effect_can_be_read_again() -> None:
     tree = read(
-        GOOD + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever}\nhttp: {listen: "[::1]:0"}\n'
+        GOOD
+        + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever, keep_size: 2.5GB}\nhttp: {listen: "[::1]:0"}\n'
     )
     assert effective(again(tree)) == effective(tree)
     assert replace(again(tree), twilio=tree.twilio, openai=tree.openai) == tree

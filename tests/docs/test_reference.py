@@ -126,7 +126,7 @@ SHAPES: dict[str, Any] = {
     "openai": schema._OPENAI, "agents.*": schema._AGENT, "inbound.*": schema._INBOUND, "limits": schema._LIMITS,
     "log": schema._LOG,
 }  # fmt: skip
-STORE = {"path": None, "keep": values.keep}
+STORE = {"path": None, "keep": values.keep, "keep_size": values.keep_size}
 IN_WORDS = {
     "node_id": "the host's name",
     "grpc.listen": "`agenticd.sock` in the runtime directory",

@@ -28,13 +28,14 @@ class Alarm:
 @dataclass
 class HandClock:
     now: float = 100.0
+    stepped: float = 0.0
     alarms: list[Alarm] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.now
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
+        return 1_700_000_000.0 + self.now + self.stepped
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
         alarm = Alarm(when, callback)
@@ -62,8 +63,10 @@ class HandLog:
     secret = b"s" * 32
     first_revision = 1
     full = False
+    trouble = ""
 
     def __init__(self) -> None:
+        self.troubled: list[Callable[[], None]] = []
         self.waiting: list[tuple[Entry, OnDurable]] = []
         self.entries: list[Entry] = []
         self.events: list[Event] = []
@@ -85,6 +88,9 @@ class HandLog:
         """The store broke: nothing that waits is kept."""
         while self.waiting:
             self.waiting.pop(0)[1](None)
+
+    def on_trouble(self, tell: Callable[[], None]) -> None:
+        self.troubled.append(tell)
 
     @property
     def kinds(self) -> list[str]:

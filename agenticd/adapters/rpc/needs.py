@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from agenticd.core.errors import AgenticError
@@ -10,7 +11,7 @@ from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.service.calls import NodeStatus, Placed
 from agenticd.service.orders import PlaceOrder
-from agenticd.service.ports import CallQuery
+from agenticd.service.ports import CallQuery, LogCopy
 from agenticd.service.watch import FollowRequest, Frame
 
 
@@ -41,3 +42,9 @@ class Watch(Protocol):
     def follow(self, request: FollowRequest) -> AsyncGenerator[Frame, None]: ...
 
     def end_all(self, error: AgenticError) -> None: ...
+
+
+class Log(Protocol):
+    """What the store has for the operator: adapters.store.SqliteLog."""
+
+    def backup(self) -> AbstractAsyncContextManager[LogCopy]: ...

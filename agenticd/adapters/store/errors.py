@@ -39,5 +39,13 @@ class InUse(StoreUnusable):
     """Another daemon has the file open, or another program keeps it locked."""
 
 
+class Occupied(StoreUnusable):
+    """A backup is to be restored where a log is."""
+
+
+class Unreadable(StoreUnusable):
+    """A backup that cannot be read."""
+
+
 class Damaged(StoreUnusable):
     """The file is a database of ours that cannot be read whole."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,16 +16,17 @@ from agentctl.options import Command, Env, Group
 
 if TYPE_CHECKING:
     from agentic import Client
-    from agentic.v1.node_service_pb2 import DrainResponse, GetStatusResponse, PeerStatus
+    from agentic.v1.node_service_pb2 import BackupOpened, DrainResponse, GetStatusResponse, PeerStatus
 
 
 @click.group(cls=Group)
 def node() -> None:
-    """Look at the daemon itself, and take it out of service.
+    """Look at the daemon itself, copy what it has recorded, and take it out of service.
 
     \b
     Examples:
       agentctl node status
+      agentctl node backup
       agentctl node drain --until-empty
     """
 
@@ -141,6 +145,66 @@ def _show_drain(env: Env, answer: DrainResponse, node_id: str) -> None:
             output.line(f"draining; {left}. It takes calls again when it is started again.")
         case _:
             output.pairs({"state": "draining", "live_calls": str(answer.live_calls)}.items())
+
+
+@node.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--force", is_flag=True, help="Also over a file that is there.")
+@click.pass_obj
+def backup(env: Env, file: Path | None, force: bool) -> int:
+    """Write a copy of the event log into FILE, while calls go on.
+
+    Without FILE its name is made of the log's epoch and revision, in the current directory. Only its owner can read
+    it: it has telephone numbers and all that was said. To put it in place: agenticd restore FILE
+
+    \b
+    Examples:
+      agentctl node backup
+      agentctl node backup /var/backups/agenticd.db --force
+    """
+    if file is not None and file.exists() and not force:
+        raise click.UsageError(f"{file} exists: name another file, or add --force to replace it.")
+    return run(env, lambda client: _backup(client, env, file, force))
+
+
+async def _backup(client: Client, env: Env, file: Path | None, force: bool) -> int:
+    folder = Path.cwd() if file is None else file.parent
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".agenticd-backup-", dir=folder)  # 0600
+    except OSError as error:
+        raise click.ClickException(f"{folder} takes no file: {(error.strerror or str(error)).lower()}") from None
+    part = Path(name)
+    try:
+        with open(descriptor, "wb") as target:
+            opened = await client.backup(target)
+            target.flush()
+            os.fsync(target.fileno())
+        done = folder / f"agenticd-{opened.epoch}-{opened.revision}.db" if file is None else file
+        if done.exists() and not force and file is None:
+            raise click.ClickException(f"{done} exists: add --force to replace it.")
+        part.replace(done)
+    except OSError as error:
+        raise click.ClickException(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    _show_backup(env, opened, done)
+    return Exit.OK
+
+
+def _show_backup(env: Env, opened: BackupOpened, done: Path) -> None:
+    from agentctl import words
+
+    match env.format():
+        case "json" | "jsonl":
+            output.json_line({"file": str(done), **output.to_dict(opened)})
+        case "id":
+            output.ident(str(done))
+        case "table":
+            covers = f"revisions {opened.first_revision} to {opened.revision}" if opened.revision else "no event"
+            output.line(words.flat(f"{done}: {covers}, epoch {opened.epoch}, {opened.size:,} bytes"))
+        case _:
+            facts = {"file": str(done), "revision": str(opened.revision), "epoch": opened.epoch}
+            output.pairs((label, words.flat(value)) for label, value in facts.items())
 
 
 @click.command(cls=Command)

@@ -11,6 +11,7 @@ from agentic._follower import backoff
 from agentic.cursor import Cursor
 from agentic.errors import AgenticError, Unreachable
 from agentic.v1 import call_service_pb2 as pb
+from agentic.v1 import node_service_pb2
 
 
 def place_call(
@@ -49,6 +50,14 @@ def place_call(
         options=options,
         request_id=request_id or str(uuid.uuid4()),
     )
+
+
+def whole(opened: node_service_pb2.BackupOpened | None, written: int) -> node_service_pb2.BackupOpened:
+    """What the backup is a copy of, if it came whole. Raises AgenticError."""
+    if opened is None or written != opened.size:
+        size = "unknown" if opened is None else f"{opened.size}"
+        raise AgenticError(f"the backup ended after {written} of {size} bytes", "DATA_LOSS")
+    return opened
 
 
 def stream_events(

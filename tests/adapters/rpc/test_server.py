@@ -34,6 +34,7 @@ from tests.adapters.rpc.support import (
     NODE,
     LedWatch,
     MemoryCalls,
+    MemoryLog,
     call_id,
     channel,
     record,
@@ -276,6 +277,41 @@ async def test_a_drained_daemon_is_not_serving(tmp_path: Path, calls: MemoryCall
     assert calls.drains == 2
 
 
+async def test_a_backup_comes_whole_and_is_let_go_of(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+    log = MemoryLog()
+    log.data = bytes(range(256)) * 5000
+    async with served(tmp_path, calls, watch, log=log), channel(tmp_path) as plain:
+        frames = [frame async for frame in NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())]
+        opened = frames[0].opened
+        assert (opened.epoch, opened.revision, opened.first_revision, opened.size) == (EPOCH, 9, 2, len(log.data))
+        assert b"".join(frame.data for frame in frames[1:]) == log.data
+        assert max(len(frame.data) for frame in frames) <= 1 << 20
+        log.fault = errors.StoreDown("no copy of the event log can be made: no space left on device")
+        with pytest.raises(aio.AioRpcError) as refused:
+            [frame async for frame in NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())]
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert wire(refused.value)[1].reason == "STORE_DOWN"
+    assert log.open == 0
+
+
+async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+    log = MemoryLog()
+    log.data = bytes(64 << 20)
+    async with (
+        served(tmp_path, calls, watch, log=log, stall_timeout=0.2),
+        channel(tmp_path, **{"http2.bdp_probe": 0}) as plain,
+    ):
+        stream = NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())
+        assert (await stream.read()).HasField("opened")  # type: ignore[union-attr]
+        assert log.open == 1
+        while log.open:  # noqa: ASYNC110 - until the server has had enough
+            await asyncio.sleep(0.01)
+        with pytest.raises(aio.AioRpcError) as ended:
+            while True:
+                await stream.read()
+        assert wire(ended.value)[1].reason == "CONSUMER_STALLED"
+
+
 # Where it listens, and who may come.
 
 
@@ -296,7 +332,7 @@ async def test_a_second_daemon_does_not_take_the_socket_away(
     tmp_path: Path, calls: MemoryCalls, watch: LedWatch
 ) -> None:
     async with served(tmp_path, calls, watch), channel(tmp_path) as plain:
-        second = RpcServer(Config(listen=(f"unix:{tmp_path}/api.sock",)), calls, watch)
+        second = RpcServer(Config(listen=(f"unix:{tmp_path}/api.sock",)), calls, watch, MemoryLog())
         with pytest.raises(CannotListen, match="another daemon listens there"):
             await second.start()
         await CallServiceStub(plain).ListCalls(pb.ListCallsRequest())
