@@ -216,10 +216,9 @@ def test_what_the_readme_shows_is_said_by_the_emulator() -> None:
     """The session in README is a real one; its sentences are still those of the stand-ins."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agenticd").rglob("*.py"))
     source = re.sub(r'"\s*\n?\s*"', "", source)
-    shown = [
-        block.text for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if "agent: " in block.text
-    ]
-    sentences = re.findall(r"^ *(?:agent|caller): (.*)$", "\n".join(shown), re.MULTILINE)
-    assert len(sentences) >= 6
+    shown = [re.sub(r"\n {21}", " ", block.text) for block in blocks((ROOT / "README.md").read_text(encoding="utf-8"))]
+    row = re.compile(r"^\d\d:\d\d:\d\d +(?:agent|caller)  (.*?)(?: \(after .*\)|\^C)?$", re.MULTILINE)
+    sentences = row.findall("\n".join(shown))
+    assert len(sentences) >= 7 + 3, "of both sessions"
     for sentence in sentences:
         assert sentence in source, sentence
