@@ -64,7 +64,8 @@ async def status_is(desk: Desk, pattern: str) -> None:
 _JOURNALD = """\
 [Service]
 Type=notify
-ExecStartPre=/bin/sh -c 'echo [Journal] >/run/systemd/journald@test.conf; echo Storage=volatile >>/run/systemd/journald@test.conf'
+Environment=CONF=/run/systemd/journald@test.conf
+ExecStartPre=/bin/sh -c 'echo [Journal] >$CONF; echo Storage=volatile >>$CONF'
 ExecStart={program} test
 Environment=SYSTEMD_LOG_TARGET=console
 StandardOutput=null
