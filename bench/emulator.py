@@ -226,13 +226,15 @@ class _Observer:
 class _Emulator:
     pid: int
     api_url: str
-    auth: aiohttp.BasicAuth
+    account_sid: str
+    auth_token: str
 
     async def call(self, http: aiohttp.ClientSession, line: int, voice_url: str) -> None:
         """Create a call to a phone that is answered at once."""
-        url = f"{self.api_url}/2010-04-01/Accounts/{self.auth.login}/Calls.json"
+        url = f"{self.api_url}/2010-04-01/Accounts/{self.account_sid}/Calls.json"
+        auth = {"Authorization": aiohttp.encode_basic_auth(self.account_sid, self.auth_token)}
         form = {"To": f"+1555{line:07d}", "From": _NUMBER, "Url": voice_url}
-        async with http.post(url, data=form, auth=self.auth) as answer:
+        async with http.post(url, data=form, headers=auth) as answer:
             if answer.status != 201:
                 raise BridgeFailed(f"the emulator would not make a call: {await answer.text()}")
 
@@ -258,9 +260,8 @@ async def _emulator(core: int | None) -> AsyncIterator[_Emulator]:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(_drain(process.stdout))
             env = dict(re.findall(r"^(TWILIO_\w+)=(\S+)$", said, re.MULTILINE))
-            auth = aiohttp.BasicAuth(env["TWILIO_ACCOUNT_SID"], env["TWILIO_AUTH_TOKEN"])
             (url,) = re.findall(r"Twilio  (http\S+)", said)
-            yield _Emulator(process.pid, url, auth)
+            yield _Emulator(process.pid, url, env["TWILIO_ACCOUNT_SID"], env["TWILIO_AUTH_TOKEN"])
             reading.cancel()
     finally:
         with suppress(ProcessLookupError):
