@@ -1,5 +1,6 @@
 """`python -m bench`: what the daemon adds to a call. `bench bargein`: how soon it falls silent. `bench pcm24`: what
-conversion costs. `bench soak`: what calls leave behind. `bench startup`: what a start costs.
+conversion costs. `bench soak`: what calls leave behind. `bench startup`: what a start costs. `bench emulator`: how
+punctual the emulator is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from bench import bargein, commands, measure, proc, report, soak, startup
+from bench import bargein, commands, emulator, measure, proc, report, soak, startup
 from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
@@ -160,6 +161,30 @@ def bargein_command(
     sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
 
 
+@main.command("emulator")
+@click.option("--calls", default=50, show_default=True, type=click.IntRange(1, 1000), help="Calls at once.")
+@_seconds(15.0)
+@_WARM_UP
+@_rounds(3)
+@_REALTIME
+@_JSON
+def emulator_command(
+    calls: int, seconds: float, warm_up: float, rounds: int, realtime: bool, json_path: Path | None
+) -> None:
+    """Measure how punctual the emulator is: its frames, its echoes of marks, and what it does at a clear.
+
+    All is measured by the server that it calls, on another processor. The exit code is 1 if a frame or an echo is
+    missing. Times are shown beside their bar, not judged.
+    """
+    options = emulator.Options(calls, seconds, warm_up)
+    place = _Place(realtime)
+    runs = place.run(_again(rounds, partial(emulator.observe, options, place.cores)))
+    emulator.show(runs, options, place.setting, place.console)
+    if json_path is not None:
+        emulator.write_json(json_path, runs, options, place.setting)
+    sys.exit(1 if any(run.faults for run in runs) else 0)
+
+
 @main.command("soak")
 @click.option("--minutes", default=15.0, show_default=True, type=click.FloatRange(0.2, 24 * 60), help="Of churn.")
 @click.option("--calls", default=10, show_default=True, type=click.IntRange(1, 200), help="Calls at once.")
@@ -244,6 +269,15 @@ async def _alternate(
                 _say(f"round {number} of {rounds}: {name}")
             pair.append(None if through is None else await through(options, cores))
         done.append((pair[0], pair[1]))
+    return done
+
+
+async def _again(rounds: int, once: Callable[[], Awaitable[T]]) -> list[T]:
+    """So many runs of the same."""
+    done = []
+    for number in range(1, rounds + 1):
+        _say(f"round {number} of {rounds}")
+        done.append(await once())
     return done
 
 

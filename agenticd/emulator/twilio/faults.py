@@ -30,7 +30,7 @@ class CallbackFaults:
     copies: int = 1
     """How often each status callback is sent; the copies follow the answer to the first."""
     lost: frozenset[Status] = frozenset()
-    """Statuses of which no callback is ever sent; `ALL_STATUSES`: none at all."""
+    """Statuses of which no callback is ever sent; all of them: there is none at all."""
     late: Mapping[Status, float] = field(default_factory=dict)
     """By how many s the callback of a status is late. What is due meanwhile does not wait for it."""
     after: Mapping[Status, Status] = field(default_factory=dict)
