@@ -27,7 +27,17 @@ from agenticd.emulator.realtime import (
     Stall,
 )
 from agenticd.emulator.voice import Voice
-from tests.emulator.realtime.client import INSTANT, SERVER_EVENTS, SLOW, Client, connected, serving, talking, validate
+from tests.emulator.realtime.client import (
+    INSTANT,
+    PCMU,
+    SERVER_EVENTS,
+    SLOW,
+    Client,
+    connected,
+    serving,
+    talking,
+    validate,
+)
 
 KEY = {"Authorization": "Bearer sk-emulator"}
 GREETING = {"instructions": f'Say: "{DEMO_GREETING}"'}
@@ -93,7 +103,8 @@ async def test_a_model_that_answers_nothing_takes_all_else() -> None:
 @pytest.mark.parametrize("admits", [True, False])
 async def test_it_speaks_another_format_and_says_so_or_not(admits: bool) -> None:
     async with talking(broken(speaks="audio/pcm", admits=admits)) as (_, client):
-        updated = await client.phone()
+        await client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": PCMU}}})
+        updated = await client.until("session.updated")
         said = updated["session"]["audio"]["output"]["format"]["type"]
         assert said == ("audio/pcm" if admits else "audio/pcmu")
         await client.send("response.create", response=GREETING)
