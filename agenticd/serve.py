@@ -100,7 +100,7 @@ def run(config_path: Path | None) -> int:
         import structlog  # noqa: F401
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
-    from agenticd.adapters.store.errors import InUse, StoreUnusable
+    from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
     from agenticd.config import ConfigError, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
@@ -128,7 +128,7 @@ def run(config_path: Path | None) -> int:
         return _run(settings, host)
     except ConfigError as error:
         fail(*str(error).splitlines())
-    except (CannotListen, InUse, InvalidArgument) as error:
+    except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
         fail(str(error), code=EX_RETRY)
     except StoreUnusable as error:
         fail(str(error))

@@ -300,7 +300,9 @@ def test_no_error_shows_the_value_that_was_wrong(field: str, literal: str) -> No
 
 def test_what_is_in_effect_can_be_read_again() -> None:
     tree = read(
-        GOOD + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever, keep_size: 2.5GB}\nhttp: {listen: "[::1]:0"}\n'
+        GOOD
+        + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever, keep_size: 2.5GB}\n'
+        + 'http: {listen: "[::1]:0"}\n'
     )
     again = read(effective(tree))
     assert effective(again) == effective(tree)
