@@ -100,7 +100,7 @@ def run(config_path: Path | None) -> int:
         import structlog  # noqa: F401
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
-    from agenticd.adapters.store.errors import InUse, StoreUnusable
+    from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
     from agenticd.config import ConfigError, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
@@ -129,7 +129,7 @@ def run(config_path: Path | None) -> int:
         return _run(settings, host)
     except ConfigError as error:
         problems, code = str(error).splitlines(), EX_CONFIG
-    except (CannotListen, InUse, InvalidArgument) as error:
+    except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
         problems, code = [str(error)], EX_RETRY
     except StoreUnusable as error:
         problems, code = [str(error)], EX_CONFIG

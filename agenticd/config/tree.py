@@ -64,7 +64,8 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The event log. Default path: agenticd.db in the state directory. `keep` in seconds, `keep_size` in bytes; None: no limit."""
+    """The event log. Default path: agenticd.db in the state directory. `keep` in seconds, `keep_size` in bytes; None:
+    no limit."""
 
     path: Path
     keep: float | None = 30 * 86400.0

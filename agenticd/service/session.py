@@ -157,7 +157,7 @@ class Session:
             await future
 
     def log_troubled(self) -> None:
-        """The log cannot be written now, or can be again. The call goes on: what happens is recorded later, in its order.
+        """The log cannot be written now, or can be again. The call goes on: what happens is recorded later, in order.
 
         Only one thing must not be done before it is recorded, and that is to dial: who was to be dialled is not.
         """
@@ -317,8 +317,8 @@ class Session:
                 future.set_exception(error)
         self._waiters.clear()
 
-    # Outside effects: one at a time per peer, begun when what was recorded before them is durable. Where that may take long,
-    # only dialling waits: a phone that nobody hangs up is worse than a hang-up that is recorded late.
+    # Outside effects: one at a time per peer, begun when what was recorded before them is durable. Where that may take
+    # long, only dialling waits: a phone that nobody hangs up is worse than a hang-up that is recorded late.
 
     def _launch(self) -> None:
         if self._group is None:

@@ -306,7 +306,8 @@ def again(tree: Settings) -> Settings:
 def test_what_is_in_effect_can_be_read_again() -> None:
     tree = read(
         GOOD
-        + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever, keep_size: 2.5GB}\nhttp: {listen: "[::1]:0"}\n'
+        + 'inbound: {"+15550002222": {agent: default}}\nstore: {keep: forever, keep_size: 2.5GB}\n'
+        + 'http: {listen: "[::1]:0"}\n'
     )
     assert effective(again(tree)) == effective(tree)
     assert replace(again(tree), twilio=tree.twilio, openai=tree.openai) == tree

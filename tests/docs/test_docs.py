@@ -41,9 +41,8 @@ NOT_RUN = {
 
 # What is put for what in a command, so that it means this machine.
 INSTEAD = (
-    ("sudo -u agenticd ", ""),
+    ("sudo agenticd ", "agenticd "),
     ("/var/lib/agenticd/agenticd.db", "emulated.db"),
-    ("/var/lib/agenticd/", ""),
 )
 CALL_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
 
@@ -72,7 +71,7 @@ async def _stopped(world: World, command: str) -> None:
 
 
 async def _started(world: World, command: str) -> None:
-    """What the page says of a restore: the backup's calls are there, later ones are not, the epoch is the same."""
+    """What the page says of a restore: the backup's calls are there, later ones are not, old cursors are void."""
     await world.restored()
     await world.run("agentctl call get $EARLIER")
     await world.run("agentctl call get $LATER; test $? = 3")
@@ -80,8 +79,13 @@ async def _started(world: World, command: str) -> None:
     epochs = [
         re.findall(r'"epoch": *"(\w+)"', (world.folder / name).read_text()) for name in ("before.json", "after.json")
     ]
-    assert epochs[0] == epochs[1] != []
-    await world.run("timeout 10 agentctl events --after 1000000; test $? = 2")
+    assert len(epochs[0]) == len(epochs[1]) == 1
+    assert epochs[0] != epochs[1]
+    (world.folder / "old.cursor").write_text(f"{epochs[0][0]}:1\n")
+    await world.run(
+        "timeout 20 agentctl events --cursor-file old.cursor 2> why.txt; test $? = 8 && grep another why.txt"
+    )
+    await world.run("ls emulated.db.replaced-*")
 
 
 async def _refused(world: World, command: str) -> None:

@@ -7,6 +7,7 @@ import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -56,8 +57,8 @@ def full(sandbox: Sandbox) -> Iterator[None]:
 
 async def health(sandbox: Sandbox) -> int:
     async with grpc.aio.insecure_channel(sandbox.address) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        return answer.status
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        return int((await stub.Check(health_pb2.HealthCheckRequest())).status)
 
 
 async def test_people_talk_on_nobody_new_is_taken_and_all_is_recorded_when_it_can_be(desk: Line) -> None:

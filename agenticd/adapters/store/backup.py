@@ -1,7 +1,7 @@
 """A copy of the log while it is written: whole, as of one revision, without the key that signs stream tokens.
 
-It is made beside the log, where there is a place that only the daemon may read, and has no name by the time it is read: a
-daemon that is killed leaves nothing behind, but for what it had not finished, which the next start removes.
+It is made beside the log, in a place that only the daemon may read, and has no name by the time it is read: a daemon
+that is killed leaves nothing behind, but for what it had not finished, which the next start removes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,10 @@ def make_copy(path: Path) -> Copy:
     """Copy the log at `path`. Blocks, for as long as the disk needs. Raises OSError, sqlite3.Error."""
     descriptor, text = tempfile.mkstemp(prefix=path.name + _INFIX, dir=path.parent)  # 0600, as the log
     name = Path(text)
-    try:
+    with ExitStack() as undo:
+        opened = undo.enter_context(ExitStack())
+        opened.callback(os.close, descriptor)
+        undo.callback(name.unlink, missing_ok=True)
         with closing(connect(path, "ro")) as source:
             source.execute("VACUUM INTO ?", (text,))
         with closing(connect(name, "rw")) as copy:
@@ -54,12 +57,9 @@ def make_copy(path: Path) -> Copy:
             copy.execute("UPDATE meta SET secret = zeroblob(length(secret))")
             epoch, first = copy.execute("SELECT epoch, first_revision FROM meta").fetchone()
             revision = head_of(copy)
-        return Copy(epoch, revision, first, os.fstat(descriptor).st_size, descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    finally:
-        name.unlink(missing_ok=True)
+        size = os.fstat(descriptor).st_size
+        opened.pop_all()
+        return Copy(epoch, revision, first, size, descriptor)
 
 
 def remove_unfinished(path: Path) -> None:

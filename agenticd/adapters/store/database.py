@@ -15,6 +15,7 @@ from pathlib import Path
 from agenticd.adapters.store.errors import (
     Damaged,
     InUse,
+    NoRoom,
     NotAccessible,
     NotOurs,
     SchemaTooNew,
@@ -159,6 +160,8 @@ def as_ours(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise NoRoom(path, f"cannot be opened: {(error.strerror or str(error)).lower()}") from error
         what = f"cannot be opened: {(error.strerror or str(error)).lower()}"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             what += ": the daemon's user must be able to write the file and its directory"
@@ -177,5 +180,7 @@ def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
             return InUse(path, f"another program has kept it locked for {BUSY_SECONDS:.0f} s")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
             return Damaged(path, f"cannot be read whole ({error}): restore a backup")
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return NoRoom(path, f"cannot be opened ({error}): is the disk full?")
         case _:
             return NotAccessible(path, f"cannot be used ({error})")

@@ -1,7 +1,7 @@
 """Putting a backup in the place of the log: checked first, under the log's lock, with a new name for what is a new log.
 
 Calls that were live when the backup was made are left as they were, for recovery to look at. Those that waited to be
-dialled may have been dialled since: they are left as asked of the carrier, so that they are looked for and never dialled.
+dialled may have been dialled since: they are left as unconfirmed, so that they are looked for and never dialled.
 """
 
 from __future__ import annotations

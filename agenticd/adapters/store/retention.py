@@ -41,8 +41,8 @@ class Limits:
 class Reckoning:
     """The time by which things are forgotten: a wall clock that cannot jump forward while the daemon runs.
 
-    Somebody who sets the clock to next year by mistake, and back, has then lost nothing; and a request id does not expire
-    early. A clock that goes back makes things stay longer, which harms nobody.
+    Somebody who sets the clock to next year by mistake, and back, has lost nothing, and no request id expires early. A
+    clock that goes back makes things stay longer, which harms nobody.
     """
 
     def __init__(self, clock: Clock) -> None:

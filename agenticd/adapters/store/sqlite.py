@@ -37,7 +37,7 @@ class Config:
     """Where the log is, and how much of it is kept and held.
 
     `keep_seconds`: events of calls that were closed longer ago are deleted; None keeps all; a day or more.
-    `keep_bytes`: while more of the file is in use, closed calls of more than a day ago are deleted, too; None: no limit.
+    `keep_bytes`: while more of the file is in use, calls closed more than a day ago are deleted, too; None: no limit.
     `retry_seconds`: after so long what could not be written is tried again.
     `max_waiting`: so many entries wait for the writer before the log calls itself full.
     `warm_events`: how many events are read into memory at start; older ones come from the file.
@@ -204,7 +204,7 @@ class SqliteLog:
         try:
             copy = await asyncio.shield(making)
         except asyncio.CancelledError:
-            making.add_done_callback(lambda made: made.exception() or made.result().close())
+            making.add_done_callback(_throw_away)
             raise
         except (OSError, sqlite3.Error) as error:
             raise StoreDown(f"no copy of the event log can be made: {describe(error)}") from error
@@ -319,6 +319,12 @@ def _open(config: Config, new: NewLog) -> tuple[Database, Page]:
     except sqlite3.Error as error:
         database.close()
         raise unusable(config.path, error) from error
+
+
+def _throw_away(made: asyncio.Future[Copy]) -> None:
+    """Of a copy that nobody waits for any more."""
+    if made.exception() is None:
+        made.result().close()
 
 
 def _in_snapshot(connection: sqlite3.Connection, question: Callable[[], T]) -> tuple[T, int]:

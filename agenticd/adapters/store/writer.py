@@ -1,7 +1,7 @@
 """The writer's thread: all that is waiting goes into one transaction; then the event loop hears of it, once.
 
-It alone gives revisions and encodes events. What cannot be written now, because the disk is full or does not answer, is
-kept in its order and tried again for as long as it takes; the writer ends when it is told to, or when trying is of no use.
+It alone gives revisions and encodes events. What cannot be written now, because the disk is full or broken, is kept in
+its order and tried again for as long as it takes; it ends when it is told to, or when trying is of no use.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _PASSING = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
-"""What is wrong with the place and not with the file: it may pass, and a transaction that failed so left nothing behind."""
+"""What is wrong with the place and not with the file: it may pass, and a transaction that failed so left nothing."""
 _PROBE = "PRAGMA user_version = {}"  # a page is written each time that the number is another
 _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? AND created >= ?"
 
@@ -98,7 +98,7 @@ class Committed:
 
 
 class Writer:
-    """Owns the writing connection while its thread runs. It calls `on_commit`, `on_trouble` and `on_end` on the event loop.
+    """Owns the writing connection while its thread runs. All that it calls back is called on the event loop.
 
     `on_trouble` gets why nothing can be written now, and "" when it can be again. `on_end` gets what failed ("" when it
     was told to stop) and those who wait for what was not written.
@@ -188,7 +188,8 @@ class Writer:
             failure = _words(error)
         finally:
             self._busy_since = None
-            lost = [item.on_durable for item in (*self._batch, *self._held, *self._orders)]
+            lost = [item.on_durable for item in (*self._batch, *self._held)]
+            lost += [order.on_durable for order in self._orders]
             self._call(self._on_end, failure, lost)
 
     def _work(self) -> None:
@@ -234,8 +235,8 @@ class Writer:
         self._stop_waiting.wait(self._retry)
 
     def _sift(self, *, new_calls: bool) -> None:
-        """Refuse calls that exist nowhere but here, since they wait to be dialled: they never were, and need not wait for a
-        disk. What comes of a refused call, before it hears of it, is refused too."""
+        """Refuse calls that exist nowhere but here, since they wait to be dialled: they never were, and need not wait
+        for a disk. What comes of a refused call, before it hears of it, is refused too."""
         kept: deque[Append] = deque()
         answers: list[tuple[OnDurable, int | None]] = []
         for item in self._held:

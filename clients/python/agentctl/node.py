@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -164,31 +166,38 @@ def backup(env: Env, file: Path | None, force: bool) -> int:
     """
     if file is not None and file.exists() and not force:
         raise click.UsageError(f"{file} exists: name another file, or add --force to replace it.")
-    return run(env, lambda client: _backup(client, env, file, force))
-
-
-async def _backup(client: Client, env: Env, file: Path | None, force: bool) -> int:
     folder = Path.cwd() if file is None else file.parent
+    copied: list[BackupOpened] = []
+
+    async def work(client: Client) -> int:
+        copied.append(await client.backup(target))
+        return Exit.OK
+
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".agenticd-backup-", dir=folder)  # 0600
-    except OSError as error:
-        raise click.ClickException(f"{folder} takes no file: {(error.strerror or str(error)).lower()}") from None
-    part = Path(name)
-    try:
-        with open(descriptor, "wb") as target:
-            opened = await client.backup(target)
+        with _unfinished(folder) as (target, part):
+            code = run(env, work)
+            if code != Exit.OK:
+                return code
+            (opened,) = copied
+            done = file or folder / f"agenticd-{opened.epoch}-{opened.revision}.db"
             target.flush()
             os.fsync(target.fileno())
-        done = folder / f"agenticd-{opened.epoch}-{opened.revision}.db" if file is None else file
-        if done.exists() and not force and file is None:
-            raise click.ClickException(f"{done} exists: add --force to replace it.")
-        part.replace(done)
+            part.replace(done)
     except OSError as error:
         raise click.ClickException(f"{folder}: {(error.strerror or str(error)).lower()}") from None
-    finally:
-        part.unlink(missing_ok=True)
     _show_backup(env, opened, done)
     return Exit.OK
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file that only its owner can read, and that is gone afterwards unless it has got another name."""
+    descriptor, name = tempfile.mkstemp(prefix=".agenticd-backup-", dir=folder)
+    try:
+        with open(descriptor, "wb") as target:
+            yield target, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _show_backup(env: Env, opened: BackupOpened, done: Path) -> None:

@@ -294,6 +294,11 @@ async def test_a_backup_comes_whole_and_is_let_go_of(tmp_path: Path, calls: Memo
     assert log.open == 0
 
 
+async def _rest(stream: Any) -> AsyncIterator[object]:
+    while True:
+        yield await stream.read()
+
+
 async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
     log = MemoryLog()
     log.data = bytes(64 << 20)
@@ -301,14 +306,13 @@ async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCall
         served(tmp_path, calls, watch, log=log, stall_timeout=0.2),
         channel(tmp_path, **{"http2.bdp_probe": 0}) as plain,
     ):
-        stream = NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())
-        assert (await stream.read()).HasField("opened")  # type: ignore[union-attr]
+        stream: Any = NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())
+        assert (await stream.read()).HasField("opened")
         assert log.open == 1
         while log.open:  # noqa: ASYNC110 - until the server has had enough
             await asyncio.sleep(0.01)
         with pytest.raises(aio.AioRpcError) as ended:
-            while True:
-                await stream.read()
+            [frame async for frame in _rest(stream)]
         assert wire(ended.value)[1].reason == "CONSUMER_STALLED"
 
 

@@ -59,11 +59,10 @@ class _Vfs(Structure):
 
 def library() -> ctypes.CDLL | None:
     """The SQLite that the module sqlite3 runs on; None where it is not a library of its own."""
-    import _sqlite3
-
-    with open("/proc/self/maps") as maps:
-        names = {line.split()[-1] for line in maps if "libsqlite3" in line}
-    return ctypes.CDLL(names.pop()) if names and _sqlite3 else None
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    names = {line.split()[-1] for line in lines if "libsqlite3" in line}
+    return ctypes.CDLL(names.pop()) if names else None
 
 
 @dataclass

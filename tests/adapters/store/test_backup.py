@@ -1,4 +1,4 @@
-"""A copy of a log that goes on, and putting it in place: whole, private, with a new name, and with nobody dialled for it."""
+"""A copy of a log that goes on, and putting it in place: whole, private, with a new name, and nobody dialled for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def backed_up(log: SqliteLog, target: Path) -> tuple[int, int]:
         while piece := await copy.read(10_000):
             data += piece
         assert len(data) == copy.size
-        target.write_bytes(data)
+        await asyncio.to_thread(target.write_bytes, data)
         return copy.first_revision, copy.revision
 
 

@@ -1,4 +1,4 @@
-"""The log on a disk that is full, broken, slow to forget or without power: what was claimed is there, nothing else is."""
+"""The log on a disk that is full, broken or without power: what was claimed is there, and nothing else is."""
 
 from __future__ import annotations
 
@@ -220,10 +220,16 @@ async def test_no_answer_comes_before_the_sync(disk: Disk, log: SqliteLog) -> No
     for entry in (call.queued(), call.dialing(), call.amended(agent="x"), call.digit(), call.closed()):
         begin = len(disk.deeds)
         at_answer: list[str] = []
-        answer = append(log, entry)
-        answer.add_done_callback(lambda _, begin=begin, seen=at_answer: seen.extend(d[0] for d in disk.deeds[begin:]))
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def answered(
+            _: int | None, begin: int = begin, seen: list[str] = at_answer, answer: asyncio.Future[None] = answer
+        ) -> None:
+            seen += [deed for deed, *_ in disk.deeds[begin:]]
+            answer.set_result(None)
+
+        log.append(entry, answered)
         await answer
-        await asyncio.sleep(0)
         assert at_answer[-1:] == ["sync"]
         assert "write" in at_answer
 
@@ -248,7 +254,7 @@ async def test_a_tail_of_the_wal_that_is_broken_costs_only_itself(
         await append(log, entry)
     copies = tmp_path / "copy"
     copies.mkdir()
-    wal = Path(f"{sqlite.path}-wal").read_bytes()
+    wal = sqlite.path.with_name("agenticd.db-wal").read_bytes()
     (copies / "agenticd.db").write_bytes(sqlite.path.read_bytes())
     (copies / "agenticd.db-wal").write_bytes(wal[:-100] + (b"\xaa" * 100 if harm == "garbage" else b""))
     database = open_database(copies / "agenticd.db", NEW)
@@ -258,7 +264,7 @@ async def test_a_tail_of_the_wal_that_is_broken_costs_only_itself(
 
 
 async def test_no_page_that_is_broken_is_taken_for_a_log(sqlite: SqlitePlace) -> None:
-    """Whatever page is garbage: the log says so when it opens, or when it is asked or written; it never makes things up."""
+    """Whatever page is garbage: the log says so when it opens, is asked or is written; it never makes things up."""
     await filled(sqlite, 200)
     await sqlite.opened[0].close()
     whole = sqlite.path.read_bytes()
@@ -266,11 +272,9 @@ async def test_no_page_that_is_broken_is_taken_for_a_log(sqlite: SqlitePlace) ->
     told = 0
     for page in range(1, len(whole) // size):
         sqlite.path.write_bytes(whole[: page * size] + b"\xa5" * size + whole[(page + 1) * size :])
-        Path(f"{sqlite.path}-wal").unlink(missing_ok=True)
         try:
             log = await sqlite.open(window=4)
-        except Damaged as error:
-            assert "restore a backup" in str(error)
+        except Damaged:
             told += 1
             continue
         try:
