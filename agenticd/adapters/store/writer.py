@@ -21,6 +21,7 @@ from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
+from agenticd.service.failpoint import Reach
 from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
 
 Ts = TypeVarTuple("Ts")
@@ -94,6 +95,7 @@ class Writer:
         keep_seconds: float | None,
         on_commit: Callable[[Committed], None],
         on_end: Callable[[str, Sequence[OnDurable]], None],
+        reach: Reach | None = None,
     ) -> None:
         self._connection = database.writer
         self._codec = codec
@@ -101,6 +103,7 @@ class Writer:
         self._keep = keep_seconds
         self._on_commit = on_commit
         self._on_end = on_end
+        self._reach = reach
         self._loop = asyncio.get_running_loop()
         self._head = database.head
         self._first = database.first_revision
@@ -208,12 +211,16 @@ class Writer:
             else:
                 work.add(item, self._codec)
         briefs = self._new_briefs(work.changes)
+        if self._reach is not None:
+            self._reach("before_commit")
         with transaction(self._connection):
             self._connection.executemany(_EVENT, work.rows)
             self._connection.executemany(_CALL, [change.row() for change in work.changes.values()])
             self._connection.executemany(_BRIEF, briefs)
             self._connection.executemany(_REQUEST, work.requests.values())
         self._head = work.revision
+        if self._reach is not None:
+            self._reach("after_commit")
         return Committed(work.events, work.answers, self._first)
 
     def _is_taken(self, request: RequestKey, work: _Work) -> bool:
