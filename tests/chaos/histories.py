@@ -1,4 +1,4 @@
-"""What a chaos run leaves behind: the log itself, what each subscriber received, what clients were told, what was dialled.
+"""What a chaos run leaves behind: the log itself, what subscribers received, what clients were told, what was dialled.
 
 Plain values, written as lines of JSON by processes that may be killed in the middle of a line.
 """
