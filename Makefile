@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore soak bench wheels lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -61,6 +61,9 @@ proof: ## The long form of the proofs: twenty calls of a minute at once, held to
 explore: ## Millions of random inputs through the pure machines, held to the rules; a seed again: make explore ARGS="--one SEED"
 	@$(PY) -m tests.explore $(ARGS)
 
+chaos: ## Kill the daemon and its subscribers 1,000 times: nothing lost, nothing twice; in CI: make chaos ARGS="--kills 25 --seed 7"
+	@$(PY) -m tests.chaos $(ARGS)
+
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
@@ -103,7 +106,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore soak bench lock: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

@@ -23,6 +23,8 @@ import structlog
 
 from agenticd.adapters.host.clock import SystemClock
 from agenticd.adapters.host.counts import CallCounts
+from agenticd.adapters.host.failpoint import Config as FailpointConfig
+from agenticd.adapters.host.failpoint import Trap
 from agenticd.adapters.host.loop import LagProbe
 from agenticd.adapters.host.metrics import Metrics, Sources
 from agenticd.adapters.host.observer import Observer
@@ -45,6 +47,7 @@ from agenticd.core.errors import Draining
 from agenticd.reload import Current, Means, inbound_of, keep_current, prepare
 from agenticd.service.calls import Calls
 from agenticd.service.calls import Config as CallsConfig
+from agenticd.service.failpoint import Reach
 from agenticd.service.session import World
 from agenticd.service.urls import Urls
 from agenticd.service.watch import Watch
@@ -77,6 +80,8 @@ class Host:
     watchdog: float | None = None
     reload: Means | None = None
     """How the configuration is read again; None: it is not."""
+    failpoint: FailpointConfig | None = None
+    """Where a test wants this process killed."""
 
 
 @dataclass(slots=True)
@@ -139,13 +144,14 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         probe = LagProbe()
-        log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock)
+        reach = Trap(host.failpoint) if host.failpoint is not None else None
+        log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock, reach)
         stack.push_async_callback(_close_log, log)
         watch = Watch(log, clock, settings.node_id)
         carrier = TwilioCarrier(_twilio_config(settings), clock)
         stack.push_async_callback(carrier.close)
         model = OpenAIModel(_openai_config(settings), clock)
-        calls = _calls(settings, log, clock, watch, carrier, model)
+        calls = _calls(settings, log, clock, watch, carrier, model, reach)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
         rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch, log)
         node: Node
@@ -318,7 +324,13 @@ class Signals:
 
 
 def _calls(
-    settings: Settings, log: SqliteLog, clock: SystemClock, watch: Watch, carrier: TwilioCarrier, model: OpenAIModel
+    settings: Settings,
+    log: SqliteLog,
+    clock: SystemClock,
+    watch: Watch,
+    carrier: TwilioCarrier,
+    model: OpenAIModel,
+    reach: Reach | None,
 ) -> Calls:
     calls: Calls
     world = World(
@@ -329,6 +341,8 @@ def _calls(
         urls=Urls(settings.public_url),
         show=watch.show,
         claimed=lambda carrier_call_id: calls.claimed(carrier_call_id),
+        rival=lambda record: calls.rival(record),
+        reach=reach,
     )
     config = CallsConfig(
         node_id=settings.node_id,

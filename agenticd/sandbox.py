@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import TwilioConfig
-from agenticd.launch import Daemon, listening_socket
+from agenticd.launch import PROGRAM, Daemon, listening_socket
 
 FROM = "+15550001111"
 
@@ -32,6 +32,7 @@ class Sandbox:
     that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
     happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
     through a network that is no better than that. `faults` and `network` are the emulator's.
+    `program` is what Python runs the daemon by.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Sandbox:
         faults: Faults | None = None,
         network: bool = False,
         calls_per_second: int = 1000,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.folder = folder
         self.emulator = Emulator(
@@ -78,6 +80,7 @@ class Sandbox:
         self._agents = agents
         self._inbound = inbound
         self._calls_per_second = calls_per_second
+        self._program = program
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -89,7 +92,9 @@ class Sandbox:
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
-            self.daemon = await stack.enter_async_context(Daemon(config, self.http, self.folder / "daemon.log"))
+            self.daemon = await stack.enter_async_context(
+                Daemon(config, self.http, self.folder / "daemon.log", self._program)
+            )
             self._stack = stack.pop_all()
         return self
 

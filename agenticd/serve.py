@@ -101,7 +101,7 @@ def run(config_path: Path | None) -> int:
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
     from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
-    from agenticd.config import ConfigError, load, make_private, places
+    from agenticd.config import ConfigError, failpoint, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
     style = logs.style_for(sys.stderr, journal=systemd.is_journal(os.environ, 2))
@@ -109,6 +109,7 @@ def run(config_path: Path | None) -> int:
     try:
         sockets = systemd.inherited_sockets(os.environ, os.getpid())
         settings = load(config_path, os.environ, Path.cwd())
+        trap = failpoint(os.environ)
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
         runtime = places(os.environ).runtime
         if any(not address.startswith("unix:") or str(runtime) in address for address in settings.grpc.listen):
@@ -121,6 +122,7 @@ def run(config_path: Path | None) -> int:
             runtime=runtime,
             sockets=sockets,
             watchdog=systemd.watchdog_interval(os.environ, os.getpid()),
+            failpoint=trap,
             reload=Means(
                 read=lambda: load(config_path, os.environ, Path.cwd()),
                 set_log=lambda log: logs.set_up(sys.stderr, style, level=log.level, pii=log.pii),

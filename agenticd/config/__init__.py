@@ -6,6 +6,7 @@ tree.py has all settings with their defaults; config.example.yaml shows how they
 
 from __future__ import annotations
 
+from agenticd.config.failpoint import failpoint
 from agenticd.config.loading import load, load_agents
 from agenticd.config.places import Places, find_config, make_private, places
 from agenticd.config.problems import ConfigError, Problem
@@ -29,6 +30,7 @@ __all__ = [
     "Store",
     "Twilio",
     "effective",
+    "failpoint",
     "find_config",
     "load",
     "load_agents",

@@ -198,6 +198,16 @@ class Calls:
         """Whether a carrier's call is one of our live calls."""
         return any(session.call.carrier_call_id == carrier_call_id for session in self._sessions.values())
 
+    def rival(self, record: CallRecord) -> bool:
+        """Whether another call between the same numbers was dialled, and the carrier has given it no id yet."""
+        return any(
+            other.dial_time is not None
+            and not other.carrier_call_id
+            and (other.to_address, other.from_address) == (record.to_address, record.from_address)
+            for other in (session.record for session in self._sessions.values())
+            if other.call_id != record.call_id and other.state is not CallState.ENDED
+        )
+
     @property
     def live(self) -> Mapping[CallId, Session]:
         """The sessions, by call."""
@@ -261,7 +271,10 @@ class Calls:
         queued = session.record
         # Its turn may come before call_queued is durable; the dialling itself waits for that.
         self._dialer.enqueue(session)
-        return Placed(queued, await asyncio.shield(session.accepted), replayed=False)
+        revision = await asyncio.shield(session.accepted)
+        if self._world.reach is not None:
+            self._world.reach("before_answer")
+        return Placed(queued, revision, replayed=False)
 
     async def hang_up(self, call_id: CallId, message: str) -> tuple[CallRecord, int]:
         """Order the call's end; on a call that has ended, show it. Raises NotFound, InvalidArgument, StoreDown."""

@@ -162,6 +162,10 @@ class EventLog(Protocol):
     async def live(self) -> Sequence[CallRecord]:
         """Every call that is not closed, oldest first: what recovery begins with. Raises StoreDown."""
 
+    async def carrier_call_ids(self, since: float) -> frozenset[str]:
+        """The carrier's ids of our calls, closed ones too, that were created at `since` (seconds since 1970) or later.
+        Raises StoreDown."""
+
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances by position, and the revision as of which they are. Raises StoreDown."""
 
@@ -245,6 +249,9 @@ class Carrier(Protocol):
 
     async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
         """Calls from there to there that were created at `since` (seconds since 1970) or later."""
+
+    async def requested(self, carrier_call_id: str) -> Sequence[str]:
+        """The URLs that the carrier has asked for the call so far."""
 
 
 # --- The two ends of the media path ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from agenticd.core.ids import CallId
 from agenticd.core.mediastream import StreamStarted
 from agenticd.service.calls import Calls, Config
 from agenticd.service.orders import AgentProfile, PlaceOrder
-from agenticd.service.ports import PeerHealth
+from agenticd.service.ports import CarrierCall, PeerHealth
 from agenticd.service.session import World
 from agenticd.service.urls import Urls
 from tests.service.world import SID, HandCarrier, HandClock, HandMedia, HandModel
@@ -87,7 +87,7 @@ class open_desk:  # noqa: N801 - used as a function
         clock, carrier = Clock(), HandCarrier()
         self._log = await SqliteLog.open(StoreConfig(self._folder / "log.db"), ProtoEventCodec(), clock)
         urls = Urls("https://voice.example.com")
-        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
+        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False, lambda _: False)
         agents = {"default": AgentProfile(instructions="Be brief.")}
         self._calls = Calls(
             Config("n", "0", agents, OURS, max_calls=3, inbound={OURS: "default"}), world, Peer(), Peer()
@@ -290,6 +290,7 @@ async def test_after_a_restart_no_call_is_left_hanging_and_nobody_is_dialled_aga
         dialed = await before.dialed()
         queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
     async with open_desk(tmp_path) as after:
+        after.carrier.known = CarrierCall(SID, "ringing", 0.0, TO, OURS)
         assert await after.calls.recover() == 2
         after.calls.dial_recovered()
         await after.until(CallState.ENDED, dialed)

@@ -121,7 +121,7 @@ async def test_an_unanswered_dial_is_looked_for_by_number_and_time_and_never_rep
         hands.log.commit()
         hands.clock.advance(2.0)
         await settle()
-        assert [name for name, _ in hands.carrier.orders] == ["dial", "find"]
+        assert [name for name, _ in hands.carrier.orders] == ["dial", "find", "requested"]
         assert session.call.state is CallState.RINGING
 
 

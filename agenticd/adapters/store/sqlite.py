@@ -23,6 +23,7 @@ from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import MAX_BYTES, MAX_EVENTS, HeadWindow, Page, Select
 from agenticd.core.tally import Tally
+from agenticd.service.failpoint import Reach
 from agenticd.service.ports import CallQuery, Clock, Entry, EventCodec, KnownRequest, OnDurable
 
 T = TypeVar("T")
@@ -63,7 +64,15 @@ class SqliteLog:
     The clock's wall and monotonic, and the codec, are also used in the two threads.
     """
 
-    def __init__(self, database: Database, warm: Page, config: Config, codec: EventCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        warm: Page,
+        config: Config,
+        codec: EventCodec,
+        clock: Clock,
+        reach: Reach | None = None,
+    ) -> None:
         self.failed = asyncio.Event()
         """Set when the log went down and the daemon should end. What happened is `failure`."""
         self.failure = ""
@@ -96,10 +105,11 @@ class SqliteLog:
             on_commit=self._committed,
             on_trouble=self._trouble_moved,
             on_end=self._writer_ended,
+            reach=reach,
         )
 
     @classmethod
-    async def open(cls, config: Config, codec: EventCodec, clock: Clock) -> SqliteLog:
+    async def open(cls, config: Config, codec: EventCodec, clock: Clock, reach: Reach | None = None) -> SqliteLog:
         """Open or make the file. Raises errors.StoreUnusable."""
         new = NewLog(
             epoch=clock.randomness(EPOCH_BYTES).hex(),
@@ -107,7 +117,7 @@ class SqliteLog:
             created=clock.wall(),
         )
         database, warm = await asyncio.to_thread(_open, config, new)
-        return cls(database, warm, config, codec, clock)
+        return cls(database, warm, config, codec, clock, reach)
 
     async def close(self) -> None:
         """Write all that was appended, answer it, let go of the file. Later appends are answered None."""
@@ -238,6 +248,10 @@ class SqliteLog:
     async def live(self) -> Sequence[CallRecord]:
         """Every call that is not closed, oldest first. Raises StoreDown."""
         return (await self._ask(queries.live))[0]
+
+    async def carrier_call_ids(self, since: float) -> frozenset[str]:
+        """The carrier's ids of our calls created since then. Raises StoreDown."""
+        return (await self._ask(queries.carrier_call_ids, since))[0]
 
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances, and the revision as of which they are. Raises StoreDown."""

@@ -23,6 +23,7 @@ from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallQueued, Call
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
+from agenticd.service.failpoint import Reach
 from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
 
 Ts = TypeVarTuple("Ts")
@@ -116,6 +117,7 @@ class Writer:
         on_commit: Callable[[Committed], None],
         on_trouble: Callable[[str], None],
         on_end: Callable[[str, Sequence[OnDurable]], None],
+        reach: Reach | None = None,
     ) -> None:
         self._connection = database.writer
         self._codec = codec
@@ -126,6 +128,7 @@ class Writer:
         self._on_commit = on_commit
         self._on_trouble = on_trouble
         self._on_end = on_end
+        self._reach = reach
         self._loop = asyncio.get_running_loop()
         self._head = database.head
         self._first = database.first_revision
@@ -289,6 +292,8 @@ class Writer:
             else:
                 work.add(item, self._codec)
         briefs = self._new_briefs(work.changes)
+        if self._reach is not None:
+            self._reach("before_commit")
         with transaction(self._connection):
             if self._trouble:
                 self._probe()
@@ -297,6 +302,8 @@ class Writer:
             self._connection.executemany(_BRIEF, briefs)
             self._connection.executemany(_REQUEST, work.requests.values())
         self._head = work.revision
+        if self._reach is not None:
+            self._reach("after_commit")
         self._remember(work.changes)
         return Committed(work.events, work.answers, self._first)
 
