@@ -35,8 +35,8 @@ CALL_CLOSED, CALL_QUEUED = KINDS[CallClosed], KINDS[CallQueued]
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 TOGETHER = 64
-"""The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which takes
-longer than to write a row while the loop is busy; so a transaction has few of them."""
+"""The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which is
+longer than writing a row takes while the loop is busy; so a transaction has few of them."""
 
 _EVENTS = "INSERT INTO events (revision, call_id, kind, time, data) VALUES {}"
 _CALLS = """
