@@ -65,7 +65,7 @@ WRITER_LIMIT = 5.0
 """Nor does a log whose writer has stood still for so long."""
 LAG_LIMIT = 1.0
 """A loop that is later than this many seconds gives systemd's watchdog no sign of life."""
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0002
 """The log writer's thread hands the interpreter back to the loop within this many seconds."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from agentic.v1 import call_service_pb2 as pb
 from agenticd.adapters.rpc import convert
 from agenticd.adapters.rpc.codec import live_message
-from agenticd.adapters.rpc.frames import batch_frames
+from agenticd.adapters.rpc.frames import Shared
 from agenticd.adapters.rpc.interceptors import identity_of
 from agenticd.adapters.rpc.needs import Calls, Watch
 from agenticd.service.watch import Batch, Bookmark, Frame, Live, Opened, write_in_time
@@ -25,6 +25,7 @@ class CallService:
         self._calls = calls
         self._watch = watch
         self._stall_timeout = stall_timeout
+        self._shared = Shared()
 
     async def PlaceCall(
         self,
@@ -65,15 +66,15 @@ class CallService:
                 if isinstance(frame, Opened):
                     # By itself: were it to go with a frame that gets stuck, the status would send it again.
                     await context.send_initial_metadata(())
-                for data in encode(frame):
+                for data in encode(frame, self._shared):
                     await write_in_time(context.write(data), self._stall_timeout)
 
 
-def encode(frame: Frame) -> Iterable[bytes]:
+def encode(frame: Frame, shared: Shared) -> Iterable[bytes]:
     """The frame as the bytes of a StreamEventsResponse; a batch may take several."""
     match frame:
         case Batch():
-            return batch_frames(frame.events)
+            return shared.frames(frame.events)
         case Live():
             response = pb.StreamEventsResponse(live=live_message(frame.words))
         case Bookmark():

@@ -90,6 +90,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+        cached_statements=256,  # the writer has some for each number of rows
     )
 
 

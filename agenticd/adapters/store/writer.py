@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVarTuple
 
 from agenticd.adapters.store.database import Database, transaction
@@ -34,11 +35,15 @@ RETRY_SECONDS = 0.5
 CALL_CLOSED, CALL_QUEUED = KINDS[CallClosed], KINDS[CallQueued]
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-_EVENT = "INSERT INTO events (revision, call_id, kind, time, data) VALUES (?, ?, ?, ?, ?)"
-_CALL = """
+TOGETHER = 64
+"""The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which is
+longer than writing a row takes while the loop is busy; so a transaction has few of them."""
+
+_EVENTS = "INSERT INTO events (revision, call_id, kind, time, data) VALUES {}"
+_CALLS = """
     INSERT INTO calls (
         call_id, create_time, state, direction, closed, closed_revision, closed_time, last_revision, record)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES {}
     ON CONFLICT (call_id) DO UPDATE SET
         state = excluded.state,
         closed = excluded.closed,
@@ -292,15 +297,18 @@ class Writer:
             else:
                 work.add(item, self._codec)
         briefs = self._new_briefs(work.changes)
+        calls = [change.row() for change in work.changes.values()]
         if self._reach is not None:
             self._reach("before_commit")
         with transaction(self._connection):
             if self._trouble:
                 self._probe()
-            self._connection.executemany(_EVENT, work.rows)
-            self._connection.executemany(_CALL, [change.row() for change in work.changes.values()])
-            self._connection.executemany(_BRIEF, briefs)
-            self._connection.executemany(_REQUEST, work.requests.values())
+            _insert(self._connection, _EVENTS, work.rows)
+            _insert(self._connection, _CALLS, calls)
+            if briefs:
+                self._connection.executemany(_BRIEF, briefs)
+            if work.requests:
+                self._connection.executemany(_REQUEST, work.requests.values())
         self._head = work.revision
         if self._reach is not None:
             self._reach("after_commit")
@@ -356,6 +364,20 @@ class Writer:
         # The loop is closed when the daemon went down without closing the log: then nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert the rows by as few statements as may be; each is kept prepared for its number of rows."""
+    for at in range(0, len(rows), TOGETHER):
+        piece = rows[at : at + TOGETHER]
+        values = [value for row in piece for value in row]
+        connection.execute(_for_rows(statement, len(piece), len(piece[0])), values)
+
+
+@cache
+def _for_rows(statement: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(", ".join([row] * rows))
 
 
 def _may_pass(error: sqlite3.Error) -> bool:
