@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agenticd.core.transitions import TRANSITIONS
 from agenticd.core.events import CallState
+from agenticd.core.transitions import TRANSITIONS
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs/architecture.md"
 BEGIN = "<!-- made by `python -m tools.diagram` from agenticd/core/transitions.py -->\n```mermaid\n"

@@ -296,6 +296,10 @@ class Calls:
             raise NotFound(call_id)
         return record, revision
 
+    def queue_positions(self) -> Mapping[CallId, int]:
+        """The calls that wait to be dialled, and in which place; 1 is next."""
+        return self._dialer.positions()
+
     async def list(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, newest first. Raises StoreDown."""
         return await self._world.log.calls(query)

@@ -7,9 +7,11 @@ wait here. No task: a timer, when somebody waits.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 from agenticd.core import inputs
 from agenticd.core.events import CallState
+from agenticd.core.ids import CallId
 from agenticd.service.ports import Clock, Timer
 from agenticd.service.session import Session
 
@@ -27,6 +29,11 @@ class Dialer:
 
     def __len__(self) -> int:
         return sum(1 for session in self._queue if session.call.state is CallState.QUEUED)
+
+    def positions(self) -> Mapping[CallId, int]:
+        """Who waits, and in which place; 1 is next."""
+        waiting = (session for session in self._queue if session.call.state is CallState.QUEUED)
+        return {session.record.call_id: place for place, session in enumerate(waiting, 1)}
 
     def enqueue(self, session: Session) -> None:
         """Let the call be dialled when its turn comes."""

@@ -1,4 +1,4 @@
-"""A client in a process of its own that places calls as a careful one does: with one request id until there is an answer.
+"""A client in a process of its own that places calls as a careful one does: one request id until there is an answer.
 
     python -m tests.chaos.placer ADDRESS TOKEN JOURNAL SEED
 

@@ -71,7 +71,7 @@ def plan(seed: int, number: int) -> Plan:
     if chance.random() < 0.2:
         trouble["lost"] = tuple(chance.sample(LOST, 3))
     if number % 5 != 4 and at < len(order):
-        return Plan("failpoint", order[at], chance.choice((1, 1, 1, 2)), 3.0, **trouble)
+        return Plan("failpoint", order[at], chance.choice((1, 1, 1, 2)), 6.0, **trouble)
     how: How = chance.choices(
         ("failpoint", "kill", "stop", "subscriber", "stop subscriber"), (0.45, 0.3, 0.08, 0.12, 0.05)
     )[0]

@@ -1,4 +1,4 @@
-"""A subscriber in a process of its own: writes down every frame, and goes on behind its last one when it is started again.
+"""A subscriber in a process of its own: writes down every frame, and when started again goes on behind its last.
 
     python -m tests.chaos.subscriber ADDRESS TOKEN JOURNAL raw|client [KIND …]
 

@@ -1,4 +1,4 @@
-"""Each validator catches its own fault and only that: a right history passes all, the wrong one next to it one fewer."""
+"""Each validator catches its own fault and no other: a right history passes all, a wrong one all but one."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Calls(Protocol):
     async def list(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]: ...
 
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]: ...
+
+    def queue_positions(self) -> Mapping[CallId, int]: ...
 
     def status(self) -> NodeStatus: ...
 

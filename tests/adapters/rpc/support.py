@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +79,10 @@ class MemoryCalls:
 
     def drain(self) -> None:
         self.drains += 1
+
+    def queue_positions(self) -> Mapping[CallId, int]:
+        waiting = (call_id for call_id, made in self.records.items() if made.state is CallState.QUEUED)
+        return {call_id: place for place, call_id in enumerate(waiting, 1)}
 
     async def _enter(self) -> None:
         await self.blocked.wait()

@@ -72,6 +72,17 @@ REFLECTION: Any = reflection_pb2_grpc.ServerReflectionStub
 # What answers say.
 
 
+async def test_a_call_that_waits_shows_its_place_in_the_queue(stub) -> None:
+    first, second = [await stub.PlaceCall(pb.PlaceCallRequest(to_address="+15550002222")) for _ in range(2)]
+    assert (first.call.queue_position, second.call.queue_position) == (1, 2)
+    await stub.HangUp(pb.HangUpRequest(call_id=first.call.call_id))
+    listed = await stub.ListCalls(pb.ListCallsRequest())
+    places = {call.call_id: call.queue_position for call in listed.calls}
+    assert places == {first.call.call_id: 0, second.call.call_id: 1}
+    shown = await stub.GetCall(pb.GetCallRequest(call_id=second.call.call_id))
+    assert shown.call.queue_position == 1
+
+
 async def test_a_call_is_placed_shown_listed_and_hung_up(stub, calls: MemoryCalls) -> None:
     placed = await stub.PlaceCall(pb.PlaceCallRequest(to_address="+15550002222", request_id="r"))
     assert (placed.revision, placed.epoch, placed.replayed) == (1, EPOCH, False)
