@@ -91,3 +91,12 @@ async def test_faults_that_are_set_in_a_call_and_taken_back_are_of_that_time(lin
     history = await desk.follow(call_id, on)
     check(history, "COMPLETED", "API", ordered=True)
     assert history.words == WORDS
+
+
+@pytest.mark.fault("model.unwritten")
+async def test_what_could_not_be_written_down_is_answered_all_the_same(line: Make) -> None:
+    desk = await make(line, ASKS, unwritten=1)
+    history = await talk(desk)
+    check(history, "COMPLETED", "API", ordered=True)
+    assert history.words == [("AGENT", GREETING), ("AGENT", ANSWER)]
+    assert [warning.code for warning in history.all("warning")] == ["TRANSCRIPTION_FAILED"]

@@ -345,7 +345,7 @@ class Session:
             await self._silent.wait()
         else:
             await asyncio.sleep(self.config.transcript_delay)
-        if self.config.faults.leaves_unwritten(next(self._transcriptions)):
+        if self.config.now.faults.leaves_unwritten(next(self._transcriptions)):
             kind, fields = failed(model)
             self.emit(kind, item_id=item.id, **fields)
             return
