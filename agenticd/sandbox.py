@@ -29,7 +29,7 @@ class Sandbox:
 
     `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole. With `link` all
     that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no better than that.
-    `program` is what Python runs the daemon by.
+    `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Sandbox:
         link: LinkConfig | None = None,
         calls_per_second: int = 1000,
         program: Sequence[str] = PROGRAM,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self._emulator = Emulator(
@@ -64,6 +65,7 @@ class Sandbox:
         self._extra = extra
         self._calls_per_second = calls_per_second
         self._program = program
+        self._environ = dict(environ or {})
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -75,9 +77,9 @@ class Sandbox:
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
-            self.daemon = await stack.enter_async_context(
-                Daemon(config, self.http, self.folder / "daemon.log", self._program)
-            )
+            daemon = Daemon(config, self.http, self.folder / "daemon.log", self._program)
+            daemon.environ = self._environ
+            self.daemon = await stack.enter_async_context(daemon)
             self._stack = stack.pop_all()
         return self
 
