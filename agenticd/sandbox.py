@@ -32,7 +32,7 @@ class Sandbox:
     that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
     happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
     through a network that is no better than that. `faults` and `network` are the emulator's.
-    `program` is what Python runs the daemon by.
+    `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Sandbox:
         network: bool = False,
         calls_per_second: int = 1000,
         program: Sequence[str] = PROGRAM,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.emulator = Emulator(
@@ -81,6 +82,7 @@ class Sandbox:
         self._inbound = inbound
         self._calls_per_second = calls_per_second
         self._program = program
+        self._environ = dict(environ or {})
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -92,9 +94,9 @@ class Sandbox:
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
-            self.daemon = await stack.enter_async_context(
-                Daemon(config, self.http, self.folder / "daemon.log", self._program)
-            )
+            daemon = Daemon(config, self.http, self.folder / "daemon.log", self._program)
+            daemon.environ = self._environ
+            self.daemon = await stack.enter_async_context(daemon)
             self._stack = stack.pop_all()
         return self
 

@@ -109,8 +109,8 @@ class CallMachine:
         """The last words are for when the carrier asks."""
         self._words_until: float | None = None
         """When the carrier, which says the last words and ends the leg, must be done."""
-        self._orphaned = False
-        """It lived when the daemon went down, and the carrier has not said yet whether it still does."""
+        self._orphaned: float | None = None
+        """It lived when the daemon went down; until when the carrier has to say whether it still does."""
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed. None only when the call is closed, or before its first input."""
@@ -121,7 +121,7 @@ class CallMachine:
     @property
     def wants_stream(self) -> bool:
         """Whether the carrier, when it asks, is to open a media stream: the call is answered, or answered thereby."""
-        if self._orphaned:
+        if self._orphaned is not None:
             return False
         if self.state is CallState.RINGING:
             return self._record.direction is Direction.INBOUND
@@ -150,8 +150,6 @@ class CallMachine:
                 return self._seen(carrier_call_id, status, now)
             case inputs.CallSeen(carrier_call_id, status):
                 return self._seen(carrier_call_id, status, now) + self._end_orphan(now)
-            case inputs.LookUpFailed():
-                return self._end_orphan(now)
             case inputs.DialRefused(code, message):
                 end = CallEnd(EndReason.REJECTED, EndedBy.CARRIER, carrier_code=code, message=message)
                 return self._fire(Trigger.REFUSED, now, self._ordered_or(end))
@@ -186,7 +184,7 @@ class CallMachine:
     def _arrived(self, now: float) -> list[Effect]:
         if self.state is not CallState.RINGING:
             return []
-        if self._orphaned:
+        if self._orphaned is not None:
             return self._end_orphan(now)
         effects = [] if self.attempt else self._ringing(now)
         self.attempt += 1
@@ -217,7 +215,7 @@ class CallMachine:
             return []
         self._words_wait = False  # it is told them now
         effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
-        if self._orphaned:  # who asks how the call goes on says that it lives
+        if self._orphaned is not None:  # who asks how the call goes on says that it lives
             return effects + self._end_orphan(now)
         if self.state is CallState.IN_PROGRESS:
             self.attempt += 1
@@ -311,13 +309,13 @@ class CallMachine:
                 return self._hang_up(now)
             case _:
                 # It may have ended meanwhile, and then the carrier knows how.
-                self._orphaned, self._due = True, now + RECOVERY_ASK
+                self._orphaned, self._due = now + RECOVERY_ASK, now + MEDIA_ASK
                 return [LookUpCall()]
 
     def _end_orphan(self, now: float) -> list[Effect]:
         """A call that outlived its daemon is ended: nobody holds its conversation any more."""
-        orphaned, self._orphaned = self._orphaned, False
-        if not orphaned:
+        orphaned, self._orphaned = self._orphaned, None
+        if orphaned is None:
             return []
         message = "the daemon was restarted during the call"
         return self._order_end(EndReason.NODE_LOST, EndedBy.DAEMON, message, now)
@@ -330,8 +328,11 @@ class CallMachine:
             return self._order_end(EndReason.MAX_DURATION, EndedBy.DAEMON, "the longest duration is reached", now)
         if self._due is None or now < self._due:
             return []
-        if self._orphaned and self.state in _BEFORE_ENDING:
-            return self._end_orphan(now)
+        if self._orphaned is not None and self.state in _BEFORE_ENDING:
+            if now >= self._orphaned:
+                return self._end_orphan(now)
+            self._due = min(now + MEDIA_ASK, self._orphaned)
+            return [LookUpCall()]
         match self.state:
             case CallState.QUEUED:
                 end = CallEnd(EndReason.EXPIRED, EndedBy.DAEMON, message="it was not dialled in time")

@@ -75,9 +75,9 @@ ROWS: dict[str, Row] = {
         TO_TWILIO, "HTTP 429 for ever", NOBODY, _ends("REJECTED"), 0, rest=_create("429"), carrier_code=20429
     ),
     "no_answer": Row(TO_TWILIO, "dialled, and never answered", TALK, _DONE, rest=RestFaults(create_answer_delay=60.0)),
-    "slow": Row(
-        TO_TWILIO, "dialled only after the daemon gave up waiting", TALK, _DONE, rest=RestFaults(create_delay=4.0),
-        warned=True,
+    "held": Row(
+        TO_TWILIO, "held until the daemon gave up waiting, not dialled", NOBODY, _LOOKED, 0,
+        rest=RestFaults(create_delay=60.0), warned=True,
     ),
     "answered_last": Row(
         TO_TWILIO, "webhooks come before the answer", TALK, _DONE, rest=RestFaults(create_answer_delay=1.5)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agentic.errors import AgenticError
 from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.twilio import Call, TwilioConfig
 from agenticd.sandbox import FROM
@@ -17,6 +16,8 @@ from tests.e2e.conftest import TO, History, Line
 from tests.e2e.dial_faults import ROWS, Row
 
 Make = Callable[..., Any]
+PATIENCE = 120.0
+"""Seconds that a client asks for."""
 TRUE = {"completed": {"COMPLETED", "NODE_LOST", "CANCELED"}, "busy": {"BUSY"}, "canceled": {"CANCELED", "NODE_LOST"},
         "no-answer": {"NO_ANSWER", "DIAL_UNCONFIRMED"}}  # fmt: skip
 """What may be on record of a call that the carrier saw end so."""
@@ -31,23 +32,9 @@ async def again(desk: Line) -> None:
 
 
 async def insist(desk: Line, request_id: str) -> str:
-    """Place a call as a careful client does; its id."""
-    while True:
-        try:
-            placed = await desk.client.place_call(TO, request_id=request_id, ring_timeout=5.0, max_duration=8.0)
-            return placed.call.call_id
-        except AgenticError:
-            await asyncio.sleep(0)
-
-
-async def armed(desk: Line, row: Row) -> None:
-    """The life in which the row's trap is set."""
-    daemon = desk.sandbox.daemon
-    await desk.client.status()
-    if row.killed_at:
-        await daemon.stop()
-        daemon.environ["AGENTICD_FAILPOINT"] = f"{row.killed_at}:kill"
-        await daemon.start()
+    """Place a call, by a client that asks until there is an answer; its id."""
+    placed = await desk.client.place_call(TO, request_id=request_id, ring_timeout=5.0, max_duration=8.0)
+    return placed.call.call_id
 
 
 def dialled(desk: Line) -> list[Call]:
@@ -67,8 +54,10 @@ async def test_an_order_to_dial(line: Make, name: str) -> None:
     twilio = TwilioConfig(numbers=(FROM,), callbacks=row.callbacks, rest=row.rest)
     if name == "two_silent":
         twilio = TwilioConfig(numbers=(FROM,), callbacks=row.callbacks)
-    desk: Line = await line(default_phone=row.phone, twilio=twilio, program=PROGRAM)
-    await armed(desk, row)
+    trap = {"AGENTICD_FAILPOINT": f"{row.killed_at}:kill"} if row.killed_at else None
+    desk: Line = await line(default_phone=row.phone, twilio=twilio, program=PROGRAM, environ=trap)
+    desk.client.timeout = PATIENCE
+    await desk.client.status()  # from then on it knows that the daemon is there, and waits for it
     async with asyncio.TaskGroup() as group:
         if row.killed_at:
             group.create_task(again(desk))
@@ -109,19 +98,9 @@ async def through(desk: Line, call_id: str, row: Row) -> History:
         nonlocal ordered
         if event.WhichOneof("payload") == row.hung_up and not ordered:
             ordered = True
-            await hang_up(desk, call_id)
+            await desk.client.hang_up(call_id)
 
     return await desk.follow(call_id, on)
-
-
-async def hang_up(desk: Line, call_id: str) -> None:
-    """As long as nobody answers."""
-    while True:
-        try:
-            await desk.client.hang_up(call_id)
-            return
-        except AgenticError:
-            await asyncio.sleep(0)
 
 
 def check(desk: Line, row: Row, histories: list[History]) -> None:
