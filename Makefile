@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+CALLS  ?= 1
 
 BIN := $(VENV)/bin
 PY  := $(BIN)/python
@@ -14,7 +15,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels test-foreign lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -26,6 +27,9 @@ demo: ## A whole call on the built-in emulator: no phone, no account, no network
 ## Work on it
 test: ## All tests; some of them: make test ARGS="tests/core -k turn"
 	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
+
+test-foreign: ## Published frameworks and Twilio's library on `agenticd emulate`; several calls at once: make test-foreign CALLS=4
+	@AGENTICD_FOREIGN_CALLS=$(CALLS) $(PY) -m pytest -n 2 --dist worksteal -m foreign tests/foreign $(ARGS)
 
 check: lint types units proto-check ## All that is checked without running the daemon
 
@@ -77,6 +81,9 @@ lock: ## Remake requirements/*.txt, keeping what still fits; newer versions: mak
 	@$(call COMPILE,uv) --group bootstrap
 	@$(call COMPILE,runtime) pyproject.toml --extra emulator
 	@$(call COMPILE,dev) pyproject.toml --extra emulator --extra voice --extra recognition --group dev -c requirements/runtime.txt
+	@for name in $(FOREIGN_PYTHON); do $(call COMPILE_FOREIGN,$$name) || exit 1; done
+	@if command -v npm >/dev/null; then cd $(FOREIGN_NODE) && npm install --package-lock-only --loglevel=error; \
+	  else echo "agenticd: npm is not installed; $(FOREIGN_NODE)/package-lock.json stays as it is"; fi
 
 version: ## Set the version of both distributions: make version V=0.2.0
 	@[ -n "$(V)" ] || { echo "say which: make version V=0.2.0" >&2; exit 1; }
@@ -87,7 +94,7 @@ ci: ## What CI runs
 	@.ci/run
 
 clean: ## Back to a fresh clone: remove .venv, dist and caches
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf $(VENV) $(FOREIGN) $(FOREIGN_NODE)/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	@find agenticd clients tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the contract's Python code -------------------------------------------------------------------------------------
@@ -106,7 +113,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock test-foreign: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)
@@ -141,3 +148,34 @@ $(UV): requirements/uv.txt
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-emit-package agenticd-client --custom-compile-command "make lock" \
   -o requirements/$(1).txt $(ARGS)
+
+# --- environments of others' ----------------------------------------------------------------------------------------
+# What tests/foreign runs on: a folder there is an environment, locked beside what runs in it, exactly as ours. They share
+# nothing with ours. `node_modules/.package-lock.json` is npm's own stamp.
+FOREIGN        := .venv-foreign
+FOREIGN_PYTHON := pipecat helper_library
+FOREIGN_NODE   := tests/foreign/openai_agents
+FOREIGN_STAMPS := $(FOREIGN_PYTHON:%=$(FOREIGN)/%/.stamp)
+ifneq ($(shell command -v npm),)
+FOREIGN_STAMPS += $(FOREIGN_NODE)/node_modules/.package-lock.json
+endif
+
+test-foreign: $(FOREIGN_STAMPS)
+
+$(FOREIGN)/%/.stamp: tests/foreign/%/requirements.txt | $(DEV)
+	@echo "agenticd: installing $< into $(@D)"
+	@"$(PYTHON)" -m venv --clear $(@D)
+	@$(UV) pip sync -q --python $(@D)/bin/python --require-hashes --no-build $< || \
+	  { echo "agenticd: uv could not; trying pip" && \
+	    $(@D)/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<; }
+	@touch $@
+
+$(FOREIGN_NODE)/node_modules/.package-lock.json: $(FOREIGN_NODE)/package-lock.json
+	@echo "agenticd: installing $< into $(FOREIGN_NODE)/node_modules"
+	@cd $(FOREIGN_NODE) && npm ci --loglevel=error
+	@touch $@
+
+# docopt has no wheel, and only the command line of num2words uses it.
+COMPILE_FOREIGN = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-emit-package docopt --custom-compile-command "make lock" \
+  -o tests/foreign/$(1)/requirements.txt $(ARGS) tests/foreign/$(1)/requirements.in
