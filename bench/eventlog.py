@@ -74,7 +74,7 @@ class Follower:
 
     async def follow(self, stub: CallServiceStub) -> None:
         """Until it is cancelled."""
-        async for frame in stub.StreamEvents(pb.StreamEventsRequest(after_revision=0)):
+        async for frame in stub.StreamEvents(pb.StreamEventsRequest(after_revision=0)):  # type: ignore[attr-defined]
             if not frame.HasField("batch"):
                 continue
             events = frame.batch.events

@@ -110,7 +110,7 @@ def check(desk: Line, row: Row, histories: list[History]) -> None:
         assert len(made) == row.dials
     assert len(made) <= row.calls
     by_sid = {call.sid: call for call in made}
-    owned = []
+    owned: list[str] = []
     for history in histories:
         assert reason(history) in row.ends
         assert history.kinds.count("call_dialing") <= 1

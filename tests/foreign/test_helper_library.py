@@ -87,7 +87,7 @@ async def test_the_events_of_a_call_are_the_requests_that_were_made_for_it(emula
 
 async def test_the_account_is_there_and_a_call_that_is_over_can_be_deleted(emulator: Emulator, library: Library):
     account = await library("client.api.accounts(client.account_sid).fetch()")
-    assert (account["sid"], account["status"]) == (emulator.auth[0], "active")
+    assert (account["sid"], account["status"]) == (await library("client.account_sid"), "active")
     sid = await answered(emulator, library)
     assert await library(f"client.calls('{sid}').delete()") == {"refused": 409, "code": 20009}
     await library(f"client.calls('{sid}').update(status='completed')")
