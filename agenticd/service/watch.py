@@ -268,7 +268,9 @@ class Watch:
         """Let others go first: many whose frames have been written at once must not all go on at once."""
         waiter = follower.waiter = asyncio.get_running_loop().create_future()
         self._due[follower] = None
-        self._wake(())
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake_slice)
         try:
             await waiter
         finally:

@@ -78,7 +78,9 @@ async def _started(world: World, command: str) -> None:
     assert len(epochs[0]) == len(epochs[1]) == 1
     assert epochs[0] != epochs[1]
     (world.folder / "old.cursor").write_text(f"{epochs[0][0]}:1\n")
-    await world.run("timeout 20 agentctl events --cursor-file old.cursor 2> why.txt; test $? = 8 && grep another why.txt")
+    await world.run(
+        "timeout 20 agentctl events --cursor-file old.cursor 2> why.txt; test $? = 8 && grep another why.txt"
+    )
     await world.run("ls emulated.db.replaced-*")
 
 
