@@ -64,7 +64,7 @@ explore: ## Millions of random inputs through the pure machines, held to the rul
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
-bench: ## Measure what the daemon adds to a call; barge-in and pcm24: make bench ARGS=bargein, make bench ARGS=pcm24
+bench: ## Measure what the daemon adds to a call; also: make bench ARGS=bargein, ARGS=pcm24, ARGS=log
 	@$(PY) -m bench $(ARGS)
 
 wheels: ## Build both wheels into dist/, install them in a throw-away environment and run them
