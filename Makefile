@@ -71,7 +71,7 @@ chaos: ## Kill the daemon and its subscribers 1,000 times: nothing lost, nothing
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
-bench: ## Measure what the daemon adds to a call; barge-in and pcm24: make bench ARGS=bargein|pcm24|emulator
+bench: ## Measure what the daemon adds to a call; also: make bench ARGS=bargein, pcm24, log, emulator or startup
 	@$(PY) -m bench $(ARGS)
 
 wheels: ## Build both wheels into dist/, install them in a throw-away environment and run them

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from grpc import aio
 from rich.console import Console
@@ -74,7 +75,8 @@ class Follower:
 
     async def follow(self, stub: CallServiceStub) -> None:
         """Until it is cancelled."""
-        async for frame in stub.StreamEvents(pb.StreamEventsRequest(after_revision=0)):  # type: ignore[attr-defined]
+        stream: Any = stub.StreamEvents(pb.StreamEventsRequest(after_revision=0))
+        async for frame in stream:
             if not frame.HasField("batch"):
                 continue
             events = frame.batch.events

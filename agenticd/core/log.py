@@ -12,6 +12,8 @@ from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from agenticd.core.ids import CallId
 
 MAX_EVENTS = 65_536
@@ -20,8 +22,11 @@ SCAN = 4_096
 """One read looks at no more events than this, so that a rare kind does not hold up the loop: about 0.5 ms."""
 
 
-class Logged(NamedTuple):
-    """One durable event as the log keeps it: encoded once, in the contract's form."""
+class Logged(msgspec.Struct, frozen=True, gc=False):
+    """One durable event as the log keeps it: encoded once, in the contract's form.
+
+    Unknown to the garbage collector, which would else look at 64 k of them each time, in front of everybody's audio.
+    """
 
     revision: int
     call_id: CallId

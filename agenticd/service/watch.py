@@ -22,6 +22,7 @@ BATCH_EVENTS = 256
 BATCH_BYTES = 256 << 10
 SLICE = 8  # followers woken per iteration of the loop, so that a hundred do not stand in front of the audio
 SHARED = 64  # batches that are remembered for those who read the same
+REST = 0.001  # seconds between slices
 LIVE_WORDS = 1_024
 STALL_SECONDS = 30.0
 CALL_CLOSED = KINDS[CallClosed]
@@ -268,7 +269,9 @@ class Watch:
         """Let others go first: many whose frames have been written at once must not all go on at once."""
         waiter = follower.waiter = asyncio.get_running_loop().create_future()
         self._due[follower] = None
-        self._wake(())
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_later(REST, self._wake_slice)
         try:
             await waiter
         finally:
@@ -292,7 +295,9 @@ class Watch:
             self._due.popitem(last=False)[0].wake()
         self._waking = bool(self._due)
         if self._waking:
-            asyncio.get_running_loop().call_soon(self._wake_slice)
+            # After a moment in which the audio and the log's writer get what they need: without it a hundred followers
+            # of a busy log take the whole of the loop. What comes meanwhile is in the same, larger batch.
+            asyncio.get_running_loop().call_later(REST, self._wake_slice)
 
 
 class _Follower:

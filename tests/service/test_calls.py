@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from agenticd.adapters.rpc.codec import ProtoEventCodec
+from agenticd.adapters.store.database import NewLog
+from agenticd.adapters.store.restore import restore
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
 from agenticd.adapters.store.writer import Append, Prune, Stop
@@ -439,6 +441,32 @@ async def test_a_queued_call_whose_time_passed_while_the_daemon_was_down_is_neve
         assert record.end is not None
         assert record.end.reason is EndReason.EXPIRED
         assert [name for name, _ in after.carrier.orders if name == "dial"] == []
+
+
+async def test_after_a_restore_who_was_queued_is_looked_for_and_never_dialled(tmp_path: Path) -> None:
+    """He may have been dialled after the backup was made."""
+    async with open_desk(tmp_path) as before:
+        before.calls._dialer.hold(True)
+        queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
+        async with before.log.backup() as copy:
+            (tmp_path / "backup.db").write_bytes(await copy.read(copy.size))
+    new = NewLog("another", b"n" * 32, 1_700_000_000.0)
+    restore(tmp_path / "backup.db", tmp_path / "log.db", new, replace_log=True)
+    async with open_desk(tmp_path) as after:
+        await after.calls.recover()
+        after.calls.dial_recovered()
+        await after.until(CallState.UNCONFIRMED, queued)
+        for _ in range(100):
+            after.clock.advance(5.0)
+            await asyncio.sleep(0)
+            if queued in after.calls.live:
+                await after.calls.live[queued].durable()
+        await after.until(CallState.ENDED, queued)
+        record, _ = await after.calls.get(queued)
+        assert record.end is not None
+        assert record.end.reason is EndReason.DIAL_UNCONFIRMED
+        names = {name for name, _ in after.carrier.orders}
+        assert names == {"find"}
 
 
 async def test_a_stream_cannot_attach_to_a_call_that_is_being_ended(desk: Desk) -> None:

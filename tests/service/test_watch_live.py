@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 
 import pytest
 
@@ -14,6 +15,7 @@ from agenticd.core.errors import (
 from agenticd.service import watch as watch_module
 from agenticd.service.watch import (
     SLICE,
+    Batch,
     Live,
     write_in_time,
 )
@@ -139,6 +141,57 @@ async def test_followers_are_woken_in_slices(node: Node) -> None:
     await asyncio.gather(*readers)
     assert sum(woken.values()) == 30
     assert max(woken.values()) == SLICE
+
+
+async def test_a_crowd_that_catches_up_takes_turns_and_shares_what_it_reads(node: Node) -> None:
+    """Many whose frames were written at the same moment must not all go on in one iteration of the loop."""
+    node.log.window._ring.extend([None] * 4000)
+    call, crowd = Call(), 40
+    await append_all(node.log, call.queued(), *(call.digit() for _ in range(2047)))
+    got: dict[int, list[Batch]] = {}
+    turns: list[int] = []
+    turn, begin = 0, asyncio.Event()
+
+    async def read(number: int) -> None:
+        async with node.follow(0) as stream:
+            await opened(stream)
+            await begin.wait()
+            async for frame in stream:
+                if isinstance(frame, Batch):
+                    turns.append(turn)
+                    got.setdefault(number, []).append(frame)
+                    if frame.upto == 2048:
+                        return
+
+    reading = asyncio.ensure_future(asyncio.gather(*(read(number) for number in range(crowd))))
+    await settle(lambda: node.watch.count == crowd)
+    begin.set()
+    while not reading.done():
+        turn += 1
+        await asyncio.sleep(0)
+    # The last few are no crowd any more: they go on alone.
+    assert max(Counter(turns[crowd : -SLICE * 8]).values()) <= SLICE, "behind the first frames, which come as they open"
+    assert all(revisions(*frames) == [*range(1, 2049)] for frames in got.values())
+    for batches in zip(*got.values(), strict=True):
+        assert len({id(batch) for batch in batches}) == 1, "one reading of the log serves all"
+
+
+async def test_who_reads_the_same_place_but_wants_other_events_gets_his_own(node: Node) -> None:
+    call = Call()
+    await append_all(node.log, call.queued(), *(call.digit() for _ in range(9)), call.dialing())
+    expected = {(): [*range(1, 12)], ("call_queued", "call_dialing"): [1, 11], ("digit_received",): [*range(2, 11)]}
+    for _ in range(2):
+        for kinds, wanted in expected.items():
+            async with node.follow(0, kinds=kinds) as stream:
+                await opened(stream)
+                assert revisions(await anext(stream)) == wanted
+    async with node.follow(0, kinds=("call_closed",)) as one, node.follow(0, kinds=("call_closed",)) as two:
+        for stream in (one, two):
+            await opened(stream)
+        reading = asyncio.ensure_future(asyncio.gather(anext(one), anext(two)))
+        await settle(lambda: asleep(node))
+        await append_all(node.log, call.closed())
+        assert [revisions(frame) for frame in await reading] == [[12], [12]]
 
 
 async def test_no_wake_up_is_lost_however_appends_and_reads_interleave(node: Node) -> None:

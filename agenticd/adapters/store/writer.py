@@ -247,6 +247,9 @@ class Writer:
         for a disk. What comes of a refused call, before it hears of it, is refused too."""
         kept: deque[Append] = deque()
         answers: list[tuple[OnDurable, int | None]] = []
+        if self._trouble:
+            answers += [(order.on_durable, None) for order in self._orders]
+            self._orders, self._pruning = [], None
         for item in self._held:
             call_id, event = item.entry.record.call_id, item.entry.event
             if new_calls and event is not None and event.kind == CALL_QUEUED:

@@ -22,6 +22,9 @@ _Sync = CFUNCTYPE(c_int, c_void_p, c_int)
 _Open = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)
 
 
+_KEPT: list[object] = []  # whatever a file of a test that failed may still call
+
+
 class _Methods(Structure):
     """sqlite3_io_methods, up to its version 3."""
 
@@ -107,7 +110,6 @@ def in_hand(lib: ctypes.CDLL, path: Path) -> Iterator[Disk]:
     real = lib.sqlite3_vfs_find(None)
     ours = _Vfs.from_buffer_copy(real.contents)
     real_open = _Open(real.contents.xOpen)
-    kept: list[object] = []
     patched: dict[tuple[int, str], _Methods] = {}
 
     def methods_for(plain: _Methods, address: int, name: str) -> _Methods:
@@ -129,7 +131,7 @@ def in_hand(lib: ctypes.CDLL, path: Path) -> Iterator[Disk]:
             _Truncate(lambda file, size: do("truncate", size, b"", lambda: truncate(file, size))),
             _Sync(lambda file, flags: do("sync", 0, b"", lambda: sync(file, flags))),
         )
-        kept.append(hooks)
+        _KEPT.append(hooks)
         methods = _Methods.from_buffer_copy(plain)
         methods.xWrite, methods.xTruncate, methods.xSync = (ctypes.cast(hook, c_void_p) for hook in hooks)
         return methods
@@ -147,6 +149,7 @@ def in_hand(lib: ctypes.CDLL, path: Path) -> Iterator[Disk]:
         return code
 
     hook = _Open(open_file)
+    _KEPT.extend((hook, ours, patched))
     ours.xOpen = ctypes.cast(hook, c_void_p)
     ours.zName = b"in-hand"
     try:
