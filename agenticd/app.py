@@ -341,7 +341,6 @@ def _calls(
         urls=Urls(settings.public_url),
         show=watch.show,
         claimed=lambda carrier_call_id: calls.claimed(carrier_call_id),
-        rival=lambda record: calls.rival(record),
         reach=reach,
     )
     config = CallsConfig(

@@ -13,6 +13,7 @@ Pure: `handle(input, now)` never awaits and never raises for what a peer sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agenticd.core import inputs
@@ -57,7 +58,7 @@ DIAL_ANSWER = 20.0
 RING_GRACE = 30.0
 """Seconds after the ring timeout when the carrier, which should have said something, is asked."""
 ASK_AGAIN = 15.0
-LOOK_UPS: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
+LOOK_UPS: Sequence[float] = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
 """Seconds after an unanswered order to dial when the call is looked for, then every 30 s."""
 UNCONFIRMED_GRACE = 90.0
 """Seconds after the ring timeout when an unconfirmed call is given up."""

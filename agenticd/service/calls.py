@@ -198,16 +198,6 @@ class Calls:
         """Whether a carrier's call is one of our live calls."""
         return any(session.call.carrier_call_id == carrier_call_id for session in self._sessions.values())
 
-    def rival(self, record: CallRecord) -> bool:
-        """Whether another call between the same numbers was dialled, and the carrier has given it no id yet."""
-        return any(
-            other.dial_time is not None
-            and not other.carrier_call_id
-            and (other.to_address, other.from_address) == (record.to_address, record.from_address)
-            for other in (session.record for session in self._sessions.values())
-            if other.call_id != record.call_id and other.state is not CallState.ENDED
-        )
-
     @property
     def live(self) -> Mapping[CallId, Session]:
         """The sessions, by call."""

@@ -38,12 +38,13 @@ async def choose(
     candidates: Sequence[CarrierCall],
     call_id: CallId,
     requested: Callable[[str], Awaitable[Sequence[str]]],
-    rival: Callable[[], bool],
+    *,
+    rival: bool,
 ) -> CarrierCall | None:
     """The one that is this call; None: none, or none for sure. Raises CarrierUnanswered.
 
     `requested`: the URLs that the carrier asked for a call. `rival`: whether another call of ours, between the same
-    numbers, is not found either.
+    numbers, was not found either.
     """
     silent: list[CarrierCall] = []
     for seen in candidates[:CANDIDATES]:
@@ -58,6 +59,6 @@ async def choose(
                 silent.append(seen)
             case Sign.ANOTHER:
                 pass
-    if len(silent) != 1 or len(candidates) > CANDIDATES or rival():
+    if len(silent) != 1 or len(candidates) > CANDIDATES or rival:
         return None
     return silent[0]

@@ -56,6 +56,8 @@ _POINTS: Mapping[type, str] = {
 }
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
+SLOWEST_ORDER = 60.0
+"""Seconds after which an order to dial is carried out no more: what is created later is another one's."""
 OLDEST_OWNER = 2 * 3600.0
 """Seconds that a call of ours may have been there before it was dialled: more than the longest queue timeout."""
 
@@ -78,8 +80,6 @@ class World:
     show: Show
     claimed: Callable[[str], bool]
     """Whether a carrier's call id belongs to one of our live calls already."""
-    rival: Callable[[CallRecord], bool]
-    """Whether another call of ours between the same numbers was dialled, and the carrier has given it no id yet."""
     reach: Reach | None = None
     """Told of each point of the dialling and of the log that is passed; None: nobody wants to know."""
 
@@ -433,7 +433,8 @@ class Session:
             return None
         owned = await world.log.carrier_call_ids(since - OLDEST_OWNER)
         free = [seen for seen in found if seen.carrier_call_id not in owned and not world.claimed(seen.carrier_call_id)]
-        return await choose(free, record.call_id, world.carrier.requested, lambda: world.rival(record))
+        rivals = await world.log.unidentified(record.to_address, record.from_address, since - SLOWEST_ORDER)
+        return await choose(free, record.call_id, world.carrier.requested, rival=rivals > {record.call_id})
 
 
 def _unknown_end(effect: effects.Effect) -> inputs.Input | None:

@@ -14,7 +14,7 @@ from agenticd.config import Settings
 from agenticd.core import call
 from agenticd.serve import main
 
-REST_TIMEOUT = 5.0
+REST_TIMEOUT = 8.0
 PATIENCE = {"UNCONFIRMED_GRACE": 4.0, "RING_GRACE": 3.0, "DIAL_ANSWER": 12.0, "ASK_AGAIN": 3.0, "MEDIA_PATIENCE": 6.0}
 LOOK_UPS = (0.5, 1.5, 3.0, 5.0, 8.0)
 

@@ -48,9 +48,9 @@ def person(number: str) -> PhoneScript:
 
 def rest_faults(given: dict[str, Any]) -> RestFaults:
     """The settings out of plain data."""
-    settings: dict[str, Any] = {
-        key: Mishap(**value) if isinstance(value, dict) else value for key, value in given.items()
-    }
+    settings: dict[str, Any] = {}
+    for name, value in given.items():
+        settings[name] = Mishap(**value) if isinstance(value, dict) else value
     return RestFaults(**settings)
 
 

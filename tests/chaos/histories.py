@@ -135,6 +135,11 @@ class Journal:
             self._file = self._path.open("ab", buffering=0)
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
     def _mend(self) -> None:
         if self._path.exists():
             text = self._path.read_bytes()

@@ -150,6 +150,7 @@ class Chaos:
             await self.daemon.stop()
             await self._start("")
             await self._rest()
+        self._results.close()
         run = self._histories()
         faults = judge(run) + [f"Union: {fault}" for fault in union_is_the_log(run)]
         faults += [f"{child.name} complains: {child.errors[-2000:]}" for child in self._children if child.errors]

@@ -106,7 +106,7 @@ ROWS: dict[str, Row] = {
     ),
     "two_silent": Row(
         TO_TWILIO, "two calls to one number, one dialled, no answer and no callback for either",
-        "one phone rings; nobody is called again", _LOOKED, 1, phone=RINGS,
+        "one phone rings; nobody is called again", _LOOKED | _ends("NO_ANSWER"), 1, phone=RINGS,
         rest=_create("reset", done=True, first=1), callbacks=SILENT, calls=2, warned=True,
     ),
     # Hung up by the API.

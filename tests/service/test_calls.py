@@ -89,7 +89,7 @@ class open_desk:  # noqa: N801 - used as a function
         clock, carrier = Clock(), HandCarrier()
         self._log = await SqliteLog.open(StoreConfig(self._folder / "log.db"), ProtoEventCodec(), clock)
         urls = Urls("https://voice.example.com")
-        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False, lambda _: False)
+        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
         agents = {"default": AgentProfile(instructions="Be brief.")}
         self._calls = Calls(
             Config("n", "0", agents, OURS, max_calls=3, inbound={OURS: "default"}), world, Peer(), Peer()

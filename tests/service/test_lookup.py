@@ -5,6 +5,7 @@ from __future__ import annotations
 from agenticd.core import inputs
 from agenticd.core.errors import CarrierUnanswered
 from agenticd.core.events import CallRecord, CallState
+from agenticd.core.ids import CallId
 from agenticd.service.ports import CarrierCall
 from agenticd.service.session import Session
 from tests.service.test_session import live, record, settle
@@ -56,7 +57,8 @@ async def test_of_two_that_say_nothing_none_is_taken() -> None:
 
 
 async def test_the_only_one_is_not_taken_while_another_call_of_ours_may_be_it() -> None:
-    hands = Hands(rival=True)
+    hands = Hands()
+    hands.log.lost = frozenset({CallId("another")})
     hands.carrier.found = [seen_at(SID)]
     assert (await searched(hands)).call.state is CallState.UNCONFIRMED
 

@@ -71,6 +71,10 @@ class HandLog:
         self.entries: list[Entry] = []
         self.events: list[Event] = []
         self.owned: frozenset[str] = frozenset()
+        self.lost: frozenset[CallId] = frozenset()
+
+    async def unidentified(self, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
+        return frozenset({entry.record.call_id for entry in self.entries}) | self.lost
 
     async def carrier_call_ids(self, since: float) -> frozenset[str]:
         return self.owned
@@ -196,7 +200,6 @@ class Hands:
     model: HandModel = field(default_factory=HandModel)
     shown: list[LiveWords] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
-    rival: bool = False
 
     @property
     def world(self) -> World:
@@ -208,7 +211,6 @@ class Hands:
             urls=Urls("https://voice.example.com"),
             show=self.shown.append,
             claimed=self.claimed.__contains__,
-            rival=lambda _: self.rival,
         )
 
 

@@ -12,13 +12,14 @@ from agenticd.adapters.store.database import head_of
 from agenticd.adapters.store.retention import REQUEST_SECONDS
 from agenticd.adapters.store.rows import decode_record, encode_names, logged
 from agenticd.core.errors import Compacted
-from agenticd.core.events import KINDS, CallRecord, TranscriptFinal
+from agenticd.core.events import KINDS, CallRecord, EndReason, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import Page, Select
 from agenticd.service.ports import CallQuery, EventCodec, KnownRequest
 
 FEW_CALLS = 16  # up to here a call's own index is the shorter way, beyond it the revisions in their order
 SPAN = 4_096  # how many revisions one read looks at on that way
+LONGEST_QUEUE = 2 * 3600.0  # seconds from a call's creation to its dialling, and more
 TRANSCRIPT_FINAL = KINDS[TranscriptFinal]
 
 _BY_CALL = """
@@ -128,6 +129,20 @@ def carrier_call_ids(connection: sqlite3.Connection, since: float) -> frozenset[
         (since,),
     )
     return frozenset(row[0] for row in rows if row[0])
+
+
+def unidentified(connection: sqlite3.Connection, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
+    """Our calls between these numbers that were dialled since then, and that the carrier neither named nor refused."""
+    rows = connection.execute(
+        """SELECT call_id FROM (
+            SELECT call_id, CAST(record AS TEXT) AS call FROM calls WHERE create_time >= ? AND direction = 'OUTBOUND')
+        WHERE json_extract(call, '$.call.dial_time') >= ?
+            AND json_extract(call, '$.call.carrier_call_id') = ''
+            AND json_extract(call, '$.call.to_address') = ? AND json_extract(call, '$.call.from_address') = ?
+            AND coalesce(json_extract(call, '$.call.end.reason'), ?) = ?""",
+        (since - LONGEST_QUEUE, since, to_address, from_address, *(EndReason.DIAL_UNCONFIRMED.value,) * 2),
+    )
+    return frozenset(CallId(row[0]) for row in rows)
 
 
 def transcript(connection: sqlite3.Connection, call_id: CallId, codec: EventCodec) -> Sequence[TranscriptFinal]:

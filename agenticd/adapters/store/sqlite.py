@@ -253,6 +253,10 @@ class SqliteLog:
         """The carrier's ids of our calls created since then. Raises StoreDown."""
         return (await self._ask(queries.carrier_call_ids, since))[0]
 
+    async def unidentified(self, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
+        """Our calls between these numbers that were dialled since then, and that the carrier never named."""
+        return (await self._ask(queries.unidentified, to_address, from_address, since))[0]
+
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances, and the revision as of which they are. Raises StoreDown."""
         return await self._ask(queries.transcript, call_id, self._codec)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agenticd.core.errors import Compacted, StoreDown
-from agenticd.core.events import CallRecord, CallState, Direction, Speaker, TranscriptFinal
+from agenticd.core.events import CallEnd, CallRecord, CallState, Direction, EndedBy, EndReason, Speaker, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged, Page, Select
 from agenticd.service.ports import CallQuery, Entry, KnownRequest, RequestKey
@@ -255,6 +255,24 @@ async def test_the_carriers_ids_of_our_calls_are_known_also_of_closed_ones(store
     assert await store.carrier_call_ids(NOW) == {"CA2", "CA3"}
     assert await store.carrier_call_ids(NOW - 100) == {"CA1", "CA2", "CA3"}
     assert await store.carrier_call_ids(NOW + 6) == frozenset()
+
+
+async def test_calls_that_the_carrier_never_named_are_known_also_when_they_were_given_up(store: Store) -> None:
+    calls = [Call(NOW) for _ in range(6)]
+    live, given_up, named, refused, early, waiting = calls
+    await append_all(store, *(call.queued() for call in calls))
+    dialled = {"dial_time": NOW + 10, "carrier_call_id": ""}
+    await append_all(
+        store,
+        live.amended(**dialled),
+        given_up.amended(**dialled, end=CallEnd(EndReason.DIAL_UNCONFIRMED, EndedBy.DAEMON)),
+        named.amended(**dialled | {"carrier_call_id": "CA1"}),
+        refused.amended(**dialled, end=CallEnd(EndReason.REJECTED, EndedBy.CARRIER)),
+        early.amended(**dialled | {"dial_time": NOW + 9}),
+    )
+    there, here = live.record.to_address, live.record.from_address
+    assert await store.unidentified(there, here, NOW + 10) == {live.call_id, given_up.call_id}
+    assert await store.unidentified(here, there, NOW + 10) == frozenset()
 
 
 async def test_a_change_of_the_row_alone_does_not_open_a_closed_call(place: Place) -> None:
