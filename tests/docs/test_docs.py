@@ -29,6 +29,9 @@ NOT_RUN = {
     "make test    # everything that the project proves about itself": "it would run itself; CI's last step is this",
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
+    "agenticd emulate --voice-url http://127.0.0.1:7860/voice": "tests/foreign does, for each application",
+    "curl -u AC0123456789abcdef0123456789abcdef:ffffffffffffffffffffffffffffffff --data '' "
+    "http://127.0.0.1:4010/emulator/calls": "its port is another one here; tests/foreign/programs.py does the same",
     "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
     "cloudflared tunnel --url http://127.0.0.1:8080": "a tunnel needs the internet",
     "journalctl -u agenticd AGENTICD_CALL=01KAPBQ7DV0000000000000001": "no journal has this daemon; "
