@@ -15,7 +15,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore soak bench wheels test-foreign lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels test-foreign lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -65,10 +65,13 @@ proof: ## The long form of the proofs: twenty calls of a minute at once, held to
 explore: ## Millions of random inputs through the pure machines, held to the rules; a seed again: make explore ARGS="--one SEED"
 	@$(PY) -m tests.explore $(ARGS)
 
+chaos: ## Kill the daemon and its subscribers 1,000 times: nothing lost, nothing twice; in CI: make chaos ARGS="--kills 25 --seed 7"
+	@$(PY) -m tests.chaos $(ARGS)
+
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
-bench: ## Measure what the daemon adds to a call; barge-in and pcm24: make bench ARGS=bargein, make bench ARGS=pcm24
+bench: ## Measure what the daemon adds to a call; barge-in and pcm24: make bench ARGS=bargein|pcm24|emulator
 	@$(PY) -m bench $(ARGS)
 
 wheels: ## Build both wheels into dist/, install them in a throw-away environment and run them
@@ -77,7 +80,7 @@ wheels: ## Build both wheels into dist/, install them in a throw-away environmen
 lock: ## Remake requirements/*.txt, keeping what still fits; newer versions: make lock ARGS=--upgrade
 	@$(call COMPILE,uv) --group bootstrap
 	@$(call COMPILE,runtime) pyproject.toml --extra emulator
-	@$(call COMPILE,dev) pyproject.toml --extra emulator --group dev -c requirements/runtime.txt
+	@$(call COMPILE,dev) pyproject.toml --extra emulator --extra voice --extra recognition --group dev -c requirements/runtime.txt
 	@for name in $(FOREIGN_PYTHON); do $(call COMPILE_FOREIGN,$$name) || exit 1; done
 	@if command -v npm >/dev/null; then cd $(FOREIGN_NODE) && npm install --package-lock-only --loglevel=error; \
 	  else echo "agenticd: npm is not installed; $(FOREIGN_NODE)/package-lock.json stays as it is"; fi
@@ -110,7 +113,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore soak bench lock test-foreign: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock test-foreign: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

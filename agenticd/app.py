@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from socket import socket
@@ -22,6 +23,8 @@ import structlog
 
 from agenticd.adapters.host.clock import SystemClock
 from agenticd.adapters.host.counts import CallCounts
+from agenticd.adapters.host.failpoint import Config as FailpointConfig
+from agenticd.adapters.host.failpoint import Trap
 from agenticd.adapters.host.loop import LagProbe
 from agenticd.adapters.host.metrics import Metrics, Sources
 from agenticd.adapters.host.observer import Observer
@@ -44,6 +47,7 @@ from agenticd.core.errors import Draining
 from agenticd.reload import Current, Means, inbound_of, keep_current, prepare
 from agenticd.service.calls import Calls
 from agenticd.service.calls import Config as CallsConfig
+from agenticd.service.failpoint import Reach
 from agenticd.service.session import World
 from agenticd.service.urls import Urls
 from agenticd.service.watch import Watch
@@ -61,7 +65,7 @@ WRITER_LIMIT = 5.0
 """Nor does a log whose writer has stood still for so long."""
 LAG_LIMIT = 1.0
 """A loop that is later than this many seconds gives systemd's watchdog no sign of life."""
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0002
 """The log writer's thread hands the interpreter back to the loop within this many seconds."""
 
 
@@ -76,6 +80,8 @@ class Host:
     watchdog: float | None = None
     reload: Means | None = None
     """How the configuration is read again; None: it is not."""
+    failpoint: FailpointConfig | None = None
+    """Where a test wants this process killed."""
 
 
 @dataclass(slots=True)
@@ -109,7 +115,7 @@ async def serve(settings: Settings, host: Host) -> int:
 async def _serve(settings: Settings, host: Host) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     prepare(settings)
-    signals, current = Signals(), Current(settings)
+    signals, current = Signals(), Current(settings, datetime.now())
     with signals.handled():
         async with running(settings, host) as node, asyncio.TaskGroup() as group:
             chores: list[asyncio.Task[object]] = []
@@ -124,9 +130,10 @@ async def _serve(settings: Settings, host: Host) -> int:
                 waiting.cancel()
             if broken:
                 _logger.error("the event log failed; the daemon ends", why=node.log.failure)
-            host.notifier.stopping("stopping")
+            host.notifier.stopping()
             extending = group.create_task(run_extension(host.notifier), name="extension")
-            await _drain(node, 0.0 if broken else current.settings.limits.drain_timeout, signals.hurry)
+            seconds = 0.0 if broken else current.settings.limits.drain_timeout
+            await _drain(node, host.notifier, seconds, signals.hurry)
             extending.cancel()
     return 1 if broken else 0
 
@@ -137,22 +144,23 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         probe = LagProbe()
-        log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock)
-        stack.push_async_callback(log.close)
+        reach = Trap(host.failpoint) if host.failpoint is not None else None
+        log = await SqliteLog.open(_store_config(settings), ProtoEventCodec(), clock, reach)
+        stack.push_async_callback(_close_log, log)
         watch = Watch(log, clock, settings.node_id)
         carrier = TwilioCarrier(_twilio_config(settings), clock)
         stack.push_async_callback(carrier.close)
         model = OpenAIModel(_openai_config(settings), clock)
-        calls = _calls(settings, log, clock, watch, carrier, model)
+        calls = _calls(settings, log, clock, watch, carrier, model, reach)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
-        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch)
+        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch, log)
         node: Node
         counts = CallCounts()
         Observer(log, ProtoEventCodec(), (counts, Story()))
         metrics = Metrics(_sources(counts, clock, probe, log, watch, carrier, model, calls, http, rpc))
         admin = AdminServer(
             settings.admin.listen,
-            Probes(lambda: None if rpc.serving else "starting or draining", metrics.render),
+            Probes(lambda: _not_ready(node), metrics.render),
             host.sockets.get("admin"),
         )
         node = Node(calls, watch, log, model, http, admin, rpc)
@@ -189,17 +197,33 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         yield node
 
 
-async def _drain(node: Node, seconds: float, hurry: asyncio.Event) -> None:
+async def _close_log(log: SqliteLog) -> None:
+    waiting = log.waiting
+    await log.close()
+    if log.failure and waiting:
+        _logger.error("the last of what happened could not be written", entries=waiting, why=log.failure)
+
+
+async def _drain(node: Node, notifier: Notifier, seconds: float, hurry: asyncio.Event) -> None:
     """Let live calls go on to their ends, for so long; then end them. Last, the streams that tell of it."""
+
+    def say(how: str) -> None:
+        notifier.remark("stop", how)
+        notifier.status(_status(node))
+
     await node.rpc.drain()
     if node.calls.live:
+        latest = datetime.now() + timedelta(seconds=seconds)
+        say(f"stopping: calls may go on until {latest:%H:%M:%S}, then they are ended")
         _logger.info("draining", calls=len(node.calls.live), seconds=seconds)
     await _until(node.calls.drained(), hurry, seconds)
+    say("stopping: what is left is ended")
     if not hurry.is_set():
         await _until(node.calls.end_all(at_once=False), hurry, END_CALLS_WITHIN)
     if hurry.is_set() and not await _until(node.calls.end_all(at_once=True), asyncio.Event(), HURRY_WITHIN):
         _logger.warning("calls were still live when the daemon stopped", calls=len(node.calls.live))
     node.watch.end_all(Draining())
+    say("stopped")
 
 
 async def _until(work: Coroutine[None, None, None], hurry: asyncio.Event, seconds: float) -> bool:
@@ -224,6 +248,7 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
         return f"the log writer has not moved for {busy:.1f} s" if busy > WRITER_LIMIT else None
 
     async with asyncio.TaskGroup() as group:
+        group.create_task(_tell_of_trouble(node, host), name="log trouble")
         if host.watchdog is not None:
             group.create_task(run_watchdog(host.notifier, host.watchdog, ailment))
         while host.notifier.active:
@@ -231,8 +256,36 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
             await asyncio.sleep(STATUS_EVERY)
 
 
+async def _tell_of_trouble(node: Node, host: Host) -> None:
+    """Take no new calls while the log cannot be written, and say so; live ones go on, and are recorded afterwards.
+
+    The daemon does not end for it: a call does not outlive its daemon, and the next one could not even open the log.
+    """
+    moved = asyncio.Event()
+    node.log.on_trouble(moved.set)
+    while True:
+        await moved.wait()
+        moved.clear()
+        if node.log.trouble:
+            _logger.error("the event log cannot be written; new calls are refused until it can", why=node.log.trouble)
+        else:
+            _logger.warning("the event log can be written again", waiting=node.log.waiting)
+        await node.rpc.set_serving(not node.log.trouble and not node.calls.draining)
+        if host.notifier.active:
+            host.notifier.status(_status(node))
+
+
+def _not_ready(node: Node) -> str | None:
+    if node.log.trouble:
+        return f"the event log cannot be written: {node.log.trouble}"
+    return None if node.rpc.serving else "starting or draining"
+
+
 def _status(node: Node) -> str:
-    return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}"
+    if node.log.trouble:
+        return f"the event log cannot be written: {node.log.trouble}; {len(node.calls.live)} calls"
+    closed = ", takes no new calls" if node.calls.draining else ""
+    return f"{len(node.calls.live)} calls, {node.watch.count} streams, head {node.log.window.head}{closed}"
 
 
 class Signals:
@@ -271,7 +324,13 @@ class Signals:
 
 
 def _calls(
-    settings: Settings, log: SqliteLog, clock: SystemClock, watch: Watch, carrier: TwilioCarrier, model: OpenAIModel
+    settings: Settings,
+    log: SqliteLog,
+    clock: SystemClock,
+    watch: Watch,
+    carrier: TwilioCarrier,
+    model: OpenAIModel,
+    reach: Reach | None,
 ) -> Calls:
     calls: Calls
     world = World(
@@ -282,6 +341,8 @@ def _calls(
         urls=Urls(settings.public_url),
         show=watch.show,
         claimed=lambda carrier_call_id: calls.claimed(carrier_call_id),
+        rival=lambda record: calls.rival(record),
+        reach=reach,
     )
     config = CallsConfig(
         node_id=settings.node_id,
@@ -343,7 +404,8 @@ def _sources(
 
 
 def _store_config(settings: Settings) -> StoreConfig:
-    return StoreConfig(path=settings.store.path, keep_seconds=settings.store.keep)
+    store = settings.store
+    return StoreConfig(path=store.path, keep_seconds=store.keep, keep_bytes=store.keep_size)
 
 
 def _http_config(settings: Settings) -> HttpConfig:

@@ -13,9 +13,14 @@ import click
 
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
+from agenticd.scenario.command import test
 
 _CONFIG = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help=serving.CONFIG_HELP
+    # What it cannot be read for, `load` says, as it does for `serve`.
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help=serving.CONFIG_HELP,
 )
 
 
@@ -47,12 +52,14 @@ def config() -> None:
 @_CONFIG
 def check(config_path: Path | None) -> None:
     """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
-    from agenticd.config import ConfigError, effective, load
+    from agenticd.config import ConfigError, effective, find_config, load
 
     try:
+        _, shown = find_config(config_path, os.environ, Path.cwd())
         settings = load(config_path, os.environ, Path.cwd())
     except ConfigError as error:
         serving.fail(*str(error).splitlines())
+    click.echo(f"# {shown} is right. So it takes effect, with every default:")
     click.echo(effective(settings), nl=False)
 
 
@@ -75,6 +82,53 @@ def demo(wav: Path | None) -> None:
 
 
 @main.command()
+@click.argument("backup", type=click.Path(path_type=Path))
+@_CONFIG
+@click.option(
+    "--store",
+    "store_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the log is; then no configuration is read. Default: its store.path.",
+)
+@click.option("--force", is_flag=True, help="Also where a log is: it is moved aside, and kept.")
+def restore(backup: Path, config_path: Path | None, store_path: Path | None, force: bool) -> None:
+    """Put a backup in the place of the event log.
+
+    BACKUP is what `agentctl node backup` made. Stop the daemon first, and start it afterwards. The backup is checked
+    before anything is changed. What is put in place is a new log, by its epoch: those who followed the old one are
+    told to begin anew. Calls that were live in the backup are looked up at the next start and ended; none is dialled.
+    """
+    import secrets
+    import time
+
+    from agenticd.adapters.store.database import NewLog
+    from agenticd.adapters.store.errors import InUse, NoRoom, Occupied, StoreUnusable
+    from agenticd.adapters.store.restore import restore as put_in_place
+    from agenticd.adapters.store.sqlite import EPOCH_BYTES, SECRET_BYTES
+    from agenticd.config import ConfigError, load
+
+    try:
+        path = store_path or load(config_path, os.environ, Path.cwd()).store.path
+        new = NewLog(secrets.token_hex(EPOCH_BYTES), secrets.token_bytes(SECRET_BYTES), time.time())
+        done = put_in_place(backup, path, new, replace_log=force)
+    except ConfigError as error:
+        serving.fail(*str(error).splitlines())
+    except InUse as error:
+        serving.fail(f"{error}: stop the daemon first", code=serving.EX_RETRY)
+    except (NoRoom, Occupied) as error:
+        serving.fail(str(error), code=serving.EX_RETRY)
+    except StoreUnusable as error:
+        serving.fail(str(error))
+    click.echo(f"{path}: revisions {done.first_revision} to {done.revision}, epoch {done.epoch}")
+    if done.aside is not None:
+        click.echo(f"the log that was there: {done.aside}")
+    if done.live:
+        click.echo(
+            f"live calls: {done.live}, {done.queued} of them queued; the next start looks for them and dials none"
+        )
+
+
+@main.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as distribution_version
@@ -83,3 +137,4 @@ def version() -> None:
 
 
 main.add_command(emulate)
+main.add_command(test)

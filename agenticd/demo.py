@@ -18,6 +18,8 @@ import click
 
 import agentic
 from agentctl.conversation import Conversation
+from agentctl.options import Env
+from agentctl.page import Page
 from agentic.v1.event_pb2 import Event, LiveWords
 from agenticd.emulator.phone import Line, PhoneScript, write_wav
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
@@ -29,7 +31,6 @@ CALLEE = "+15550002222"
 GOODBYE = "Goodbye!"
 _CALL_WITHIN = 60
 _PERSON = PhoneScript(ring=0.8, lines=tuple(Line(say=text, pause=0.3) for text in DEMO_CALLER_LINES))
-_COLOURS = {"caller": "cyan", "agent": "green", "note": "bright_black", "end": "bright_black"}
 
 
 @dataclass
@@ -94,7 +95,8 @@ async def _call(client: agentic.Client) -> Story:
     _say(f'PlaceCall(to_address="{CALLEE}")', bold=True)
     placed = await client.place_call(CALLEE)
     call_id = placed.call.call_id
-    story, conversation = Story(), Conversation(_style)
+    screen = Env()
+    story, conversation = Story(), Conversation(screen.style, Page(screen.columns))
     # From before call_queued: the story is told from its first event.
     before = agentic.Cursor(placed.epoch, placed.revision - 1)
     async with client.events(call_ids=[call_id], after=before, live=True) as stream:
@@ -116,10 +118,8 @@ def _summary(story: Story, call: Call, sound: Path, seconds: float) -> None:
     closed = story.events[-1].call_closed
     _say("")
     _say("What you saw", bold=True)
-    _say(
-        f"  a call of {closed.duration.ToMilliseconds() / 1000:.1f} s with {closed.turns} turns; an answer began"
-        f" {median(waits) if waits else 0:.0f} ms after the caller's last word (median)"
-    )
+    _say(f"  a call of {closed.duration.ToMilliseconds() / 1000:.1f} s with {closed.turns} turns")
+    _say(f"  an answer began {median(waits) if waits else 0:.0f} ms after the caller's last word (median)")
     count = len(story.events)
     _say(f"  {count} durable events, call_sequence 1 to {count} without a gap, call_closed last")
     stream = call.stream
@@ -130,10 +130,6 @@ def _summary(story: Story, call: Call, sound: Path, seconds: float) -> None:
         )
     _say(f"  the sound, caller left and agent right: {sound}")
     _say(f"  all of it in {seconds:.1f} s. What next: README.md")
-
-
-def _style(text: str, role: str) -> str:
-    return click.style(text, fg=_COLOURS.get(role))
 
 
 def _write(text: str) -> None:

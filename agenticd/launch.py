@@ -10,12 +10,14 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _START_WITHIN = 30.0
 _STOP_WITHIN = 30.0
+PROGRAM = ("-m", "agenticd")
 
 # Between fork and exec no Python may run here, as this process has threads; so a small program of its own puts the
 # socket where sd_listen_fds(3) wants it.
@@ -26,7 +28,7 @@ if fd != 3:
     os.dup2(fd, 3)
 os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="http", LISTEN_PID=str(os.getpid()))
-os.execv(sys.executable, [sys.executable, "-m", "agenticd", "serve", "--config", sys.argv[2]])
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
@@ -35,11 +37,16 @@ class NotReady(Exception):
 
 
 class Daemon:
-    """A daemon in a child process. The HTTP socket outlives it, so that it can be started again on the same port."""
+    """A daemon in a child process. The HTTP socket outlives it, so that it can be started again on the same port.
 
-    def __init__(self, config: Path, http: socket.socket, log: Path) -> None:
+    `environ` is added to its environment at the next start; `program` is what Python runs it by.
+    """
+
+    def __init__(self, config: Path, http: socket.socket, log: Path, program: Sequence[str] = PROGRAM) -> None:
         self.config = config
         self.log = log
+        self.environ: dict[str, str] = {}
+        self.program = tuple(program)
         self._http = http
         self._process: asyncio.subprocess.Process | None = None
 
@@ -67,11 +74,11 @@ class Daemon:
             address.unlink(missing_ok=True)
             notify.bind(str(address))
             notify.setblocking(False)
-            environ = {**os.environ, "NOTIFY_SOCKET": str(address), "PYTHONUNBUFFERED": "1"}
+            environ = {**os.environ, **self.environ, "NOTIFY_SOCKET": str(address), "PYTHONUNBUFFERED": "1"}
             fd = self._http.fileno()
             with self.log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-c", _HAND_OVER, str(fd), str(self.config),
+                    sys.executable, "-c", _HAND_OVER, str(fd), *self.program, "serve", "--config", str(self.config),
                     pass_fds=(fd,), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environ,
                 )  # fmt: skip
             await self._wait_ready(notify)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -22,9 +23,10 @@ AT_ONCE = ("agents", "inbound", "limits", "log")
 
 @dataclass(slots=True)
 class Current:
-    """The settings in effect."""
+    """The settings in effect, and since when."""
 
     settings: Settings
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ class Means:
 
 
 async def keep_current(current: Current, calls: Calls, means: Means, notifier: Notifier, asked: asyncio.Event) -> None:
-    """Each time that it is asked for, read the configuration and take over what can be taken over."""
+    """Each time that it is asked for, read the configuration and take over what can be taken over.
+
+    What did not take effect is in the log, and in the status until the next time.
+    """
     while True:
         await asked.wait()
         asked.clear()
@@ -45,18 +50,27 @@ async def keep_current(current: Current, calls: Calls, means: Means, notifier: N
             read = await asyncio.to_thread(means.read)
             await asyncio.to_thread(prepare, read)
         except ConfigError as error:
-            for problem in str(error).splitlines():
+            problems = str(error).splitlines()
+            notifier.remark("reload", refused(problems, current.since))
+            for problem in problems:
                 _logger.error("the configuration was not reloaded", problem=problem)
         else:
             calls.reconfigure(read.agents, inbound_of(read), read.limits.max_calls)
             means.set_log(read.log)
             waiting = changed(current.settings, read)
             taken = {name: getattr(read, name) for name in AT_ONCE}
-            current.settings = dataclasses.replace(current.settings, **taken)
+            current.settings, current.since = dataclasses.replace(current.settings, **taken), datetime.now()
             _logger.info("the configuration was reloaded", agents=sorted(read.agents), inbound=len(read.inbound))
             if waiting:
                 _logger.warning("some of it takes effect only after a restart", settings=waiting)
+            notifier.remark("reload", f"waiting for a restart: {', '.join(waiting)}" if waiting else "")
         notifier.ready()
+
+
+def refused(problems: Sequence[str], since: datetime) -> str:
+    """What `systemctl status` says of a configuration that was not taken over."""
+    more = f" (and {len(problems) - 1} more, in the log)" if len(problems) > 1 else ""
+    return f"reload refused: {problems[0]}{more}; running with the configuration of {since:%Y-%m-%d %H:%M}"
 
 
 def changed(old: Settings, new: Settings) -> list[str]:

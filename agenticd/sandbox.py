@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import socket
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agenticd.emulator.app import Emulator
+from agenticd.emulator.app import Emulator, Watch
+from agenticd.emulator.faultbook import Faults
 from agenticd.emulator.network import LinkConfig, SlowLink
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import TwilioConfig
-from agenticd.launch import Daemon, listening_socket
+from agenticd.launch import PROGRAM, Daemon, listening_socket
 
 FROM = "+15550001111"
 
@@ -27,8 +28,11 @@ FROM = "+15550001111"
 class Sandbox:
     """Emulator and daemon, both up while entered.
 
-    `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole. With `link` all
-    that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no better than that.
+    `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole; `agents` is
+    that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
+    happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
+    through a network that is no better than that. `faults` and `network` are the emulator's.
+    `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
     def __init__(
@@ -43,14 +47,28 @@ class Sandbox:
         realtime: RealtimeConfig | None = None,
         settings: str = "",
         extra: str = "",
+        agents: str = "",
+        inbound: str = "default",
+        watch: Watch | None = None,
         link: LinkConfig | None = None,
+        faults: Faults | None = None,
+        network: bool = False,
         calls_per_second: int = 1000,
+        program: Sequence[str] = PROGRAM,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._emulator = Emulator(
-            twilio or TwilioConfig(numbers=(FROM,)), realtime, brain=brain, phones=phones, default_phone=default_phone
+        self.emulator = Emulator(
+            twilio or TwilioConfig(numbers=(FROM,)),
+            realtime,
+            brain=brain,
+            phones=phones,
+            default_phone=default_phone,
+            watch=watch,
+            faults=faults,
+            network=network,
         )
-        self.twilio, self.realtime = self._emulator.twilio, self._emulator.realtime
+        self.twilio, self.realtime = self.emulator.twilio, self.emulator.realtime
         self.address = f"unix:{folder / 'agenticd.sock'}"
         self.http: socket.socket
         self.daemon: Daemon
@@ -60,7 +78,11 @@ class Sandbox:
         self._greeting = greeting
         self._settings = settings
         self._extra = extra
+        self._agents = agents
+        self._inbound = inbound
         self._calls_per_second = calls_per_second
+        self._program = program
+        self._environ = dict(environ or {})
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -68,11 +90,13 @@ class Sandbox:
             if self._link_config is not None:
                 self.link = SlowLink(self._link_config, self.http.getsockname()[1])
                 await stack.enter_async_context(self.link)
-            await stack.enter_async_context(self._emulator)
+            await stack.enter_async_context(self.emulator)
             self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
-            self.daemon = await stack.enter_async_context(Daemon(config, self.http, self.folder / "daemon.log"))
+            daemon = Daemon(config, self.http, self.folder / "daemon.log", self._program)
+            daemon.environ = self._environ
+            self.daemon = await stack.enter_async_context(daemon)
             self._stack = stack.pop_all()
         return self
 
@@ -98,22 +122,27 @@ class Sandbox:
                 admin: {{listen: "127.0.0.1:0"}}
                 grpc: {{listen: ["{self.address}"]}}
                 twilio:
-                  api_url: {self.twilio.api_url}
+                  api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
                   auth_token: {twilio.auth_token}
                   from_number: "{FROM}"
                   calls_per_second: {self._calls_per_second}
                 openai:
-                  url: {self.realtime.url}
+                  url: {self.emulator.realtime_url}
                   api_key: {self.realtime.config.api_key}
                 store: {{path: {self.folder / "agenticd.db"}}}
-                agents:
-                  default:
-                    instructions: You are on the phone for a small company. Be brief and friendly.
-                    greeting: "{self._greeting}"
+                inbound: {{"{FROM}": {{agent: {self._inbound}}}}}
                 """
             )
-            + self._settings
-            + f'inbound: {{"{FROM}": {{agent: default}}}}\n'
             + self._extra
+            + (self._agents or self._default_agent())
+        )
+
+    def _default_agent(self) -> str:
+        return (
+            "agents:\n"
+            "  default:\n"
+            "    instructions: You are on the phone for a small company. Be brief and friendly.\n"
+            f'    greeting: "{self._greeting}"\n'
+            f"{self._settings}"
         )

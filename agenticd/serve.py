@@ -100,14 +100,16 @@ def run(config_path: Path | None) -> int:
         import structlog  # noqa: F401
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
-    from agenticd.adapters.store.errors import InUse, StoreUnusable
-    from agenticd.config import ConfigError, load, make_private, places
+    from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
+    from agenticd.config import ConfigError, failpoint, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
     style = logs.style_for(sys.stderr, journal=systemd.is_journal(os.environ, 2))
+    notifier = systemd.Notifier(os.environ)
     try:
         sockets = systemd.inherited_sockets(os.environ, os.getpid())
         settings = load(config_path, os.environ, Path.cwd())
+        trap = failpoint(os.environ)
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
         runtime = places(os.environ).runtime
         if any(not address.startswith("unix:") or str(runtime) in address for address in settings.grpc.listen):
@@ -116,10 +118,11 @@ def run(config_path: Path | None) -> int:
         from agenticd.reload import Means
 
         host = Host(
-            notifier=systemd.Notifier(os.environ),
+            notifier=notifier,
             runtime=runtime,
             sockets=sockets,
             watchdog=systemd.watchdog_interval(os.environ, os.getpid()),
+            failpoint=trap,
             reload=Means(
                 read=lambda: load(config_path, os.environ, Path.cwd()),
                 set_log=lambda log: logs.set_up(sys.stderr, style, level=log.level, pii=log.pii),
@@ -127,11 +130,14 @@ def run(config_path: Path | None) -> int:
         )
         return _run(settings, host)
     except ConfigError as error:
-        fail(*str(error).splitlines())
-    except (CannotListen, InUse, InvalidArgument) as error:
-        fail(str(error), code=EX_RETRY)
+        problems, code = str(error).splitlines(), EX_CONFIG
+    except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
+        problems, code = [str(error)], EX_RETRY
     except StoreUnusable as error:
-        fail(str(error))
+        problems, code = [str(error)], EX_CONFIG
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    notifier.status(f"not started: {problems[0]}{more}")
+    return fail(*problems, code=code)
 
 
 def _run(settings: Settings, host: Host) -> int:

@@ -1,5 +1,6 @@
 """`python -m bench`: what the daemon adds to a call. `bench bargein`: how soon it falls silent. `bench pcm24`: what
-conversion costs. `bench soak`: what calls leave behind. `bench startup`: what a start costs.
+conversion costs. `bench log`: how soon events are durable. `bench soak`: what calls leave behind. `bench startup`: what
+a start costs. `bench emulator`: how punctual the emulator is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import click
 import uvloop
 from rich.console import Console
 
-from bench import bargein, measure, proc, report, soak, startup
+from bench import bargein, commands, emulator, eventlog, measure, proc, report, soak, startup
 from bench.bridges import BridgeFailed, failures
 from bench.proc import Cores, on_core
 
@@ -160,6 +161,65 @@ def bargein_command(
     sys.exit(1 if any(run.faults for each in done for run in each.runs) else 0)
 
 
+@main.command("emulator")
+@click.option("--calls", default=50, show_default=True, type=click.IntRange(1, 1000), help="Calls at once.")
+@_seconds(15.0)
+@_WARM_UP
+@_rounds(3)
+@_REALTIME
+@_JSON
+def emulator_command(
+    calls: int, seconds: float, warm_up: float, rounds: int, realtime: bool, json_path: Path | None
+) -> None:
+    """Measure how punctual the emulator is: its frames, its echoes of marks, and what it does at a clear.
+
+    All is measured by the server that it calls, on another processor. The exit code is 1 if a frame or an echo is
+    missing. Times are shown beside their bar, not judged.
+    """
+    options = emulator.Options(calls, seconds, warm_up)
+    place = _Place(realtime)
+    runs = place.run(_again(rounds, partial(emulator.observe, options, place.cores)))
+    emulator.show(runs, options, place.setting, place.console)
+    if json_path is not None:
+        emulator.write_json(json_path, runs, options, place.setting)
+    sys.exit(1 if any(run.faults for run in runs) else 0)
+
+
+@main.command("log")
+@click.option("--rate", "rates", multiple=True, type=click.IntRange(1, 100_000), help="Events a second. [1000, 5000]")
+@click.option("--followers", default=100, show_default=True, type=click.IntRange(0, 1000), help="Streams that read.")
+@_seconds(10.0)
+@_WARM_UP
+@_rounds(3)
+@_REALTIME
+@_JSON
+def log_command(
+    rates: tuple[int, ...],
+    followers: int,
+    seconds: float,
+    warm_up: float,
+    rounds: int,
+    realtime: bool,
+    json_path: Path | None,
+) -> None:
+    """Measure how soon an event is durable while many follow the log, and how long the loop is held up by that.
+
+    The log, the watch and the API run in one process, as in the daemon; the followers in another. The exit code is 1 if
+    a follower missed an event, got one twice or out of order. Times are shown, not judged.
+    """
+    options = eventlog.Options(rates or (1000, 5000), seconds, warm_up, followers, realtime)
+    if realtime:
+        _before_all_others()
+    runs: list[eventlog.Run] = []
+    for number in range(1, rounds + 1):
+        _say(f"round {number} of {rounds}")
+        runs += _run(eventlog.measure(options))
+    eventlog.show(runs, options, Console() if sys.stdout.isatty() else Console(width=_PAPER))
+    if json_path is not None:
+        eventlog.write_json(json_path, runs, options)
+    sys.exit(1 if any(run.faults for run in runs) else 0)
+
+
 @main.command("soak")
 @click.option("--minutes", default=15.0, show_default=True, type=click.FloatRange(0.2, 24 * 60), help="Of churn.")
 @click.option("--calls", default=10, show_default=True, type=click.IntRange(1, 200), help="Calls at once.")
@@ -184,17 +244,21 @@ def soak_command(minutes: float, calls: int, fill: bool, json_path: Path | None)
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100), help="One start of each in each.")
 @_JSON
 def startup_command(rounds: int, json_path: Path | None) -> None:
-    """Measure what the daemon's own code adds to its bare imports before it is ready: time and memory.
+    """Measure what the daemon's own code adds to its bare imports before it is ready, time and memory; and how long
+    agentctl's commands take.
 
     The exit code is 1 if something was imported that must not be before READY. Times are shown, not judged.
     """
     try:
         result = startup.measure(rounds, _say)
+        seconds = commands.measure(rounds, _say)
     except startup.StartFailed as error:
         raise click.ClickException(str(error)) from None
-    startup.show(result, Console() if sys.stdout.isatty() else Console(width=_PAPER))
+    console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
+    startup.show(result, console)
+    commands.show(seconds, console)
     if json_path is not None:
-        startup.write_json(json_path, result)
+        startup.write_json(json_path, result, seconds)
     sys.exit(1 if result.unwanted else 0)
 
 
@@ -206,15 +270,19 @@ class _Place:
         self.setting = f"{self.cores}{', both before all other processes' if realtime else ''}"
         self.console = Console() if sys.stdout.isatty() else Console(width=_PAPER)
         if realtime:
-            try:
-                proc.before_all_others()
-            except PermissionError:
-                raise click.ClickException("--realtime needs root, or CAP_SYS_NICE") from None
+            _before_all_others()
 
     def run(self, main: Coroutine[object, object, T]) -> T:
         """On the load generator's core."""
         with on_core(self.cores.generator):
             return _run(main)
+
+
+def _before_all_others() -> None:
+    try:
+        proc.before_all_others()
+    except PermissionError:
+        raise click.ClickException("--realtime needs root, or CAP_SYS_NICE") from None
 
 
 Through = Callable[[measure.Options, Cores], Awaitable[T]]
@@ -240,6 +308,15 @@ async def _alternate(
                 _say(f"round {number} of {rounds}: {name}")
             pair.append(None if through is None else await through(options, cores))
         done.append((pair[0], pair[1]))
+    return done
+
+
+async def _again(rounds: int, once: Callable[[], Awaitable[T]]) -> list[T]:
+    """So many runs of the same."""
+    done = []
+    for number in range(1, rounds + 1):
+        _say(f"round {number} of {rounds}")
+        done.append(await once())
     return done
 
 

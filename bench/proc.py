@@ -34,9 +34,10 @@ class Cores:
         return f"Bridge on processor {self.bridge}, load generator on {self.generator}"
 
 
-def before_all_others() -> None:
-    """Run this process, and those that it starts, before all ordinary ones. Raises PermissionError."""
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+def before_all_others(rank: int = 1) -> None:
+    """Run this process, and those that it starts, before all ordinary ones, and before those of a lower rank. Raises
+    PermissionError."""
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(rank))
 
 
 @contextmanager

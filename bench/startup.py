@@ -4,6 +4,7 @@ A real `agenticd serve` is started, and stopped when it says READY=1. Beside it,
 imports the same modules of others (the standard library's too) and nothing of ours, and one that imports nothing.
 The bar: at most 0.15 s and 15 MB between the first two. Which modules these are is found out in the same run. As where
 it is installed, all of it is bytecode: a first round, which does not count, leaves it in a folder of its own.
+agentctl's own start-up: commands.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -158,21 +159,39 @@ store: {{path: {folder / name}.db}}
 
 def _start(command: Sequence[str], folder: Path) -> Start:
     """Start it, look at it when it is ready, end it."""
+    with _started(command, folder) as (child, seconds):
+        child.send_signal(signal.SIGSTOP)  # what it does after READY is not looked at
+        return Start(seconds, proc.rss_bytes(child.pid) / 1e6)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A daemon that runs meanwhile; its address. Raises StartFailed."""
+    with _started([*_SERVE, str(_config(folder, "served"))], folder):
+        yield f"unix:{folder / 'served'}.sock"
+
+
+@contextmanager
+def _started(command: Sequence[str], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """Start it, give it and the seconds that it took when it is ready, end it."""
     with _notify_socket(folder / "notify") as notify, (folder / "said").open("w+") as said:
-        environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environ.update(NOTIFY_SOCKET=str(folder / "notify"), PYTHONPYCACHEPREFIX=str(folder / "bytecode"))
+        environ = environment(folder) | {"NOTIFY_SOCKET": str(folder / "notify")}
         begin = time.perf_counter()
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environ)
         try:
             if not _is_ready(notify, child):
                 said.seek(0)
                 raise StartFailed(f"not ready: {' '.join(command[1:3])}\n{said.read()[-2000:]}")
-            seconds = time.perf_counter() - begin
-            child.send_signal(signal.SIGSTOP)  # what it does after READY is not looked at
-            return Start(seconds, proc.rss_bytes(child.pid) / 1e6)
+            yield child, time.perf_counter() - begin
         finally:
             child.kill()
             child.communicate()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """This one's, with bytecode in the folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 def _is_ready(notify: socket.socket, child: subprocess.Popen[bytes]) -> bool:
@@ -226,7 +245,8 @@ def show(result: Result, console: Console) -> None:
     console.print(f"Imported before READY, of {', '.join(UNWANTED)}: {unwanted}.")
 
 
-def write_json(path: Path, result: Result) -> None:
-    """Write everything to a file."""
+def write_json(path: Path, result: Result, commands: Mapping[str, list[float]]) -> None:
+    """Write everything to a file; of agentctl's commands the seconds that each took."""
     added = {"added_seconds": result.added_seconds, "added_megabytes": result.added_megabytes}
-    path.write_text(json.dumps({"machine": machine("start-up"), **added, **asdict(result)}, indent=1) + "\n")
+    everything = {"machine": machine("start-up"), **added, **asdict(result), "commands": commands}
+    path.write_text(json.dumps(everything, indent=1) + "\n")

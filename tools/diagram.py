@@ -1,4 +1,4 @@
-"""The diagram of a call's states in docs/architecture.md, made from the table in agenticd/core/call.py.
+"""The diagram of a call's states in docs/architecture.md, made from the table in agenticd/core/transitions.py.
 
 python -m tools.diagram     rewrites the diagram; a test fails while it is stale
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agenticd.core.call import TRANSITIONS
 from agenticd.core.events import CallState
+from agenticd.core.transitions import TRANSITIONS
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs/architecture.md"
-BEGIN = "<!-- made by `python -m tools.diagram` from agenticd/core/call.py -->\n```mermaid\n"
+BEGIN = "<!-- made by `python -m tools.diagram` from agenticd/core/transitions.py -->\n```mermaid\n"
 END = "```\n<!-- end -->\n"
 _FIRST = {CallState.QUEUED: "PlaceCall", CallState.RINGING: "a phone calls"}
 

@@ -6,7 +6,8 @@ tree.py has all settings with their defaults; config.example.yaml shows how they
 
 from __future__ import annotations
 
-from agenticd.config.loading import load
+from agenticd.config.failpoint import failpoint
+from agenticd.config.loading import load, load_agents
 from agenticd.config.places import Places, find_config, make_private, places
 from agenticd.config.problems import ConfigError, Problem
 from agenticd.config.secret import Secret
@@ -29,8 +30,10 @@ __all__ = [
     "Store",
     "Twilio",
     "effective",
+    "failpoint",
     "find_config",
     "load",
+    "load_agents",
     "make_private",
     "places",
 ]

@@ -201,7 +201,10 @@ def _mark_of(text: str, position: int) -> Mark:
 
 
 _EXPLAINED: tuple[tuple[str, str], ...] = (
-    (r"mapping values are not allowed", 'no ": " can stand here; quote the text, or mend the indentation'),
+    (
+        r"mapping values are not allowed",
+        'no ": " can stand here; quote the text, mend the indentation, or put a space behind the ":" of the line above',
+    ),
     (r"found character '\\t'", "a tab; indent with spaces"),
     (r"found character '(.)' that cannot start", r"a text that begins with \1 must be quoted"),
     (r"unexpected end of stream.*quoted", "the quote that opens here is never closed"),

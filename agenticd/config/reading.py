@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, assert_never
@@ -88,9 +89,9 @@ class Reading:
             case None | Scalar(text="", bare=True):
                 pass
             case Items(mark=mark) | Scalar(mark=mark):
-                kind = "a list: leave out the -" if isinstance(node, Items) else "a text"
+                kind = "a list: leave out the -" if isinstance(node, Items) else f"a text{_no_key(node, known or ())}"
                 names = f" ({', '.join(known)})" if known else ""
-                self.add(mark, path, f"must have keys below it{names}, not be {kind}")
+                self.add(mark, path, f"must have keys {'below it' if path else 'in it'}{names}, not be {kind}")
                 return Section({}, frozenset(known or ()), sound=False)
             case _:
                 assert_never(node)
@@ -147,6 +148,13 @@ class Reading:
             raise Noted
         return tuple(values)
 
+    def text(self, node: Node) -> str:
+        """A node's text with its variables filled in; "" for what is no text, or is wrong in a way that is noted."""
+        try:
+            return self._variables.replace(node.text).text if isinstance(node, Scalar) else ""
+        except Wrong:
+            return ""
+
     def _one(self, node: Node, path: str, leaf: Leaf) -> object:
         try:
             match node:
@@ -155,7 +163,9 @@ class Reading:
                 case Items():
                     raise Wrong('must be one text, not a list; a text that begins with "[" must be quoted')
                 case Table():
-                    raise Wrong('must be one text, not keys; a text that begins with "{" must be quoted')
+                    raise Wrong(
+                        'must be one text, not keys; a text that begins with "{" or has ": " in it must be quoted'
+                    )
         except Wrong as wrong:
             self.add(node.mark, path, str(wrong))
             raise Noted from None
@@ -177,11 +187,19 @@ class Reading:
     def _unknown(self, key: str, known: Sequence[str], near: str) -> str:
         if key == "<<":
             return "maps cannot be merged; write the keys out, or share single texts with & and *"
+        unseen = next((char for char in key if (char.isspace() and char != " ") or not char.isprintable()), "")
+        hint = f"has a character that is not seen in it, U+{ord(unseen):04X}; " if unseen else ""
         if near:
-            return f"unknown key; did you mean {near}?"
+            return f"unknown key; {hint}did you mean {near}?"
         if place := self._elsewhere.get(key):
             return f"unknown key; it belongs {place}"
-        return f"unknown key; known here: {', '.join(known)}"
+        return f"unknown key; {hint}known here: {', '.join(known)}"
+
+
+def _no_key(node: Scalar, known: Collection[str]) -> str:
+    """What to say of a text where keys belong: perhaps it was meant as one."""
+    word, sign, _ = re.split(r"([:=\s]|$)", node.text, maxsplit=1)
+    return f': write "{word}: " before the value, with a space behind the colon' if sign and word in known else ""
 
 
 def join(path: str, name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from agenticd.config import values
-from agenticd.config.document import Entry, Mark, Node
+from agenticd.config.document import Entry, Mark, Node, Scalar, Table
 from agenticd.config.places import Places
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many, Noted, Reading, Shape, join
@@ -112,7 +112,7 @@ def _elsewhere() -> dict[str, str]:
         "openai": ("api_key", "url", "transcription_model"),
         "agents, below an agent's name": tuple(_AGENT.leaves),
         "inbound, below a number": ("agent",),
-        "store": ("path", "keep"),
+        "store": ("path", "keep", "keep_size"),
         "limits": tuple(_LIMITS.leaves),
         "log": tuple(_LOG.leaves),
         "http, admin or grpc": ("listen",),
@@ -129,6 +129,8 @@ ELSEWHERE: Mapping[str, str] = _elsewhere()
 def build(root: Node, reading: Reading, around: Surroundings) -> Settings | None:
     """The settings of a document. None where something is missing or wrong; the reading has noted what."""
     document = reading.section(root, "", KNOWN)
+    if not document.sound:
+        return None
     top = document.entries
     whole = reading.fill(_TOP, document, _START, "", {"node_id": _node_id(around.host)})
     http = _section(reading, _HTTP, top, "http")
@@ -179,7 +181,7 @@ def _section(
 def _store(reading: Reading, top: Mapping[str, Entry], around: Surroundings) -> Store | None:
     shape = Shape(
         Store,
-        {"path": values.file_under(around.base, around.home), "keep": values.keep},
+        {"path": values.file_under(around.base, around.home), "keep": values.keep, "keep_size": values.keep_size},
         {"path": "neither $STATE_DIRECTORY nor $HOME says where the event log could be"},
     )
     database = around.places.database
@@ -201,10 +203,32 @@ def _agents(reading: Reading, entry: Entry | None, openai: OpenAI | None) -> dic
         try:
             values.word(values.Text(name))
         except Wrong as wrong:
-            reading.add(each.key.mark, path, str(wrong))
+            replaced = "; variables are replaced in values, not in names" if "${" in name else ""
+            reading.add(each.key.mark, path, f"{wrong}{replaced}")
+        if name in _AGENT.leaves and isinstance(each.value, Scalar):
+            reading.add(each.key.mark, path, "belongs below an agent's name, for example default:, and further in")
+            agents.setdefault("default", None)  # that it is missing is not another mistake
+            continue
         fields = reading.section(each.value, path, tuple(_AGENT.leaves))
         agents[name] = reading.fill(_AGENT, fields, each.key.mark, path, given)
     return agents
+
+
+def agents_of(root: Node, reading: Reading) -> dict[str, dict[str, str]]:
+    """The texts of all agents of a document, by name and key. The reading has noted what is wrong with them."""
+    entry = reading.section(root, "", KNOWN).entries.get("agents")
+    _agents(reading, entry, None)
+    found: dict[str, dict[str, str]] = {}
+    for name, each in reading.section(entry.value if entry else None, "agents", None).entries.items():
+        if isinstance(each.value, Table):
+            found[name] = {key.key.text: reading.text(key.value) for key in each.value.entries}
+    return found
+
+
+def check_agent(reading: Reading, entry: Entry, path: str) -> None:
+    """Judge a profile that stands alone, outside a configuration: there its instructions need not be given."""
+    fields = reading.section(entry.value, path, tuple(_AGENT.leaves))
+    reading.fill(_AGENT, fields, entry.key.mark, path, {"instructions": ""})
 
 
 def _inbound(reading: Reading, entry: Entry | None, agents: Mapping[str, AgentProfile | None]) -> dict[str, Inbound]:

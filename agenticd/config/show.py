@@ -10,8 +10,9 @@ import yaml
 
 from agenticd.config.secret import Secret
 from agenticd.config.tree import Settings
-from agenticd.config.values import FOREVER, OFF, UNITS
+from agenticd.config.values import FOREVER, OFF, SIZES, UNITS, UNLIMITED
 
+_WIDTH = 78
 _DURATIONS = ("keep", "max_duration", "drain_timeout")
 _OR_OFF = ("min_interruption", "check_in_after", "hang_up_after")
 
@@ -29,12 +30,14 @@ _Dumper.add_representer(str, _text)
 
 def effective(settings: Settings) -> str:
     """The whole tree, with every default, as it could stand in config.yaml."""
-    return yaml.dump(_plain(settings, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(_plain(settings, ""), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _plain(value: object, name: str) -> object:
     if name in _DURATIONS:
         return _duration(value)
+    if name == "keep_size":
+        return _size(value)
     if name in _OR_OFF:
         return _duration(value) if value else OFF
     match value:
@@ -60,3 +63,10 @@ def _duration(value: object) -> str:
         if value >= length and value % length == 0:
             return f"{value / length:.0f}{unit}"
     return f"{value:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def _size(value: object) -> str:
+    if not isinstance(value, int):
+        return UNLIMITED
+    unit = next((unit for unit, bytes_ in SIZES.items() if value % (bytes_ // 1000) == 0 and value >= bytes_), "MB")
+    return f"{value / SIZES[unit]:.3f}".rstrip("0").rstrip(".") + unit

@@ -64,10 +64,12 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The event log. Default path: agenticd.db in the state directory. `keep` in seconds; None keeps all."""
+    """The event log. Default path: agenticd.db in the state directory. `keep` in seconds, `keep_size` in bytes; None:
+    no limit."""
 
     path: Path
     keep: float | None = 30 * 86400.0
+    keep_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

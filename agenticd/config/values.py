@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from agenticd.config.problems import Wrong
-from agenticd.config.secret import Secret
+from agenticd.config.secret import SHOWN, Secret
 from agenticd.core.errors import InvalidArgument
 from agenticd.service.orders import parse_number
 from agenticd.service.urls import Urls, is_loopback
@@ -23,10 +23,15 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?[smhd])+")
 _PART = re.compile(r"([0-9.]+)([smhd])")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 FOREVER = "forever"
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(MB|GB|TB)")
+SIZES = {"TB": 10**12, "GB": 10**9, "MB": 10**6}
+UNLIMITED = "unlimited"
 OFF = "off"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux."""
 _SECRET_LIMIT = 1024
+_OTHER_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*|\$\([A-Z_][A-Z0-9_]*\)|%[A-Z_][A-Z0-9_]*%")
+"""What stands for a variable elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ def public_url(text: Text) -> str:
         Urls(text.value)
     except InvalidArgument as error:
         raise Wrong(error.violations[0].description) from None
+    if re.search(r"/twilio/(voice|resume|status|stream|media)(/|$)", text.value):
+        raise Wrong("must end before /twilio/..., which is added; for example https://voice.example.com")
     return text.value
 
 
@@ -149,6 +156,10 @@ def secret(text: Text) -> Secret:
     """A key or token, as it goes into a header."""
     if not text.value:
         raise Wrong("is empty")
+    if _OTHER_VARIABLE.fullmatch(text.value) is not None:
+        raise Wrong('looks like a variable, but is not replaced; a variable is "${NAME}"')
+    if text.value == SHOWN:
+        raise Wrong('is the stars that are shown in place of a secret; write it, or "${NAME}"')
     if len(text.value) > _SECRET_LIMIT or re.fullmatch(r"[!-~]+", text.value) is None:
         raise Wrong("has a space, a line break or another character that belongs to no key: copy it once more")
     return Secret(text.value)
@@ -246,6 +257,20 @@ def keep(text: Text) -> float | None:
         if FOREVER in str(wrong):
             raise
         raise Wrong(f"{wrong}, or {FOREVER}") from None
+
+
+def keep_size(text: Text) -> int | None:
+    """How large the event log may grow, in bytes; None for `unlimited`."""
+    if text.value == UNLIMITED:
+        return None
+    match = _SIZE.fullmatch(text.value)
+    if match is None:
+        unit = "needs a unit" if re.fullmatch(r"[0-9.]+", text.value) else "must be a size"
+        raise Wrong(f"{unit}: 500MB, 20GB, 1.5TB, or {UNLIMITED}")
+    size = round(float(match[1]) * SIZES[match[2]])
+    if not 10**7 <= size <= 10**14:
+        raise Wrong(f"must be 10MB to 100TB, or {UNLIMITED}")
+    return size
 
 
 def integer(least: int, most: int) -> Callable[[Text], int]:

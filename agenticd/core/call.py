@@ -1,7 +1,7 @@
 """The state of one call: a table of transitions, and what is ordered on each.
 
-Everything that changes a call's state is in this file. TRANSITIONS says what follows from what; a trigger that a state
-does not list is late, repeated or out of order, and is ignored. Two rules are not in the table:
+Everything that changes a call's state is in this file. TRANSITIONS, in transitions.py, says what follows from what; a
+trigger that a state does not list is late, repeated or out of order, and is ignored. Two rules are not in the table:
 
 1. An order to end is never forgotten: once it is given, a transition to a state before ENDING goes to ENDING instead,
    but for UNCONFIRMED, where there may be nothing to end and nobody to tell.
@@ -13,8 +13,6 @@ Pure: `handle(input, now)` never awaits and never raises for what a peer sent.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
 from dataclasses import replace
 
 from agenticd.core import inputs
@@ -50,6 +48,9 @@ from agenticd.core.events import (
     Usage,
     Warning,
 )
+from agenticd.core.transitions import ENDS, STATUSES
+from agenticd.core.transitions import TRANSITIONS as TRANSITIONS
+from agenticd.core.transitions import Trigger as Trigger
 
 DIAL_ANSWER = 20.0
 """Seconds for the carrier to answer the order to dial; the adapter gives up earlier."""
@@ -60,6 +61,10 @@ LOOK_UPS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
 """Seconds after an unanswered order to dial when the call is looked for, then every 30 s."""
 UNCONFIRMED_GRACE = 90.0
 """Seconds after the ring timeout when an unconfirmed call is given up."""
+LEAST_LOOK_UPS = 3
+"""So often it is looked for, however long the daemon was away."""
+RECOVERY_ASK = 10.0
+"""Seconds that the carrier has, after a restart, to say what became of a call, before its end is ordered."""
 MEDIA_PATIENCE = 15.0
 """Seconds that an answered call may be without a media stream."""
 MEDIA_ASK = 3.0
@@ -70,87 +75,6 @@ WORDS_WITHIN, SECONDS_A_LETTER = 10.0, 0.1
 CLOSE_WITHIN = 10.0
 LAST_CALL_WITHIN = 1.0
 
-
-class Trigger(enum.Enum):
-    """What moves a call, whichever input brought it."""
-
-    GRANTED = "dial granted"
-    EXPIRED = "queue timeout"
-    DIALED = "created"
-    REFUSED = "refused"
-    UNANSWERED = "no answer to the dial order"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    ORDERED = "end ordered"
-    LINE_DOWN = "line down"
-    GAVE_UP = "never seen"
-
-
-_S, _T = CallState, Trigger
-
-TRANSITIONS: Mapping[CallState, Mapping[Trigger, CallState]] = {
-    _S.QUEUED: {
-        _T.GRANTED: _S.DIALING,
-        _T.EXPIRED: _S.ENDED,
-        _T.ORDERED: _S.ENDED,
-    },
-    _S.DIALING: {
-        _T.DIALED: _S.DIALING,
-        _T.REFUSED: _S.ENDED,
-        _T.UNANSWERED: _S.UNCONFIRMED,
-        _T.RINGING: _S.RINGING,
-        _T.ANSWERED: _S.IN_PROGRESS,
-        _T.ORDERED: _S.ENDING,
-        _T.LINE_DOWN: _S.ENDED,
-    },
-    _S.UNCONFIRMED: {
-        _T.DIALED: _S.DIALING,
-        _T.REFUSED: _S.ENDED,
-        _T.RINGING: _S.RINGING,
-        _T.ANSWERED: _S.IN_PROGRESS,
-        _T.ORDERED: _S.UNCONFIRMED,
-        _T.LINE_DOWN: _S.ENDED,
-        _T.GAVE_UP: _S.ENDED,
-    },
-    _S.RINGING: {
-        _T.ANSWERED: _S.IN_PROGRESS,
-        _T.ORDERED: _S.ENDING,
-        _T.LINE_DOWN: _S.ENDED,
-    },
-    _S.IN_PROGRESS: {
-        _T.ORDERED: _S.ENDING,
-        _T.LINE_DOWN: _S.ENDED,
-    },
-    _S.ENDING: {
-        _T.DIALED: _S.ENDING,
-        _T.REFUSED: _S.ENDED,
-        _T.UNANSWERED: _S.UNCONFIRMED,
-        _T.RINGING: _S.ENDING,
-        _T.ANSWERED: _S.ENDING,
-        _T.LINE_DOWN: _S.ENDED,
-    },
-    _S.ENDED: {},
-}
-
-# Twilio's words for a call's status. What is not here is ignored: its vocabulary may grow.
-_STATUS: Mapping[str, Trigger] = {
-    "queued": Trigger.DIALED,
-    "initiated": Trigger.DIALED,
-    "ringing": Trigger.RINGING,
-    "in-progress": Trigger.ANSWERED,
-    "completed": Trigger.LINE_DOWN,
-    "busy": Trigger.LINE_DOWN,
-    "failed": Trigger.LINE_DOWN,
-    "no-answer": Trigger.LINE_DOWN,
-    "canceled": Trigger.LINE_DOWN,
-}
-_ENDS: Mapping[str, tuple[EndReason, EndedBy]] = {
-    "completed": (EndReason.COMPLETED, EndedBy.CALLER),
-    "busy": (EndReason.BUSY, EndedBy.CARRIER),
-    "failed": (EndReason.FAILED, EndedBy.CARRIER),
-    "no-answer": (EndReason.NO_ANSWER, EndedBy.CARRIER),
-    "canceled": (EndReason.CANCELED, EndedBy.CARRIER),
-}
 _OUR_FAULT = frozenset({EndReason.MODEL_LOST, EndReason.MEDIA_LOST, EndReason.DRAINED, EndReason.NODE_LOST})
 _BEFORE_ENDING = frozenset({CallState.DIALING, CallState.RINGING, CallState.IN_PROGRESS})
 
@@ -185,6 +109,8 @@ class CallMachine:
         """The last words are for when the carrier asks."""
         self._words_until: float | None = None
         """When the carrier, which says the last words and ends the leg, must be done."""
+        self._orphaned: float | None = None
+        """It lived when the daemon went down; until when the carrier has to say whether it still does."""
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed. None only when the call is closed, or before its first input."""
@@ -195,6 +121,8 @@ class CallMachine:
     @property
     def wants_stream(self) -> bool:
         """Whether the carrier, when it asks, is to open a media stream: the call is answered, or answered thereby."""
+        if self._orphaned is not None:
+            return False
         if self.state is CallState.RINGING:
             return self._record.direction is Direction.INBOUND
         return self.state is CallState.IN_PROGRESS
@@ -218,8 +146,10 @@ class CallMachine:
                 return self._arrived(now)
             case inputs.DialGranted():
                 return self._fire(Trigger.GRANTED, now)
-            case inputs.DialAnswered(carrier_call_id, status) | inputs.CallSeen(carrier_call_id, status):
+            case inputs.DialAnswered(carrier_call_id, status):
                 return self._seen(carrier_call_id, status, now)
+            case inputs.CallSeen(carrier_call_id, status):
+                return self._seen(carrier_call_id, status, now) + self._end_orphan(now)
             case inputs.DialRefused(code, message):
                 end = CallEnd(EndReason.REJECTED, EndedBy.CARRIER, carrier_code=code, message=message)
                 return self._fire(Trigger.REFUSED, now, self._ordered_or(end))
@@ -254,6 +184,8 @@ class CallMachine:
     def _arrived(self, now: float) -> list[Effect]:
         if self.state is not CallState.RINGING:
             return []
+        if self._orphaned is not None:
+            return self._end_orphan(now)
         effects = [] if self.attempt else self._ringing(now)
         self.attempt += 1
         # The carrier tells nothing of this call by itself: without a media stream it is asked.
@@ -261,7 +193,7 @@ class CallMachine:
         return [*effects, Amend(attempt=self.attempt)]
 
     def _status(self, input: inputs.StatusReported, now: float) -> list[Effect]:
-        trigger = _STATUS.get(input.status)
+        trigger = STATUSES.get(input.status)
         if trigger is None or not input.carrier_call_id:
             return []
         if self.carrier_call_id and input.carrier_call_id != self.carrier_call_id:
@@ -283,13 +215,15 @@ class CallMachine:
             return []
         self._words_wait = False  # it is told them now
         effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
+        if self._orphaned is not None:  # who asks how the call goes on says that it lives
+            return effects + self._end_orphan(now)
         if self.state is CallState.IN_PROGRESS:
             self.attempt += 1
             effects.append(Amend(attempt=self.attempt))
         return effects
 
     def _media_started(self, stream_id: str, attempt: int, now: float) -> list[Effect]:
-        effects = self._fire(Trigger.ANSWERED, now)
+        effects = self._fire(Trigger.ANSWERED, now) + self._end_orphan(now)
         if self.state is not CallState.IN_PROGRESS:
             return effects
         self._stream, self._without_media, self._due = stream_id, None, None
@@ -328,7 +262,7 @@ class CallMachine:
 
     def _leg_hung_up(self, status: str | None, now: float) -> list[Effect]:
         if status is not None:
-            trigger = _STATUS.get(status)
+            trigger = STATUSES.get(status)
             if trigger is Trigger.LINE_DOWN:
                 return self._fire(trigger, now, self._end_of(status))
             return self._let_go_of_media()
@@ -352,7 +286,9 @@ class CallMachine:
     def _recovered(self, age: float, now: float) -> list[Effect]:
         """After a restart: queued calls go on waiting, an order to dial without an answer is looked for, and what
         lived is ended, because nobody holds it any more."""
-        self._dialed_at = now
+        record, self._dialed_at = self._record, now
+        if record.dial_time is not None:
+            self._dialed_at = now - max(0.0, age - (record.dial_time - record.create_time))
         match self.state:
             case CallState.QUEUED:
                 self._due = now + self._record.options.queue_timeout - age
@@ -363,11 +299,26 @@ class CallMachine:
             case CallState.ENDED:
                 self._due = now
                 return []
+            case CallState.ENDING if not self.carrier_call_id and record.dial_time is None:
+                # It was hung up while it waited for its turn.
+                end = CallEnd(EndReason.CANCELED, EndedBy.API)
+                return self._fire(Trigger.REFUSED, now, self._ordered_or(end))
+            case CallState.ENDING if not self.carrier_call_id:
+                return self._unanswered("the daemon was restarted", now)
             case CallState.ENDING:
                 return self._hang_up(now)
             case _:
-                message = "the daemon was restarted during the call"
-                return self._order_end(EndReason.NODE_LOST, EndedBy.DAEMON, message, now)
+                # It may have ended meanwhile, and then the carrier knows how.
+                self._orphaned, self._due = now + RECOVERY_ASK, now + MEDIA_ASK
+                return [LookUpCall()]
+
+    def _end_orphan(self, now: float) -> list[Effect]:
+        """A call that outlived its daemon is ended: nobody holds its conversation any more."""
+        orphaned, self._orphaned = self._orphaned, None
+        if orphaned is None:
+            return []
+        message = "the daemon was restarted during the call"
+        return self._order_end(EndReason.NODE_LOST, EndedBy.DAEMON, message, now)
 
     # Time.
 
@@ -377,6 +328,11 @@ class CallMachine:
             return self._order_end(EndReason.MAX_DURATION, EndedBy.DAEMON, "the longest duration is reached", now)
         if self._due is None or now < self._due:
             return []
+        if self._orphaned is not None and self.state in _BEFORE_ENDING:
+            if now >= self._orphaned:
+                return self._end_orphan(now)
+            self._due = min(now + MEDIA_ASK, self._orphaned)
+            return [LookUpCall()]
         match self.state:
             case CallState.QUEUED:
                 end = CallEnd(EndReason.EXPIRED, EndedBy.DAEMON, message="it was not dialled in time")
@@ -407,7 +363,8 @@ class CallMachine:
 
     def _look_again(self, now: float) -> list[Effect]:
         asked = self._dialed_at if self._dialed_at is not None else now
-        if now >= asked + self._record.options.ring_timeout + UNCONFIRMED_GRACE:
+        overdue = now >= asked + self._record.options.ring_timeout + UNCONFIRMED_GRACE
+        if overdue and self._questions >= LEAST_LOOK_UPS:
             end = CallEnd(EndReason.DIAL_UNCONFIRMED, EndedBy.DAEMON, message="the call was never seen")
             return self._fire(Trigger.GAVE_UP, now, end)
         self._questions += 1
@@ -500,7 +457,9 @@ class CallMachine:
             return []
         self.closed, self._due = True, None
         settled = self._settled or inputs.TalkSettled(0, Usage())
-        return [CloseModel(), Append(CallClosed(self._duration(), settled.turns, settled.usage))]
+        # What was before a restart is in the row.
+        turns, usage = self._record.turns + settled.turns, self._record.usage + settled.usage
+        return [CloseModel(), Append(CallClosed(self._duration(), turns, usage))]
 
     def _duration(self) -> float:
         """Seconds from answer to end; of a call that had ended before a restart, by the clock on the wall."""
@@ -553,9 +512,9 @@ class CallMachine:
         return [Tell(inputs.LineWentDown())]
 
     def _end_of(self, status: str, carrier_code: int = 0, sip_code: int = 0, message: str = "") -> CallEnd | None:
-        if status not in _ENDS:
+        if status not in ENDS:
             return None
-        reason, by = _ENDS[status]
+        reason, by = ENDS[status]
         end = CallEnd(reason, by, carrier_code, sip_code, message)
         # Busy, no answer and failed are the carrier's to tell, even when the end was ordered in the same moment.
         return self._ordered_or(end) if status in ("completed", "canceled") else end

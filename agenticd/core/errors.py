@@ -102,12 +102,12 @@ class Draining(AgenticError):
 
 
 class StoreDown(AgenticError):
-    """The log cannot be written or read. Nothing was done."""
+    """The log cannot be written or read. Nothing was done, unless the text says so."""
 
     reason = "STORE_DOWN"
 
-    def __init__(self) -> None:
-        super().__init__("the event log is not available")
+    def __init__(self, message: str = "the event log is not available") -> None:
+        super().__init__(message)
 
 
 class Compacted(AgenticError):

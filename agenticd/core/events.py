@@ -372,7 +372,8 @@ class CallRecord:
     """One call as its events left it: a row of the store. Times are seconds since 1970, None while unknown.
 
     `attempt` counts the media streams that TwiML offered to the carrier; `ending` is the order to end the call, once
-    there is one. `last_sequence` is the call_sequence of its last event.
+    there is one. `last_sequence` is the call_sequence of its last event. `dial_time`: when the carrier was about to be
+    asked to dial; `turns` and `usage`: what the log knows of them so far.
     """
 
     call_id: CallId
@@ -394,3 +395,6 @@ class CallRecord:
     carrier_call_id: str = ""
     last_sequence: int = 0
     attempt: int = 0
+    dial_time: float | None = None
+    turns: int = 0
+    usage: Usage = Usage()

@@ -16,6 +16,8 @@ from agenticd.core.events import (
     CallRinging,
     CallState,
     Payload,
+    TurnMeasured,
+    UsageReported,
 )
 
 
@@ -26,7 +28,7 @@ def apply(record: CallRecord, payload: Payload, time: float) -> CallRecord:
         case CallQueued():
             return replace(record, state=CallState.QUEUED)
         case CallDialing():
-            return replace(record, state=CallState.DIALING)
+            return replace(record, state=CallState.DIALING, dial_time=time)
         case CallRinging(carrier_call_id=carrier_call_id):
             return replace(record, state=CallState.RINGING, carrier_call_id=carrier_call_id)
         case CallAnswered(carrier_call_id):
@@ -37,6 +39,10 @@ def apply(record: CallRecord, payload: Payload, time: float) -> CallRecord:
             return replace(record, state=CallState.ENDED, end=end, end_time=time)
         case CallClosed():
             return replace(record, closed=True)
+        case TurnMeasured():
+            return replace(record, turns=record.turns + 1)
+        case UsageReported(usage=usage):
+            return replace(record, usage=record.usage + usage)
         case _:
             return record
 

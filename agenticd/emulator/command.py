@@ -12,7 +12,17 @@ from urllib.parse import urlsplit
 
 import click
 
-from agenticd.emulator.words import CONTROL_PATH, PERSONS, TYPED, VERBS
+from agenticd.emulator.words import (
+    ANSWERS,
+    CHAT_KEY,
+    CONTROL_PATH,
+    FAULTS_PATH,
+    PERSONS,
+    TOKEN_SUFFIX,
+    TOKEN_VARIABLE,
+    TYPED,
+    VERBS,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,13 +34,14 @@ _TROUBLE = 1
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _PERSONS = "\n".join(f"  {name:<10} {does}" for name, does in PERSONS.items())
 _TYPED = "\n".join(f"  {line}" for line in TYPED.splitlines())
+_ANSWERS = "\n".join(f"  {line}" for line in ANSWERS.splitlines())
 _HELP = f"""\
 Start a stand-in for Twilio and one for OpenAI Realtime, for a daemon or any other program to use.
 
 It prints what to put into .env and config.yaml, then shows what happens, as it happens: REST requests, calls, webhooks
 and the TwiML in their answers, media streams, who says what, what the model is told, and what Twilio's debugger would
-say. No telephone rings and no model thinks: voices are recorded sentences, and a hum for all others; the model answers
-by simple rules, and understands the sentences that it knows.
+say. No telephone rings: voices are recorded sentences, and for all others espeak-ng (pip install 'agenticd[voice]') or
+a hum. The model answers by simple rules unless told otherwise, and understands the sentences that it knows.
 
 \b
 Every number that is called is answered by a person (--person):
@@ -39,21 +50,32 @@ Every number that is called is answered by a person (--person):
              {VERBS}
 
 \b
+The model answers by rules of a file (--answers), a line each:
+{_ANSWERS}
+or as a model does, at any endpoint of OpenAI's chat completions (--chat);
+its key comes from {CHAT_KEY} or a file.
+
+\b
 At a terminal, type:
 {_TYPED}
 
 \b
 Scripts do the same over HTTP, on this machine:
-  curl -u $TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN \\
+  curl -H "Authorization: Bearer $(cat config.yaml{TOKEN_SUFFIX})" \\
     -d To=+15550001111 -d From=+15550002222 -d Say='Hello?' \\
     http://127.0.0.1:4010{CONTROL_PATH}
   and to http://127.0.0.1:4010{CONTROL_PATH}/<sid>:
     -d Say='Thank you.', -d Press='4#' or -d HangUp=true
+  and to http://127.0.0.1:4010{FAULTS_PATH}:
+    -X PATCH -d '{{"rest": {{"create_delay": "2s"}}}}', -X DELETE
+The token is printed at the start, or in that file with --write-config.
+What can go wrong, and its names: docs/emulator.md.
 
 \b
 Examples:
   agenticd emulate --write-config config.yaml
   agenticd emulate --person hangs-up --caller 'What is on the menu?'
+  agenticd emulate --chat http://127.0.0.1:8000/v1 --chat-model llama
 """
 
 
@@ -81,6 +103,23 @@ def _says(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
         if not any(map(str.isalnum, text)):
             raise click.BadParameter(f"{text!r} says nothing.")
     return value
+
+
+def _token(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[!-~]{8,200}", value):
+        raise click.BadParameter("it is 8 to 200 letters, digits and signs, without spaces.")
+    return value
+
+
+def _faults(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> object:
+    try:
+        from agenticd.emulator.faultbook import WrongFault, spoken
+    except ModuleNotFoundError:
+        return value  # the command itself tells what is not installed
+    try:
+        return spoken(" ".join(value))
+    except WrongFault as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 _PORT = click.IntRange(0, 65535)
@@ -116,8 +155,45 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option("--person", metavar="NAME|FILE", default="talks", show_default=True, help="Who answers; see above.")
 @click.option("--caller", "says", multiple=True, callback=_says, help="What the person says; repeat it for more lines.")
+@click.option(
+    "--answers", metavar="FILE", type=click.Path(path_type=Path), help="What the model answers: rules; see above."
+)
+@click.option("--chat", metavar="URL", help="Who answers: an endpoint of chat completions, without /chat/completions.")
+@click.option("--chat-model", metavar="NAME", help="Which of its models.")
+@click.option(
+    "--chat-key-file", metavar="FILE", type=click.Path(path_type=Path), help=f"Its key, if not in {CHAT_KEY}."
+)
+@click.option(
+    "--recognise",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Understand callers who say what is not known: sentences, one a line, or a JSGF grammar. Other speech is "
+    "forced into it.",
+)
+@click.option(
+    "--voice",
+    type=click.Choice(["clips", "espeak"]),
+    help="How sentences are said that are not recorded: hummed, or by espeak-ng.  [default: espeak, if installed]",
+)
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")
+@click.option(
+    "--fault",
+    "faults",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_faults,
+    help="What goes wrong from the start, such as rest.create_delay=2s; repeat it for more.",
+)
+@click.option("--network", is_flag=True, help="Let the network be one that can go bad later: faults of network.")
+@click.option(
+    "--control-token",
+    metavar="TOKEN",
+    envvar=TOKEN_VARIABLE,
+    show_envvar=True,
+    callback=_token,
+    help="What scripts that control it must know.  [default: a random one]",
+)
 @click.option(
     "--write-config",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -154,11 +230,15 @@ def _run(wanted: Wanted) -> int:
 
 def _prepare(wanted: Wanted) -> None:
     """What can be said before anything listens. Raises Failed."""
+    from agenticd.emulator.faultbook import NO_FAULTS
     from agenticd.emulator.recipe import VOICE_PATH
     from agenticd.emulator.run import Failed
+    from agenticd.emulator.twilio.urls import is_loopback
 
     if wanted.call is not None and wanted.call not in wanted.numbers:
         raise Failed(f"--call {wanted.call}: the account has only {', '.join(wanted.numbers)}; see --number")
+    if (wanted.network or wanted.faults.network != NO_FAULTS.network) and not is_loopback(wanted.host):
+        raise Failed(f"--network is for this machine alone, and --host {wanted.host} is not")
     if wanted.write_config is not None:
         if wanted.write_config.exists():
             raise Failed(f"{wanted.write_config} is there already, and is not overwritten")

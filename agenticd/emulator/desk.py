@@ -1,21 +1,24 @@
-"""Who calls, and what the persons on the phone do, decided while it runs: by typed lines, and over HTTP."""
+"""Who calls, what persons on the phone do, and what goes wrong, decided while it runs: by typed lines and over HTTP."""
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, WrongFault, faults_from, spoken, to_mapping
 from agenticd.emulator.persons import as_caller
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.phone.live import LivePhone
 from agenticd.emulator.twilio import Call, urls
 from agenticd.emulator.twilio.errors import RestError
-from agenticd.emulator.words import CONTROL_PATH
+from agenticd.emulator.words import CONTROL_PATH, FAULTS_PATH
 
 _LONGEST_TEXT = 1000
 _FROM = re.compile(r"[\w+@:.;=*#-]{1,100}")
@@ -34,13 +37,22 @@ class Numbering(Protocol):
 
 
 class Desk:
-    """Acts on a running emulator."""
+    """Acts on a running emulator. `token` is what scripts must know; `changed` is told when faults are."""
 
-    def __init__(self, emulator: Emulator, caller: PhoneScript, caller_number: str) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        caller: PhoneScript,
+        caller_number: str,
+        token: str,
+        changed: Callable[[Faults], None] | None = None,
+    ) -> None:
         self._emulator = emulator
         self._twilio = emulator.twilio
         self._caller = as_caller(caller)
         self._caller_number = caller_number
+        self._token = token.encode()
+        self._changed = changed
         for line in caller.lines:
             if line.say is not None:
                 emulator.realtime.learn(line.say)
@@ -86,6 +98,12 @@ class Desk:
             raise NotPossible(f"the phone does not ring yet: the call is {call.status}")
         life.end("canceled" if call.direction == "inbound" else "busy")
 
+    def go_wrong(self, faults: Faults) -> None:
+        """From now on this. WrongFault if that cannot be."""
+        self._emulator.faults = faults
+        if self._changed is not None:
+            self._changed(faults)
+
     def _live(self, call: Call) -> LivePhone:
         if call.status != "in-progress":
             raise NotPossible(f"nobody is on the line: the call is {call.status}")
@@ -119,8 +137,19 @@ class Desk:
                 self.press(self._meant(number, numbering), found["rest"])
             case "hangup":
                 self.hang_up(self._meant(number, numbering))
+            case "fault" | "faults":
+                self._typed_faults(found["rest"])
             case verb:
-                raise NotPossible(f"{verb!r} is none of: call, say, press, hangup, help, quit")
+                raise NotPossible(f"{verb!r} is none of: call, say, press, hangup, fault, help, quit")
+
+    def _typed_faults(self, rest: str) -> None:
+        try:
+            if rest:
+                self.go_wrong(NO_FAULTS if rest == "off" else spoken(rest, self._emulator.faults))
+            elif self._changed is not None:
+                self._changed(self._emulator.faults)
+        except WrongFault as error:
+            raise NotPossible(f"fault {error}") from error
 
     async def _typed_call(self, rest: str) -> None:
         found = _CALL.fullmatch(rest)
@@ -148,9 +177,41 @@ class Desk:
         """Add the paths to Twilio's."""
         app.router.add_post(CONTROL_PATH, self._post_call)
         app.router.add_post(f"{CONTROL_PATH}/{{sid}}", self._post_act)
+        app.router.add_get(FAULTS_PATH, self._get_faults)
+        app.router.add_put(FAULTS_PATH, self._put_faults)
+        app.router.add_patch(FAULTS_PATH, self._put_faults)
+        app.router.add_delete(FAULTS_PATH, self._delete_faults)
+
+    def _admit(self, request: web.Request) -> None:
+        """Only from this machine, whatever address is listened on, and only who knows the token. Raises RestError."""
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        known = scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+        if not urls.is_loopback(request.remote or "") or not known:
+            raise RestError(20003)
+
+    async def _get_faults(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        return web.json_response(to_mapping(self._emulator.faults))
+
+    async def _put_faults(self, request: web.Request) -> web.Response:
+        """PUT: these and no others; PATCH: these besides, null takes one out."""
+        self._admit(request)
+        base = NO_FAULTS if request.method == "PUT" else self._emulator.faults
+        try:
+            self.go_wrong(faults_from(json.loads(await request.read()), base))
+        except WrongFault as error:
+            raise RestError(20001, str(error)) from error
+        except ValueError as error:
+            raise RestError(20001, f"the body is no JSON: {error}") from error
+        return web.json_response(to_mapping(self._emulator.faults))
+
+    async def _delete_faults(self, request: web.Request) -> web.Response:
+        self._admit(request)
+        self.go_wrong(NO_FAULTS)
+        return web.json_response(to_mapping(self._emulator.faults))
 
     async def _post_call(self, request: web.Request) -> web.Response:
-        form = await _form(request, {"To", "From", "Say"})
+        form = await self._form(request, {"To", "From", "Say"})
         try:
             call = await self.call(_number(form, "To"), _number(form, "From"), form.get("Say"))
         except NotPossible as error:
@@ -158,7 +219,7 @@ class Desk:
         return web.json_response(call.resource(), status=201)
 
     async def _post_act(self, request: web.Request) -> web.Response:
-        form = await _form(request, {"Say", "Press", "HangUp"})
+        form = await self._form(request, {"Say", "Press", "HangUp"})
         call = self._twilio.calls.get(request.match_info["sid"])
         if call is None:
             raise RestError(20404, request.path)
@@ -177,16 +238,13 @@ class Desk:
             raise RestError(20001, str(error)) from error
         return web.json_response(call.resource())
 
-
-async def _form(request: web.Request, known: set[str]) -> dict[str, list[str]]:
-    """The form; only from this machine, whatever address is listened on."""
-    if not urls.is_loopback(request.remote or ""):
-        raise RestError(20003)
-    form = parse_qs((await request.read()).decode(errors="replace"), keep_blank_values=True)
-    for name in form:
-        if name not in known:
-            raise RestError(20001, f"{name!r} is none of {', '.join(sorted(known))}")
-    return form
+    async def _form(self, request: web.Request, known: set[str]) -> dict[str, list[str]]:
+        self._admit(request)
+        form = parse_qs((await request.read()).decode(errors="replace"), keep_blank_values=True)
+        for name in form:
+            if name not in known:
+                raise RestError(20001, f"{name!r} is none of {', '.join(sorted(known))}")
+        return form
 
 
 def _one(form: dict[str, list[str]], name: str) -> str:

@@ -11,12 +11,12 @@ from typing import TypeAlias, cast
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from agenticd.emulator.realtime import Brain, RealtimeConfig, RealtimeServer, Session
+from agenticd.emulator.realtime import Brain, BrainFailed, RealtimeConfig, RealtimeServer, Reply, Session, Situation
 from agenticd.emulator.realtime.items import Item
 from agenticd.emulator.realtime.notes import Noted
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
 from agenticd.emulator.twilio.happenings import Told
-from agenticd.emulator.voice import Voice
+from agenticd.emulator.voice import Grammar, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The caller's turn is written down; `text` is empty where the sentence is not known."""
+    """The caller's turn is written down; `text` is empty where the sentence is not known.
+
+    `guessed`: a grammar made it of what was said.
+    """
 
     number: int
     text: str
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +87,33 @@ class Left:
     code: int | None
 
 
-ModelHappening: TypeAlias = Refused | Opened | Settled | Heard | Said | Cut | Complained | Left
+@dataclass(frozen=True, slots=True)
+class Speechless:
+    """Who answers could not; the response fails."""
+
+    reason: str
+
+
+ModelHappening: TypeAlias = Refused | Speechless | Opened | Settled | Heard | Said | Cut | Complained | Left
 TellModel: TypeAlias = Callable[[ModelHappening], None]
 
 
 class SeenRealtime(RealtimeServer):
     """Tells what happens; `tell` must not raise."""
 
-    def __init__(self, config: RealtimeConfig | None, brain: Brain | None, tell: TellModel) -> None:
-        super().__init__(config, brain)
+    def __init__(
+        self,
+        config: RealtimeConfig | None,
+        brain: Brain | None,
+        tell: TellModel,
+        voice: Voice | None = None,
+        grammar: Grammar | None = None,
+    ) -> None:
+        super().__init__(config, brain, voice, grammar)
+        self.brain = _Watched(self.brain, tell)
         self._tell = tell
         self._count = itertools.count(1)
         self._running: dict[ServerConnection, tuple[int, Session]] = {}
-        self._voice = Voice()
 
     def learn(self, text: str) -> None:
         """From now on a caller who says this is understood, also by the sessions that run."""
@@ -108,8 +126,8 @@ class SeenRealtime(RealtimeServer):
             self._tell(Refused(refusal.status_code, str(error["message"])))
         return refusal
 
-    def _refused(self, model: str, beta: list[str]) -> ClientError | None:
-        error = super()._refused(model, beta)
+    def _refused(self, query: dict[str, list[str]], beta: list[str]) -> ClientError | None:
+        error = super()._refused(query, beta)
         if error is not None:
             self._tell(Refused(4000, error.message))
         return error
@@ -133,6 +151,22 @@ class SeenRealtime(RealtimeServer):
 
 
 @dataclass(frozen=True, slots=True)
+class _Watched:
+    """A brain, and somebody who is told when it fails."""
+
+    brain: Brain
+    tell: TellModel
+
+    async def reply(self, situation: Situation) -> Reply:
+        """The brain's reply. Raises BrainFailed."""
+        try:
+            return await self.brain.reply(situation)
+        except BrainFailed as failure:
+            self.tell(Speechless(str(failure)))
+            raise
+
+
+@dataclass(frozen=True, slots=True)
 class _Ear:
     """Makes happenings of what one session notes of its events."""
 
@@ -150,7 +184,9 @@ class _Ear:
                 self.tell(Settled(self.number, self.session))
             case "conversation.item.input_audio_transcription.completed":
                 item = self._item(noted.item_id)
-                self.tell(Heard(self.number, item.text if item is not None else ""))
+                text = item.text if item is not None else ""
+                guessed = item is not None and any(part.guessed for part in item.content)
+                self.tell(Heard(self.number, text, guessed))
             case (
                 "response.output_audio_transcript.done"
                 | "response.output_text.done"

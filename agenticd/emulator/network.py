@@ -1,7 +1,10 @@
-"""A bad network on this machine: a TCP proxy on loopback with a bandwidth and a latency for each direction.
+"""A bad network on this machine: a TCP proxy on loopback, with bandwidth, latency, jitter and loss for each direction.
 
 What waits, waits at the sender, as behind a real bottleneck: the proxy reads only what it can pass on, and its windows
 are small. It knows bytes and nothing of what they say.
+
+A lost segment is not missing: TCP sends it again when it has waited for its acknowledgement for long enough, and all
+that came after it waits too.
 
 What it cannot be without: for each connection and direction, `window` bytes that its own kernel has taken from the
 sender and not passed on yet, one piece of 10 ms in its hand, and, with a latency, what is under way for so long.
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import socket
 import struct
 from collections import deque
@@ -26,6 +30,10 @@ _PIECE_LIMIT = 16 * 1024
 _SEGMENT = 1460
 # As on Ethernet. Loopback's own segments of 64 KiB do not fit into a small window: each would be lost and sent again.
 _HEADERS = 40
+RETRANSMIT_SECONDS = 0.2
+"""How long TCP waits for an acknowledgement at least, besides the way there and back. Twice as long each time."""
+_OPENING_SECONDS = 1.0  # and before it has an estimate of that way
+_MOST_TRIES = 8
 _LEAST_WINDOW = 2 * _SEGMENT  # less, and a sender waits for the kernel's timers
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
@@ -40,20 +48,49 @@ class Path:
     """One direction of a link.
 
     `bits_per_second`: of TCP's payload, shared by all connections; None: as fast as this machine, 0: nothing passes.
-    `latency`: seconds from the bottleneck to the other side.
+    `latency`: seconds from the bottleneck to the other side; `jitter`: up to so many more, at random.
+    `loss`: the share of segments that are lost.
 
     Raises:
-        ValueError: if one of them is below 0, or no number.
+        ValueError: if one of them is below 0, or no number, or if all is lost.
 
     """
 
     bits_per_second: float | None = None
     latency: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
 
     def __post_init__(self) -> None:
         _check_rate(self.bits_per_second)
-        if not 0 <= self.latency < math.inf:
-            raise ValueError(f"latency is seconds, 0 or more, not {self.latency}")
+        for name, seconds in (("latency", self.latency), ("jitter", self.jitter)):
+            if not 0 <= seconds < math.inf:
+                raise ValueError(f"{name} is seconds, 0 or more, not {seconds}")
+        if not 0 <= self.loss < 1:
+            raise ValueError(f"loss is a share, 0 or more and less than 1, not {self.loss}")
+
+    def delay(self, size: int, chance: random.Random) -> float:
+        """Seconds that so many bytes are under way: until the last of their segments is there."""
+        jitter = chance.uniform(0, self.jitter) if self.jitter else 0.0
+        if not self.loss:
+            return self.latency + jitter
+        first = RETRANSMIT_SECONDS + 2 * (self.latency + self.jitter)
+        segments = max(1, -(-size // _SEGMENT))
+        return self.latency + jitter + max(self._repeated(first, chance) for _ in range(segments))
+
+    def opening(self, chance: random.Random) -> float:
+        """Seconds by which lost segments delay the opening of a connection."""
+        return self._repeated(_OPENING_SECONDS, chance)
+
+    def _repeated(self, wait: float, chance: random.Random) -> float:
+        """Seconds until a segment is sent that is not lost."""
+        total = 0.0
+        for _ in range(_MOST_TRIES if self.loss else 0):
+            if chance.random() >= self.loss:
+                break
+            total += wait
+            wait *= 2
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +159,7 @@ class Way:
         """Bytes that have passed the bottleneck."""
         self._pacer = Pacer(path.bits_per_second)
         self._wire = asyncio.Lock()
+        self._chance = random.Random(0)  # a run is like the last one, as far as the machine is
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -142,6 +180,19 @@ class Way:
     def resume(self) -> None:
         """The bandwidth is again what it was at first."""
         self.set_rate(self.path.bits_per_second)
+
+    def change(self, path: Path) -> None:
+        """Another path from now on; what is under way arrives as it would have."""
+        self.path = path
+        self.set_rate(path.bits_per_second)
+
+    def delay(self, size: int) -> float:
+        """Seconds that the next so many bytes are under way."""
+        return self.path.delay(size, self._chance)
+
+    def opening(self) -> float:
+        """Seconds by which the next connection opens late."""
+        return self.path.opening(self._chance)
 
     def piece(self) -> int:
         """How many bytes should pass at a time, at the present bandwidth."""
@@ -183,6 +234,10 @@ class SlowLink:
         self.to_server, self.to_client = Way(config.to_server), Way(config.to_client)
         self.connections = 0
         """How many there are now."""
+        self._reset_after: float | None = None
+        self._vanishing = False
+        self._changed = asyncio.Event()
+        self._doom = asyncio.Event()  # of the connections that are open
         self._server = server_host, server_port
         self._listening: socket.socket | None = None
         self._main: asyncio.Task[None] | None = None
@@ -194,6 +249,16 @@ class SlowLink:
             raise RuntimeError("the link is not started")
         port: int = self._listening.getsockname()[1]
         return port
+
+    def trouble(self, *, reset_after: float | None = None, vanishing: bool = False) -> None:
+        """From now on each connection is reset so many s after it began; or all that are open, or are opened before
+        this is changed again, are dead for ever: what is sent on them vanishes, and neither side is told."""
+        self._reset_after, self._vanishing = reset_after, vanishing
+        if vanishing:
+            self._doom.set()
+            self._doom = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Listen. OSError if the port is taken."""
@@ -236,11 +301,7 @@ class SlowLink:
         server = _socket(self.config.window)
         orderly = False
         try:
-            await asyncio.get_running_loop().sock_connect(server, self._server)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_Pipe(client, server, self.to_server).run())
-                group.create_task(_Pipe(server, client, self.to_client).run())
-            orderly = True
+            orderly = await self._carry_until_trouble(client, server)
         except* OSError:
             pass  # one side broke it: the other learns by the reset
         finally:
@@ -249,6 +310,40 @@ class SlowLink:
                 if not orderly:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 end.close()
+
+    async def _carry_until_trouble(self, client: socket.socket, server: socket.socket) -> bool:
+        """Carry both ways until both are at their ends. False: it is to be reset."""
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            carrying = group.create_task(self._carry(client, server))
+            trouble = group.create_task(self._trouble(began))
+            await asyncio.wait((carrying, trouble), return_when=asyncio.FIRST_COMPLETED)
+            trouble.cancel()
+            carrying.cancel()
+        if not carrying.cancelled():
+            return True
+        if trouble.result():
+            await asyncio.Event().wait()  # until the link is left
+        return False
+
+    async def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        await asyncio.sleep(self.to_server.opening() + self.to_client.opening())
+        await asyncio.get_running_loop().sock_connect(server, self._server)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_Pipe(client, server, self.to_server).run())
+            group.create_task(_Pipe(server, client, self.to_client).run())
+
+    async def _trouble(self, began: float) -> bool:
+        """Wait until a connection is in trouble: True: it is dead, False: it is to be reset."""
+        doom = self._doom
+        while not (self._vanishing or doom.is_set()):
+            changed = self._changed
+            try:
+                async with asyncio.timeout_at(None if self._reset_after is None else began + self._reset_after):
+                    await changed.wait()
+            except TimeoutError:
+                return False
+        return True
 
 
 class _Pipe:
@@ -279,7 +374,10 @@ class _Pipe:
             await way.carry(len(data))
             while self._bytes and self._bytes + len(data) > self._room():
                 await self._wait()
-            self._under_way.append((loop.time() + way.path.latency, data))
+            arrival = loop.time() + way.delay(len(data))
+            if self._under_way:
+                arrival = max(arrival, self._under_way[-1][0])  # TCP hands over in order
+            self._under_way.append((arrival, data))
             self._bytes += len(data)
             _wake(self._waiter)
             if not data:
@@ -288,7 +386,9 @@ class _Pipe:
     def _room(self) -> int:
         """Bytes that may be between bottleneck and sink: as many as fit into the latency."""
         rate = self._way.bits_per_second
-        return 2 * _PIECE_LIMIT + (2**20 if rate is None else int(rate / 8 * self._way.path.latency))
+        return 2 * _PIECE_LIMIT + (
+            2**20 if rate is None else int(rate / 8 * (self._way.path.latency + self._way.path.jitter))
+        )
 
     async def _give(self) -> None:
         loop = asyncio.get_running_loop()

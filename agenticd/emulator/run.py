@@ -6,27 +6,40 @@ import asyncio
 import io
 import logging
 import os
+import secrets
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.choices import (
+    brain_described,
+    brain_of,
+    grammar_of,
+    greeting_of,
+    hearing_described,
+    synthesiser_of,
+    voice_described,
+)
 from agenticd.emulator.console import Console, usable
 from agenticd.emulator.desk import Desk, NotPossible
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, shown
 from agenticd.emulator.model import ModelHappening
 from agenticd.emulator.persons import person
 from agenticd.emulator.phone import write_wav
-from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, RealtimeConfig
+from agenticd.emulator.realtime import DEMO_CALLER_LINES, RealtimeConfig
 from agenticd.emulator.recipe import Recipe
 from agenticd.emulator.screen import Screen
 from agenticd.emulator.twilio import Call, TwilioConfig, urls
 from agenticd.emulator.twilio.happenings import Closed, Happening
-from agenticd.emulator.words import CALLER, CONTROL_PATH, PERSONS, TYPED
+from agenticd.emulator.voice import Voice
+from agenticd.emulator.words import CALLER, CONTROL_PATH, PERSONS, TOKEN_SUFFIX, TYPED
 
 INTERRUPTED, PIPE_CLOSED = 130, 141
 _KEPT_CALLS = 1000
@@ -47,6 +60,15 @@ class Wanted:
     call: str | None
     record: Path | None
     write_config: Path | None
+    answers: Path | None = None
+    chat: str | None = None
+    chat_model: str | None = None
+    chat_key_file: Path | None = None
+    voice: str | None = None
+    recognise: Path | None = None
+    faults: Faults = NO_FAULTS
+    network: bool = False
+    control_token: str | None = None
 
 
 class Failed(Exception):
@@ -57,7 +79,7 @@ class Run:
     """One run. Output is lines on stdout; orders come by signals, from the terminal, and over HTTP."""
 
     def __init__(self, wanted: Wanted) -> None:
-        """Raises NotUnderstood if there is no such person."""
+        """Raises NotUnderstood if there is no such person, or nobody to answer."""
         self._wanted = wanted
         script = person(wanted.person, wanted.says or DEMO_CALLER_LINES)
         terminal = sys.stdout.isatty()
@@ -68,14 +90,23 @@ class Run:
             width=(lambda: shutil.get_terminal_size().columns) if terminal else None,
             colored=terminal and not os.environ.get("NO_COLOR"),
         )
+        self._brain = brain_of(wanted)
+        self._synthesiser = synthesiser_of(wanted)
+        self._grammar = grammar_of(wanted)
         self._emulator = Emulator(
             TwilioConfig(host=wanted.host, port=wanted.twilio_port, numbers=wanted.numbers, keep_calls=_KEPT_CALLS),
             RealtimeConfig(host=wanted.host, port=wanted.openai_port, keep_audio=False, keep_sessions=8),
+            brain=self._brain,
+            voice=Voice(self._synthesiser),
+            grammar=self._grammar,
             default_phone=script,
             watch=self._happened,
             routes=lambda app: self._desk.routes(app),
+            faults=wanted.faults,
+            network=wanted.network,
         )
-        self._desk = Desk(self._emulator, script, CALLER)
+        self._token = wanted.control_token or secrets.token_urlsafe(24)
+        self._desk = Desk(self._emulator, script, CALLER, self._token, self._faulty)
         self._orders: asyncio.Queue[str | int] = asyncio.Queue(_WAITING)
         self._console: Console | None = None
 
@@ -87,16 +118,29 @@ class Run:
             Failed: if the configuration cannot be written, or the call cannot be made.
 
         """
+        try:
+            return await self._serve()
+        finally:
+            for child in (self._synthesiser, self._grammar):
+                if child is not None:
+                    child.close()
+
+    async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
         for number, code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0), (signal.SIGHUP, 0)):
             loop.add_signal_handler(number, self._end, code)
+        if self._synthesiser is not None:
+            self._synthesiser.start()
+        voice, hears = voice_described(self._synthesiser), hearing_described(self._wanted, self._grammar)
         async with self._emulator:
             for account_number in self._wanted.numbers:
                 self._emulator.twilio.set_number(account_number, self._wanted.voice_url)
             recipe = self._recipe()
             if self._wanted.write_config is not None:
                 write_new(self._wanted.write_config, recipe.whole())
-            for line in introduction(self._wanted, recipe, typing=usable()):
+                write_secret(token_file(self._wanted.write_config), self._token)
+            said = introduction(self._wanted, recipe, self._token, typing=usable(), voice=voice, hears=hears)
+            for line in said:
                 self._write(line)
             try:
                 with ExitStack() as stack:
@@ -147,6 +191,9 @@ class Run:
         if isinstance(happening, Closed):
             self._keep(happening.call)
 
+    def _faulty(self, faults: Faults) -> None:
+        self._screen.note(f"faults: {shown(faults)}", "dim" if faults == NO_FAULTS else "wrong")
+
     def _keep(self, call: Call) -> None:
         """The call is over: its sound goes to its file, if that is wanted, and out of the memory."""
         phone = call.phone
@@ -178,18 +225,26 @@ class Run:
     def _recipe(self) -> Recipe:
         twilio, realtime = self._emulator.twilio, self._emulator.realtime
         return Recipe(
-            api_url=reachable(twilio.api_url),
+            api_url=reachable(self._emulator.api_url),
             account_sid=twilio.config.account_sid,
             auth_token=twilio.config.auth_token,
             numbers=self._wanted.numbers,
-            realtime_url=reachable(realtime.url),
+            realtime_url=reachable(self._emulator.realtime_url),
             api_key=realtime.config.api_key,
             voice_url=self._wanted.voice_url,
-            greeting=DEMO_GREETING,
+            greeting=greeting_of(self._brain),
         )
 
 
-def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
+def introduction(
+    wanted: Wanted,
+    recipe: Recipe,
+    token: str,
+    *,
+    typing: bool,
+    voice: str = "recorded sentences",
+    hears: Sequence[str] = (),
+) -> list[str]:
     """What it is, and how it is used; `typing`: there is somebody at a terminal."""
     lines = [
         "agenticd emulate: a stand-in for Twilio, and one for OpenAI Realtime.",
@@ -199,16 +254,23 @@ def introduction(wanted: Wanted, recipe: Recipe, *, typing: bool) -> list[str]:
         f"  number  {', '.join(wanted.numbers)}; calls to it go to",
         f"          {recipe.voice_url}",
         f"  person  who is called {_manner(wanted.person)}",
+        f"  model   {brain_described(wanted)}",
+        f"  voices  {voice}",
+        *(f"  {'' if nth else 'hears':<7} {line}" for nth, line in enumerate(hears)),
+        *([f"  faults  {shown(wanted.faults)}"] if wanted.faults != NO_FAULTS else []),
         "",
     ]
     if not urls.is_loopback(wanted.host):
         lines += ["Not only this machine reaches these ports, and their secrets are known to all.", ""]
     if wanted.write_config is not None:
-        lines += [f"Written, to be used as it is: agenticd serve --config {wanted.write_config}", ""]
+        lines += [f"Written, to be used as it is: agenticd serve --config {wanted.write_config}"]
+        lines += [f"Scripts that control it need the token in {token_file(wanted.write_config)}.", ""]
     else:
         lines += ["# .env", *recipe.env().splitlines(), ""]
         if recipe.fits_agenticd:
             lines += ["# config.yaml (--write-config FILE writes it)", *recipe.config().splitlines(), ""]
+        if wanted.control_token is None:
+            lines += [f"Scripts that control it need this token: {token}", ""]
     if typing:
         lines.append("Type help for what you can do, such as: call. Ctrl-C ends it.")
     else:
@@ -234,6 +296,21 @@ def write_new(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise Failed(f"{path} is there already, and is not overwritten") from None
+    except OSError as error:
+        raise Failed(f"cannot write {path}: {error.strerror}") from None
+
+
+def token_file(config: Path) -> Path:
+    """Where the token is kept that belongs to a configuration."""
+    return config.with_name(config.name + TOKEN_SUFFIX)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file for its owner's eyes, in the place of an older one. Raises Failed."""
+    try:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{text}\n")
     except OSError as error:
         raise Failed(f"cannot write {path}: {error.strerror}") from None
 

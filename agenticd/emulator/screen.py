@@ -23,20 +23,25 @@ from agenticd.emulator.model import (
     Refused,
     Said,
     Settled,
+    Speechless,
 )
 from agenticd.emulator.phone import RATE
 from agenticd.emulator.twilio import Call, Notice, Webhook, twiml
-from agenticd.emulator.twilio.call import API_VERSION
+from agenticd.emulator.twilio.call import API_VERSION, Gathered
 from agenticd.emulator.twilio.happenings import (
     Asked,
     Began,
     Closed,
     Did,
     Emptied,
+    Got,
     Happening,
     Moved,
     Noticed,
     Obtained,
+    OfCall,
+    Played,
+    Records,
     Served,
     Spoke,
     Streams,
@@ -112,7 +117,7 @@ class Screen:
     def rows(self, happening: Happening | ModelHappening) -> list[Row]:
         """What there is to say."""
         match happening:
-            case Opened() | Settled() | Heard() | Said() | Cut() | Complained() | Left() | Refused():
+            case Opened() | Settled() | Heard() | Said() | Cut() | Complained() | Left() | Refused() | Speechless():
                 return _of_model(happening)
             case Served():
                 return _served(happening)
@@ -123,15 +128,14 @@ class Screen:
                 who = f"#{self.number(call)}"
                 return [Row(who, kind, text, tone) for kind, text, tone in self._of_call(happening)]
 
-    def _of_call(
-        self, happening: Began | Moved | Asked | Obtained | Streams | Spoke | Did | Emptied | Closed
-    ) -> list[tuple[str, str, Tone]]:
+    def _of_call(self, happening: OfCall) -> list[tuple[str, str, Tone]]:
         call = happening.call
         match happening:
             case Began():
-                way = "calls" if call.direction == "outbound-api" else "calls in to"
+                way = "calls in to" if call.direction == "inbound" else "calls"
+                by = f", by the <Dial> of #{self.number(call.parent)}" if call.parent is not None else ""
                 return [
-                    ("call", f"{_clean(call.from_)} {way} {_clean(call.to)}", "plain"),
+                    ("call", f"{_clean(call.from_)} {way} {_clean(call.to)}{by}", "plain"),
                     ("", call.sid, "dim"),
                 ]
             case Moved(status=status):
@@ -148,6 +152,13 @@ class Screen:
                 return [("stream", "opens", "plain")]
             case Spoke():
                 return [("Twilio", f"says: {_clean(happening.text)}", "agent")]
+            case Played(name=name):
+                return [("Twilio", f"plays: {_clean(name)}", "agent")]
+            case Got(gathered=got):
+                return [("gather", _gathered(got), "plain")]
+            case Records(recording=recording):
+                kind = "stereo" if recording.channels == 2 else "mono"
+                return [("record", f"{recording.source} begins, {kind}: {recording.sid}", "plain")]
             case Did():
                 return self._did(happening)
             case Emptied(cleared=cleared):
@@ -164,6 +175,8 @@ class Screen:
                 return [("phone", f"says: {_clean(moment.text)}", "caller")] if moment.text else []
             case "press":
                 return [("phone", f"presses {moment.text}", "caller")]
+            case "heard-digit":
+                return [("phone", f"heard the tone of {moment.text}", "dim")]
             case "hang-up":
                 return [("phone", "hangs up", "caller")]
             case "agent":
@@ -186,6 +199,9 @@ class Screen:
                 f"{stream.marks_echoed} marks, {stream.media_dropped} dropped"
             )
             rows.append(("stream", text, "dim"))
+        for recording in call.recordings:
+            text = f"{recording.status}, {recording.seconds} s: {recording.uri.rpartition('/Recordings/')[2]}.wav"
+            rows.append(("record", text, "dim"))
         return [*rows, ("call", "over, all callbacks are answered", "dim")]
 
     def _noticed(self, notice: Notice) -> list[Row]:
@@ -210,12 +226,16 @@ class Screen:
 def _of_model(happening: ModelHappening) -> list[Row]:
     if isinstance(happening, Refused):
         return [Row("", "model", f"refused a client with {happening.status}: {_clean(happening.message)}", "wrong")]
+    if isinstance(happening, Speechless):
+        return [Row("", "model", f"cannot answer: {_clean(happening.reason)}", "wrong")]
     who = f"m{happening.number}"
     match happening:
         case Opened():
             return [Row(who, "model", f"session begins: {_clean(happening.session.settings.model)}")]
         case Settled():
             return [Row(who, "model", f"is told: {_clean(happening.session.instructions)}", "dim")]
+        case Heard(text=text, guessed=True):
+            return [Row(who, "model", f"hears, as far as its grammar goes: {text}", "caller")]
         case Heard(text=text):
             return [Row(who, "model", f"hears: {text}" if text else "hears something that it does not know", "caller")]
         case Said(item=item):
@@ -256,6 +276,10 @@ def _asked(webhook: Webhook) -> tuple[str, str, Tone]:
         what = webhook.params.get("CallStatus", "")
     elif webhook.kind == "stream":
         what = webhook.params.get("StreamEvent", "")
+    elif webhook.kind == "recording":
+        what = f"recording {webhook.params.get('RecordingStatus', '')}"
+    elif webhook.kind == "media":
+        what = "sound"
     took = f"{webhook.seconds * 1000:.0f} ms"
     got = str(webhook.status) if webhook.status is not None else f"no answer, {webhook.error}"
     good = webhook.status is not None and 200 <= webhook.status < 400
@@ -275,6 +299,21 @@ def _verb(verb: twiml.Verb) -> str:
             return f'<Pause length="{length}">'
         case twiml.Say(text=text):
             return f"<Say> {_clean(text)}"
+        case twiml.Play(url=url, digits=digits):
+            return f'<Play digits="{_clean(digits)}">' if digits else f"<Play> {_clean(urlsplit(url).path)}"
+        case twiml.Sound(content_type=content_type):
+            return f"an answer of {_clean(content_type)}"
+        case twiml.Gather(prompts=prompts, dtmf=dtmf, speech=speech):
+            inputs = " ".join(name for name, wanted in (("dtmf", dtmf), ("speech", speech)) if wanted)
+            return f'<Gather input="{inputs}">{" ".join(map(_verb, prompts))}'
+        case twiml.Record(max_length=most):
+            return f'<Record maxLength="{most:.0f}">'
+        case twiml.Dial(numbers=numbers):
+            return f"<Dial> {_clean(', '.join(number.number for number in numbers))}"
+        case twiml.StartRecording():
+            return "<Start><Recording>"
+        case twiml.StopRecording():
+            return "<Stop><Recording>"
         case twiml.Hangup():
             return "<Hangup>"
         case twiml.Reject(reason=reason):
@@ -283,6 +322,12 @@ def _verb(verb: twiml.Verb) -> str:
             return f"<{name}>"
         case _:
             assert_never(verb)
+
+
+def _gathered(got: Gathered) -> str:
+    if got.speech:
+        return f"speech, {got.confidence:.2f} sure: {_clean(got.speech)}"
+    return f"digits {got.digits}" if got.digits else "nothing"
 
 
 def _clean(text: str) -> str:

@@ -101,6 +101,7 @@ class Calls:
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
+        world.log.on_trouble(self._log_troubled)
 
     # Its own life.
 
@@ -130,6 +131,11 @@ class Calls:
         for session in list(self._sessions.values()):
             if session.call.state is CallState.QUEUED:
                 self._dialer.enqueue(session)
+
+    def _log_troubled(self) -> None:
+        self._dialer.hold(bool(self._world.log.trouble))
+        for session in list(self._sessions.values()):
+            session.log_troubled()
 
     def reconfigure(self, agents: Mapping[str, AgentProfile], inbound: Mapping[str, str], max_calls: int) -> None:
         """From now on these hold; calls that there are keep what they began with."""
@@ -191,6 +197,16 @@ class Calls:
     def claimed(self, carrier_call_id: str) -> bool:
         """Whether a carrier's call is one of our live calls."""
         return any(session.call.carrier_call_id == carrier_call_id for session in self._sessions.values())
+
+    def rival(self, record: CallRecord) -> bool:
+        """Whether another call between the same numbers was dialled, and the carrier has given it no id yet."""
+        return any(
+            other.dial_time is not None
+            and not other.carrier_call_id
+            and (other.to_address, other.from_address) == (record.to_address, record.from_address)
+            for other in (session.record for session in self._sessions.values())
+            if other.call_id != record.call_id and other.state is not CallState.ENDED
+        )
 
     @property
     def live(self) -> Mapping[CallId, Session]:
@@ -255,7 +271,10 @@ class Calls:
         queued = session.record
         # Its turn may come before call_queued is durable; the dialling itself waits for that.
         self._dialer.enqueue(session)
-        return Placed(queued, await asyncio.shield(session.accepted), replayed=False)
+        revision = await asyncio.shield(session.accepted)
+        if self._world.reach is not None:
+            self._world.reach("before_answer")
+        return Placed(queued, revision, replayed=False)
 
     async def hang_up(self, call_id: CallId, message: str) -> tuple[CallRecord, int]:
         """Order the call's end; on a call that has ended, show it. Raises NotFound, InvalidArgument, StoreDown."""
@@ -264,7 +283,10 @@ class Calls:
         session = self._sessions.get(call_id)
         if session is not None:
             session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API, message))
-            await session.durable()
+            try:
+                await session.durable()
+            except StoreDown:
+                raise StoreDown("the call is being hung up; the event log cannot be written now") from None
         return await self.get(call_id)
 
     async def get(self, call_id: CallId) -> tuple[CallRecord, int]:
@@ -273,6 +295,10 @@ class Calls:
         if record is None:
             raise NotFound(call_id)
         return record, revision
+
+    def queue_positions(self) -> Mapping[CallId, int]:
+        """The calls that wait to be dialled, and in which place; 1 is next."""
+        return self._dialer.positions()
 
     async def list(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, newest first. Raises StoreDown."""
@@ -405,6 +431,8 @@ class Calls:
         """The live call that a webhook speaks of; None when there is none, or the carrier's id is another call's."""
         session = self._sessions.get(call_id)
         if session is None:
+            # Many a call's last ones: the request of <Connect action>, callbacks that come late or twice.
+            _logger.debug("a webhook names a call that is not live", call_id=call_id)
             return None
         known, said = session.call.carrier_call_id, form.get("CallSid", "")
         if not said or said != (known or said):

@@ -75,9 +75,9 @@ class Entry:
 
 
 class OnDurable(Protocol):
-    """Called once on the event loop, in the order of the appends, and never before `append` returns: with the
+    """Called once on the event loop, in the order of the call's appends, and never before `append` returns: with the
     entry's revision (0 without an event), or None when nothing of the entry was kept: the store failed, or its
-    request id is already taken."""
+    request id is already taken, or the call was not begun because nothing could be written."""
 
     def __call__(self, revision: int | None, /) -> None: ...
 
@@ -128,7 +128,15 @@ class EventLog(Protocol):
 
     @property
     def full(self) -> bool:
-        """The writer does not keep up: refuse new calls. What is appended is taken all the same."""
+        """The writer does not keep up, or cannot write: refuse new calls. What is appended is taken all the same."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now; empty while all is well. What was appended waits, in its order, until it can
+        be: only calls that nobody was dialled for are answered None."""
+
+    def on_trouble(self, tell: Callable[[], None]) -> None:
+        """Call `tell` on the event loop each time that `trouble` changes."""
 
     def append(self, entry: Entry, on_durable: OnDurable) -> None:
         """Give the entry to the writer, in order. Never blocks, never raises."""
@@ -154,11 +162,38 @@ class EventLog(Protocol):
     async def live(self) -> Sequence[CallRecord]:
         """Every call that is not closed, oldest first: what recovery begins with. Raises StoreDown."""
 
+    async def carrier_call_ids(self, since: float) -> frozenset[str]:
+        """The carrier's ids of our calls, closed ones too, that were created at `since` (seconds since 1970) or later.
+        Raises StoreDown."""
+
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances by position, and the revision as of which they are. Raises StoreDown."""
 
     async def request(self, identity: str, request_id: str) -> KnownRequest | None:
         """What is remembered of a request id, not older than 24 h. Raises StoreDown."""
+
+
+class LogCopy(Protocol):
+    """A whole copy of the log as of one revision, to be read once from its beginning."""
+
+    @property
+    def epoch(self) -> str:
+        """The log's name."""
+
+    @property
+    def revision(self) -> int:
+        """The newest revision in it."""
+
+    @property
+    def first_revision(self) -> int:
+        """The oldest revision in it."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    async def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; none at the end. Raises StoreDown."""
 
 
 class EventCodec(Protocol):
@@ -214,6 +249,9 @@ class Carrier(Protocol):
 
     async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
         """Calls from there to there that were created at `since` (seconds since 1970) or later."""
+
+    async def requested(self, carrier_call_id: str) -> Sequence[str]:
+        """The URLs that the carrier has asked for the call so far."""
 
 
 # --- The two ends of the media path ------------------------------------------------------------------------------

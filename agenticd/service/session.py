@@ -23,6 +23,8 @@ from agenticd.core.mediastream import MarkEchoed, MediaReceived
 from agenticd.core.realtime import AudioDelta
 from agenticd.core.record import amend, apply
 from agenticd.core.turn import Turn
+from agenticd.service.failpoint import Reach
+from agenticd.service.lookup import choose
 from agenticd.service.outlet import Outlet
 from agenticd.service.ports import (
     Carrier,
@@ -46,8 +48,16 @@ _logger = structlog.get_logger(__name__)
 _FRAMES = frozenset({MediaReceived, MarkEchoed, inputs.MediaHeld, AudioDelta})
 # Who is asked one thing at a time. A create whose answer is late does not keep anybody from hanging up.
 _PEERS: Mapping[type, str] = {effects.OpenModel: "model", effects.Dial: "dial"}
+_POINTS: Mapping[type, str] = {
+    effects.OpenModel: "open_model",
+    effects.Dial: "dial",
+    effects.HangUpLeg: "hang_up",
+    effects.LookUpCall: "look_up",
+}
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
+OLDEST_OWNER = 2 * 3600.0
+"""Seconds that a call of ours may have been there before it was dialled: more than the longest queue timeout."""
 
 
 class Show(Protocol):
@@ -67,7 +77,11 @@ class World:
     urls: Urls
     show: Show
     claimed: Callable[[str], bool]
-    """Whether a carrier's call id belongs to one of our calls already."""
+    """Whether a carrier's call id belongs to one of our live calls already."""
+    rival: Callable[[CallRecord], bool]
+    """Whether another call of ours between the same numbers was dialled, and the carrier has given it no id yet."""
+    reach: Reach | None = None
+    """Told of each point of the dialling and of the log that is passed; None: nobody wants to know."""
 
 
 class Session:
@@ -108,8 +122,6 @@ class Session:
         self._over = asyncio.Event()
         self._failed = False
         self._abandoned = False
-        self._dialed: float | None = None
-        """When the carrier was asked to dial, in seconds since 1970."""
 
     # The door.
 
@@ -148,13 +160,26 @@ class Session:
         self.feed(inputs.MediaHeld(size))
 
     async def durable(self) -> None:
-        """Wait until all that has happened so far is durable. Raises StoreDown."""
-        if self._store_down:
+        """Wait until all that has happened so far is durable. Raises StoreDown when that may take long."""
+        if self._store_down or (self._durable < self._appended and self._world.log.trouble):
             raise StoreDown
         if self._durable < self._appended:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._appended, future))
             await future
+
+    def log_troubled(self) -> None:
+        """The log cannot be written now, or can be again. The call goes on: what happens is recorded later, in order.
+
+        Only one thing must not be done before it is recorded, and that is to dial: who was to be dialled is not.
+        """
+        if not self._world.log.trouble:
+            return
+        self._tell_waiters(StoreDown())
+        if any(isinstance(effect, effects.Dial) for _, effect in self._outside):
+            message = "it was not dialled, because the event log could not be written"
+            self.feed(inputs.HangUpRequested(EndReason.EXPIRED, EndedBy.DAEMON, message))
+        self._launch()
 
     def abandon(self) -> None:
         """Let go of the call as it is: its links are closed, nothing is recorded, `run` returns."""
@@ -268,8 +293,14 @@ class Session:
         request, self._request = self._request, None
         self._appended += 1
         sequence = self.record.last_sequence
+        reach = self._world.reach
+        what = "amend" if event is None else event.kind
+        if reach is not None:
+            reach(f"before_{what}")
 
         def on_durable(revision: int | None) -> None:
+            if reach is not None and revision is not None:
+                reach(f"after_{what}")
             self._on_durable(revision, sequence)
 
         self._world.log.append(Entry(self.record, event, request), on_durable)
@@ -296,12 +327,16 @@ class Session:
         if not self.accepted.done():
             self.accepted.set_exception(StoreDown())
         self.abandon()
+        self._tell_waiters(StoreDown())
+
+    def _tell_waiters(self, error: StoreDown) -> None:
         for _, future in self._waiters:
             if not future.done():
-                future.set_exception(StoreDown())
+                future.set_exception(error)
         self._waiters.clear()
 
-    # Outside effects: one at a time per peer, begun when what was recorded before them is durable.
+    # Outside effects: one at a time per peer, begun when what was recorded before them is durable. Where that may take
+    # long, only dialling waits: a phone that nobody hangs up is worse than a hang-up that is recorded late.
 
     def _launch(self) -> None:
         if self._group is None:
@@ -310,7 +345,8 @@ class Session:
         while self._outside:
             threshold, effect = self._outside.popleft()
             peer = _PEERS.get(type(effect), "carrier")
-            if threshold > self._durable or peer in self._busy:
+            hasty = bool(self._world.log.trouble) and not isinstance(effect, effects.Dial)
+            if (threshold > self._durable and not hasty) or peer in self._busy:
                 waiting.append((threshold, effect))
                 continue
             self._busy.add(peer)
@@ -320,8 +356,13 @@ class Session:
         self._outside = waiting
 
     async def _outside_task(self, effect: effects.Effect, peer: str) -> None:
+        reach = self._world.reach
+        if reach is not None:
+            reach(f"before_{_POINTS[type(effect)]}")
         # An adapter's defect is this call's misfortune and no other's: it is answered as what it is, an unknown end.
         (result,) = await asyncio.gather(self._do(effect), return_exceptions=True)
+        if reach is not None:
+            reach(f"after_{_POINTS[type(effect)]}")
         self._busy.discard(peer)
         if isinstance(result, BaseException):
             _logger.error("a defect of an adapter", call_id=self.record.call_id, exc_info=result)
@@ -349,7 +390,6 @@ class Session:
 
     async def _dial(self) -> inputs.Input:
         record, urls = self.record, self._world.urls
-        self._dialed = self._world.clock.wall()
         order = DialOrder(
             call_id=record.call_id,
             to_address=record.to_address,
@@ -375,17 +415,25 @@ class Session:
         return inputs.LegHungUp(None if seen is None else seen.status)
 
     async def _look_up(self) -> inputs.Input:
-        carrier, record = self._world.carrier, self.record
         try:
             if self.call.carrier_call_id:
-                seen = await carrier.look_up(self.call.carrier_call_id)
+                seen = await self._world.carrier.look_up(self.call.carrier_call_id)
                 return _seen(seen) if seen is not None else inputs.CallNotSeen(sure=True)
-            since = (self._dialed or record.create_time) - CLOCK_SKEW
-            found = await carrier.find(record.to_address, record.from_address, since)
-        except (CarrierRefused, CarrierUnanswered) as trouble:
+            ours = await self._search()
+        except (CarrierRefused, CarrierUnanswered, StoreDown) as trouble:
             return inputs.LookUpFailed(str(trouble))
-        candidates = [seen for seen in found if not self._world.claimed(seen.carrier_call_id)]
-        return _seen(candidates[0]) if len(candidates) == 1 else inputs.CallNotSeen(sure=False)
+        return _seen(ours) if ours is not None else inputs.CallNotSeen(sure=False)
+
+    async def _search(self) -> CarrierCall | None:
+        """The carrier's call that is this one, among those that are nobody else's."""
+        world, record = self._world, self.record
+        since = (record.dial_time or record.create_time) - CLOCK_SKEW
+        found = await world.carrier.find(record.to_address, record.from_address, since)
+        if not found:
+            return None
+        owned = await world.log.carrier_call_ids(since - OLDEST_OWNER)
+        free = [seen for seen in found if seen.carrier_call_id not in owned and not world.claimed(seen.carrier_call_id)]
+        return await choose(free, record.call_id, world.carrier.requested, lambda: world.rival(record))
 
 
 def _unknown_end(effect: effects.Effect) -> inputs.Input | None:

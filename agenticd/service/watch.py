@@ -21,6 +21,7 @@ BOOKMARK_SECONDS = 10.0
 BATCH_EVENTS = 256
 BATCH_BYTES = 256 << 10
 SLICE = 8  # followers woken per iteration of the loop, so that a hundred do not stand in front of the audio
+SHARED = 64  # batches that are remembered for those who read the same
 LIVE_WORDS = 1_024
 STALL_SECONDS = 30.0
 CALL_CLOSED = KINDS[CallClosed]
@@ -95,6 +96,7 @@ class Watch:
         self._words = _WordRing(live_words)
         self._followers: set[_Follower] = set()
         self._idle: dict[_Follower, None] = {}  # those who have read everything and wait
+        self._batches: dict[tuple[int, frozenset[str]], Batch | int] = {}  # what readers alike get after a revision
         self._due: OrderedDict[_Follower, None] = OrderedDict()  # those who are to be woken, in this order
         self._waking = False
         self._end: AgenticError | None = None
@@ -144,6 +146,8 @@ class Watch:
                     raise self._end.with_traceback(None)
                 if self._is_idle(follower):
                     await self._sleep(follower)
+                elif len(self._followers) > SLICE:
+                    await self._turn(follower)
         finally:
             follower.close()
             self._followers.discard(follower)
@@ -189,13 +193,31 @@ class Watch:
             # Words come behind the events that were durable before them, and before those that came later.
             bound = self._words.bound(follower, bound)
         if follower.after < bound:
-            frames += self._batch(follower, await self._read(follower), bound)
+            frames += await self._next_batch(follower, bound)
         if follower.bookmark_due:
             frames.append(Bookmark(follower.after))
             self._arm(follower)
         if not frames and not self._is_idle(follower):
             await asyncio.sleep(0)  # a long stretch without a match is read in pieces
         return frames
+
+    async def _next_batch(self, follower: _Follower, bound: int) -> list[Frame]:
+        """Its next batch, if what it read has events for it. Those who are at one place and want the same share it."""
+        if follower.call_ids or bound < self._log.window.head or follower.after < self._log.window.start:
+            return [*self._batch(follower, await self._read(follower), bound)]
+        key = (follower.after, follower.kinds)
+        known = self._batches.get(key)
+        if known is None:
+            given = self._batch(follower, await self._read(follower), bound)
+            if len(self._batches) >= SHARED:
+                self._batches.clear()
+            self._batches[key] = given[0] if given else follower.after
+            return [*given]
+        if isinstance(known, int):
+            follower.after = known
+            return []
+        follower.after = known.upto
+        return [known]
 
     async def _read(self, follower: _Follower) -> Page:
         if follower.after >= self._log.window.start:
@@ -204,7 +226,7 @@ class Watch:
             raise self._end.with_traceback(None)
         return await self._log.read(follower.after, follower.select, BATCH_EVENTS)
 
-    def _batch(self, follower: _Follower, page: Page, bound: int) -> list[Frame]:
+    def _batch(self, follower: _Follower, page: Page, bound: int) -> list[Batch]:
         upto = min(page.upto, bound)
         given: list[bytes] = []
         size = 0
@@ -242,7 +264,19 @@ class Watch:
             self._idle.pop(follower, None)
             self._due.pop(follower, None)
 
+    async def _turn(self, follower: _Follower) -> None:
+        """Let others go first: many whose frames have been written at once must not all go on at once."""
+        waiter = follower.waiter = asyncio.get_running_loop().create_future()
+        self._due[follower] = None
+        self._wake(())
+        try:
+            await waiter
+        finally:
+            follower.waiter = None
+            self._due.pop(follower, None)
+
     def _head_moved(self) -> None:
+        self._batches.clear()
         self._wake(list(self._idle))
 
     def _wake(self, followers: Sequence[_Follower]) -> None:

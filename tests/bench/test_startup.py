@@ -22,7 +22,7 @@ def test_one_round_of_real_starts(tmp_path: Path) -> None:
     assert result.python[0].megabytes < result.imports[0].megabytes < result.daemon[0].megabytes
     assert {"agenticd.app", "grpc", "aiohttp", "sqlite3"} <= set(result.modules)
     path = tmp_path / "out.json"
-    startup.write_json(path, result)
+    startup.write_json(path, result, {})
     assert json.loads(path.read_text())["added_megabytes"] == result.added_megabytes
 
 

@@ -92,6 +92,24 @@ def test_an_empty_file_is_told_what_it_needs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("text", "kind"), [("- a: b\n", "a list: leave out the -"), ("hello\n", "a text")])
+def test_a_file_without_keys_is_one_mistake(text: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(None, ENVIRON, tmp_path)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("config.yaml:1:1: must have keys in it (version, ")
+    assert line.endswith(f"), not be {kind}")
+
+
+def test_a_space_that_is_not_one_is_named(tmp_path: Path) -> None:
+    (line,) = problems("log:\n  level\u00a0: info", tmp_path)
+    assert line == (
+        "config.yaml:2:3: log.level\ufffd: unknown key; has a character that is not seen in it, U+00A0; "
+        "did you mean level?"
+    )
+
+
 def test_many_mistakes_are_counted_and_not_all_printed(tmp_path: Path) -> None:
     found = problems("\n".join(f"key{n}: x" for n in range(70)), tmp_path)
     assert len(found) == 51

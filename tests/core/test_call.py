@@ -25,7 +25,9 @@ from agenticd.core.events import (
     Direction,
     EndedBy,
     EndReason,
+    TurnMeasured,
     Usage,
+    UsageReported,
 )
 from agenticd.core.ids import CallId
 from agenticd.core.record import amend, apply
@@ -154,7 +156,7 @@ def situation(call: Call) -> tuple[object, ...]:
     fields = {k: v for k, v in vars(machine).items() if k not in ("_record", "attempt")}
     for name in ("_answered_at", "_ended_at", "_due", "_settled"):
         fields[name] = fields[name] is not None
-    for name, step, most in (("_dialed_at", 60.0, 2), ("_without_media", 5.0, 3)):
+    for name, step, most in (("_dialed_at", 60.0, 2), ("_without_media", 5.0, 3), ("_orphaned", 3.0, 2)):
         fields[name] = None if fields[name] is None else min(int((now - fields[name]) / step), most)
     fields["_limit"] = fields["_limit"] is not None and fields["_limit"] > now
     fields["_questions"] = min(fields["_questions"], 1)
@@ -176,6 +178,7 @@ def after_restarts() -> list[Call]:
         recovered(CallState.RINGING, carrier_call_id=SID),
         recovered(CallState.IN_PROGRESS, carrier_call_id=SID, answer_time=1010.0),
         recovered(CallState.ENDING, ending=order),
+        recovered(CallState.ENDING, ending=order, dial_time=0.0),
         recovered(CallState.ENDING, carrier_call_id=SID, ending=order, answer_time=1010.0),
         recovered(CallState.ENDED, carrier_call_id=SID, answer_time=1010.0, end_time=1040.0, end=end),
     ]
@@ -501,10 +504,10 @@ def test_a_call_that_nobody_settles_is_closed_all_the_same() -> None:
 # --- After a restart ---------------------------------------------------------------------------------------------
 
 
-def recovered(state: CallState, **changes: object) -> Call:
+def recovered(state: CallState, age: float = 0.0, **changes: object) -> Call:
     record = replace(RECORD, state=state, last_sequence=3, **changes)  # type: ignore[arg-type]
     call = Call(CallMachine(record), record, ordered=[])
-    return call.feed(inputs.CallRecovered(age=0.0))
+    return call.feed(inputs.CallRecovered(age))
 
 
 def test_recovery_never_dials() -> None:
@@ -533,7 +536,7 @@ def test_a_call_that_ended_before_a_restart_lasted_as_long_as_it_did() -> None:
 
 
 def test_an_ending_without_the_carriers_id_comes_to_an_end_after_a_restart() -> None:
-    call = recovered(CallState.ENDING, ending=CallEnding(EndReason.COMPLETED, EndedBy.API))
+    call = recovered(CallState.ENDING, ending=CallEnding(EndReason.COMPLETED, EndedBy.API), dial_time=0.0)
     for _ in range(20):
         if call.record.closed:
             break
@@ -551,12 +554,73 @@ def test_an_order_to_dial_without_an_answer_is_looked_for_after_a_restart() -> N
 
 
 @pytest.mark.parametrize("state", [CallState.RINGING, CallState.IN_PROGRESS])
-def test_a_live_call_is_ended_after_a_restart(state: CallState) -> None:
+@pytest.mark.parametrize("answer", [inputs.CallSeen(SID, "in-progress"), inputs.LookUpFailed("timeout"), None])
+def test_a_call_that_outlived_the_daemon_is_looked_up_and_ended(state: CallState, answer: inputs.Input | None) -> None:
     call = recovered(state, carrier_call_id=SID, answer_time=1.0 if state is CallState.IN_PROGRESS else None)
+    assert (call.count(LookUpCall), call.count(HangUpLeg)) == (1, 0)
+    assert not call.machine.wants_stream
+    if answer is not None:
+        call.feed(answer)
+    for _ in range(10):
+        if call.machine.state is CallState.ENDING:
+            break
+        call.wait()  # nobody says anything, or the question failed: it is asked again, but not for ever
     assert call.machine.state is CallState.ENDING
     assert call.count(HangUpLeg) == 1
+    assert call.count(LookUpCall) == (1 if isinstance(answer, inputs.CallSeen) else 4)
     assert call.feed(status("completed")).record.end is not None
     assert call.record.end.reason is EndReason.NODE_LOST  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "by"),
+    [
+        ("completed", EndReason.COMPLETED, EndedBy.CALLER),
+        ("busy", EndReason.BUSY, EndedBy.CARRIER),
+        ("no-answer", EndReason.NO_ANSWER, EndedBy.CARRIER),
+    ],
+)
+def test_a_call_that_ended_while_the_daemon_was_away_ends_as_the_carrier_says(
+    word: str, reason: EndReason, by: EndedBy
+) -> None:
+    call = recovered(CallState.RINGING, carrier_call_id=SID).feed(inputs.CallSeen(SID, word))
+    assert call.record.end is not None
+    assert (call.record.end.reason, call.record.end.ended_by) == (reason, by)
+    assert call.count(HangUpLeg) == 0
+
+
+def test_who_asks_for_the_words_of_a_call_that_outlived_the_daemon_says_that_it_lives() -> None:
+    call = recovered(CallState.IN_PROGRESS, carrier_call_id=SID, answer_time=1.0)
+    call.feed(inputs.VoiceRequested(SID))
+    assert call.machine.state is CallState.ENDING
+
+
+def test_a_call_hung_up_in_the_queue_is_not_looked_for_after_a_restart() -> None:
+    """The daemon was killed between the two events of its end: it was never dialled, and nobody need be asked."""
+    call = recovered(CallState.ENDING, ending=CallEnding(EndReason.CANCELED, EndedBy.API, "no need"))
+    assert call.record.end is not None
+    assert (call.record.end.reason, call.record.end.message) == (EndReason.CANCELED, "no need")
+    assert call.count(LookUpCall) == 0
+
+
+def test_a_call_that_was_never_seen_is_looked_for_some_times_however_long_the_daemon_was_away() -> None:
+    call = recovered(CallState.DIALING, dial_time=RECORD.create_time, age=4000.0)
+    for _ in range(10):
+        if call.machine.state is CallState.ENDED:
+            break
+        call.wait()
+    assert call.count(LookUpCall) >= 3
+    assert call.record.end is not None
+    assert call.record.end.reason is EndReason.DIAL_UNCONFIRMED
+
+
+def test_what_was_said_and_used_before_a_restart_counts() -> None:
+    used = Usage(input_tokens=5, output_tokens=7)
+    record = apply(RECORD, TurnMeasured("a", 1.0, 0.5, 0.5), 1.0)
+    record = apply(apply(record, UsageReported("r", used), 2.0), UsageReported("s", used), 3.0)
+    call = recovered(CallState.ENDED, turns=record.turns, usage=record.usage).wait()
+    (closed,) = [e.payload for e in call.ordered or [] if isinstance(e, Append) and isinstance(e.payload, CallClosed)]
+    assert (closed.turns, closed.usage) == (1, used + used)
 
 
 def test_an_ending_is_carried_on_after_a_restart() -> None:

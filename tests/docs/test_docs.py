@@ -29,10 +29,17 @@ NOT_RUN = {
     "make test    # everything that the project proves about itself": "it would run itself; CI's last step is this",
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
-    "agenticd emulate --voice-url http://127.0.0.1:7860/voice": "tests/foreign does, for each application",
-    "curl -u AC0123456789abcdef0123456789abcdef:ffffffffffffffffffffffffffffffff --data '' "
-    "http://127.0.0.1:4010/emulator/calls": "its port is another one here; tests/foreign/programs.py does the same",
+    "agenticd emulate --voice-url http://127.0.0.1:7860/voice --control-token an-emulator-of-mine": (
+        "tests/foreign does, for each application"
+    ),
+    "curl -H 'Authorization: Bearer an-emulator-of-mine' --data '' http://127.0.0.1:4010/emulator/calls": (
+        "its port is another one here; tests/foreign/programs.py does the same"
+    ),
     "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
+    "agenticd test scenarios/ --junit results.xml": "tests/e2e/test_scenarios.py does that",
+    "agenticd test scenarios/": "tests/e2e/test_scenarios.py plays all of them",
+    "agenticd test scenarios/busy.yaml --daemon unix:/run/agenticd/agenticd.sock": "the ports of World's emulator are "
+    "taken; tests/e2e/test_scenarios.py does it",
     "cloudflared tunnel --url http://127.0.0.1:8080": "a tunnel needs the internet",
     "journalctl -u agenticd AGENTICD_CALL=01KAPBQ7DV0000000000000001": "no journal has this daemon; "
     "tests/adapters/host/test_logs.py has the field",
@@ -40,9 +47,8 @@ NOT_RUN = {
 
 # What is put for what in a command, so that it means this machine.
 INSTEAD = (
-    ("sudo -u agenticd ", ""),
+    ("sudo agenticd ", "agenticd "),
     ("/var/lib/agenticd/agenticd.db", "emulated.db"),
-    ("/var/lib/agenticd/", ""),
 )
 CALL_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
 
@@ -71,7 +77,7 @@ async def _stopped(world: World, command: str) -> None:
 
 
 async def _started(world: World, command: str) -> None:
-    """What the page says of a restore: the backup's calls are there, later ones are not, the epoch is the same."""
+    """What the page says of a restore: the backup's calls are there, later ones are not, old cursors are void."""
     await world.restored()
     await world.run("agentctl call get $EARLIER")
     await world.run("agentctl call get $LATER; test $? = 3")
@@ -79,8 +85,13 @@ async def _started(world: World, command: str) -> None:
     epochs = [
         re.findall(r'"epoch": *"(\w+)"', (world.folder / name).read_text()) for name in ("before.json", "after.json")
     ]
-    assert epochs[0] == epochs[1] != []
-    await world.run("timeout 10 agentctl events --after 1000000; test $? = 2")
+    assert len(epochs[0]) == len(epochs[1]) == 1
+    assert epochs[0] != epochs[1]
+    (world.folder / "old.cursor").write_text(f"{epochs[0][0]}:1\n")
+    await world.run(
+        "timeout 20 agentctl events --cursor-file old.cursor 2> why.txt; test $? = 8 && grep another why.txt"
+    )
+    await world.run("ls emulated.db.replaced-*")
 
 
 async def _refused(world: World, command: str) -> None:
@@ -94,8 +105,26 @@ async def _probed(world: World, command: str) -> None:
     await world.run(command.replace("http://127.0.0.1:9090", world.admin))
 
 
+async def _emulated(world: World, command: str) -> None:
+    """The page's files are there; it starts, says what it uses, and ends at a Ctrl-C."""
+    page = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    for block in blocks(page):
+        if found := re.match(r"# (\w+\.txt)\n", block.text):
+            (world.folder / found[1]).write_text(block.text, encoding="utf-8")
+    ports = "--twilio-port 0 --openai-port 0"
+    lines, error = await world.interrupted(f"{command} {ports}", "makes a phone call your number")
+    assert error == ""
+    for word in command.split():
+        if word.endswith(".txt") or word.startswith("http:"):
+            assert any(word in line for line in lines), word
+    assert not any("never:" in line for line in lines)
+
+
 # Commands that need more than a shell: what does it for them.
 BY_HAND: dict[str, Callable[[World, str], Awaitable[None]]] = {
+    "agenticd emulate --answers answers.txt": _emulated,
+    "agenticd emulate --answers answers.txt --recognise callers.txt": _emulated,
+    "agenticd emulate --chat http://127.0.0.1:8000/v1 --chat-model small": _emulated,
     f"agentctl call place {TO} --follow": _followed,
     "agentctl node drain --until-empty": _drained,
     "sudo systemctl stop agenticd.socket agenticd.service": _stopped,
@@ -197,10 +226,9 @@ def test_what_the_readme_shows_is_said_by_the_emulator() -> None:
     """The session in README is a real one; its sentences are still those of the stand-ins."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agenticd").rglob("*.py"))
     source = re.sub(r'"\s*\n?\s*"', "", source)
-    shown = [
-        block.text for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if "agent: " in block.text
-    ]
-    sentences = re.findall(r"^ *(?:agent|caller): (.*)$", "\n".join(shown), re.MULTILINE)
-    assert len(sentences) >= 6
+    shown = [re.sub(r"\n {21}", " ", block.text) for block in blocks((ROOT / "README.md").read_text(encoding="utf-8"))]
+    row = re.compile(r"^\d\d:\d\d:\d\d +(?:agent|caller)  (.*?)(?: \(after .*\)|\^C)?$", re.MULTILINE)
+    sentences = row.findall("\n".join(shown))
+    assert len(sentences) >= 7 + 3, "of both sessions"
     for sentence in sentences:
         assert sentence in source, sentence

@@ -15,10 +15,11 @@ from agenticd.adapters.host import metrics
 from agenticd.config import schema, show, tree, values
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many
+from agenticd.emulator.faultbook import settings
 from agenticd.reload import AT_ONCE
 from agenticd.service.orders import AgentProfile
 from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, links, named, rows
-from tools import diagram
+from tools import diagram, faults
 
 API, EVENTS, CONFIGURATION, OPERATING = (
     (ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("api", "events", "configuration", "operating")
@@ -50,6 +51,17 @@ def payload_fields() -> dict[str, set[str]]:
 def test_the_diagram_is_that_of_the_state_table() -> None:
     text = diagram.DOCUMENT.read_text(encoding="utf-8")
     assert diagram.replaced(text) == text, "stale: run `python -m tools.diagram`"
+
+
+def test_the_table_of_faults_is_that_of_the_emulators_vocabulary() -> None:
+    text = faults.DOCUMENT.read_text(encoding="utf-8")
+    assert faults.replaced(text) == text, "stale: run `python -m tools.faults`"
+
+
+def test_every_fault_is_in_the_table_with_what_it_does() -> None:
+    told = {name: about for names, *_, about in rows(faults.table(), 4) for name in named(names)}
+    assert {setting.path for setting in settings()} <= set(told)
+    assert all(told.values())
 
 
 def test_every_rpc_has_a_section_with_an_example_in_python_and_in_shell_and_no_other_has() -> None:
@@ -126,7 +138,7 @@ SHAPES: dict[str, Any] = {
     "openai": schema._OPENAI, "agents.*": schema._AGENT, "inbound.*": schema._INBOUND, "limits": schema._LIMITS,
     "log": schema._LOG,
 }  # fmt: skip
-STORE = {"path": None, "keep": values.keep}
+STORE = {"path": None, "keep": values.keep, "keep_size": values.keep_size}
 IN_WORDS = {
     "node_id": "the host's name",
     "grpc.listen": "`agenticd.sock` in the runtime directory",

@@ -119,6 +119,7 @@ def prepared(folder: Path) -> dict[str, str]:
     for name in ("config.example.yaml", ".env.example"):
         shutil.copy(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "scenarios").symlink_to(ROOT / "scenarios")
     (folder / "run").mkdir(mode=0o700)
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

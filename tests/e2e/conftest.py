@@ -12,6 +12,7 @@ import pytest
 
 import agentic
 from agentic.v1 import event_pb2
+from agenticd.emulator.faultbook import NO_FAULTS, Faults, faults_from, settings
 from agenticd.emulator.realtime import Session
 from agenticd.emulator.twilio import Call
 from agenticd.sandbox import Sandbox
@@ -49,6 +50,8 @@ class Line:
 
     sandbox: Sandbox
     client: agentic.Client
+    went_wrong: list[Faults] = field(default_factory=list)
+    """The faults that were ever set."""
 
     async def place(self, to: str = TO, **options: Any) -> str:
         """Place a call; its id."""
@@ -75,6 +78,11 @@ class Line:
         assert sequences == list(range(1, len(sequences) + 1))
         return history
 
+    def go_wrong(self, **sections: Any) -> None:
+        """From now on these faults, and no others."""
+        self.sandbox.emulator.faults = faults_from(sections)
+        self.went_wrong.append(self.sandbox.emulator.faults)
+
     def phone_call(self, number: str = TO) -> Call:
         """The carrier's side of the call to that number."""
         (found,) = [call for call in self.sandbox.twilio.calls.values() if call.to == number]
@@ -85,20 +93,43 @@ class Line:
         return self.sandbox.realtime.sessions[index]
 
 
+def marked(node: Any) -> list[str]:
+    """The settings that a test says it is about."""
+    return [path for mark in node.iter_markers("fault") for path in mark.args]
+
+
+def chosen(faults: Faults) -> set[str]:
+    """The settings that are not as by default."""
+    found = set()
+    for setting in settings():
+        value: Any = faults
+        default: Any = NO_FAULTS
+        for name in setting.path.split("."):
+            value, default = getattr(value, name), getattr(default, name)
+        if value != default:
+            found.add(setting.path)
+    return found
+
+
 @pytest.fixture
-async def line(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """`await line(...)`: a Line on a sandbox made with these arguments."""
+async def line(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Any]]:
+    """`await line(...)`: a Line on a sandbox made with these arguments. A test that is marked with faults must set
+    them."""
+    went_wrong: list[Faults] = []
     async with AsyncExitStack() as stack:
 
         async def make(**arguments: Any) -> Line:
             sandbox = await stack.enter_async_context(Sandbox(tmp_path, **arguments))
             client = await stack.enter_async_context(agentic.connect(sandbox.address))
-            return Line(sandbox, client)
+            went_wrong.append(sandbox.emulator.faults)
+            return Line(sandbox, client, went_wrong)
 
         try:
             yield make
         finally:
             await stack.aclose()
         log = (tmp_path / "daemon.log").read_text()
+        for path in marked(request.node):
+            assert any(path in chosen(faults) for faults in went_wrong), f"{path} is marked, and never set"
         assert "Traceback" not in log, log
         assert '"level": "error"' not in log, log

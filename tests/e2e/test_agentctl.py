@@ -11,7 +11,7 @@ import sys
 import termios
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ async def agentctl(line: Line, *arguments: str, **options: Any) -> AsyncIterator
         yield started
     finally:
         if started.returncode is None:
-            started.kill()
+            with suppress(ProcessLookupError):  # started.kill() could take the exit code away from asyncio
+                os.kill(started.pid, signal.SIGKILL)
             await started.wait()
 
 

@@ -102,6 +102,7 @@ async def test_the_network_ends_it(line: Make, name: str, status: Status, reason
     assert (await all_told(desk, call_id)).status == status
 
 
+@pytest.mark.fault("callbacks.copies", "callbacks.late")
 async def test_what_comes_after_call_closed_changes_nothing(line: Make) -> None:
     """Twilio's answer to the order ended the call; all its callbacks come a second later."""
     late = CallbackFaults(copies=2, late=dict.fromkeys(ALL_STATUSES, 1.5))
@@ -179,6 +180,15 @@ async def test_the_carriers_codes_are_on_record(line: Make) -> None:
     history = await desk.follow(call_id)
     end = check(history, "FAILED", "CARRIER", ordered=False, carrier_code=32016, sip_code=408)
     assert end.message == "PSTN timeout"
+
+
+@pytest.mark.fault("callbacks.after")
+async def test_an_end_that_is_told_before_the_answer_is_the_end(line: Make) -> None:
+    faults = CallbackFaults(after={"in-progress": "completed"})
+    desk: Line = await line(default_phone=LEAVES, twilio=twilio(faults))
+    call_id = await desk.place()
+    check(await desk.follow(call_id), "COMPLETED", "CALLER", ordered=False)
+    assert told(await all_told(desk, call_id)) == ["initiated", "ringing", "completed", "in-progress"]
 
 
 async def test_many_callbacks_at_once_are_one_history(line: Make) -> None:

@@ -19,7 +19,7 @@ from agentic.channel import OPTIONS
 from agentic.v1 import event_pb2
 from agenticd.adapters.rpc.codec import ProtoEventCodec
 from agenticd.adapters.rpc.server import OPTIONS as SERVER_OPTIONS
-from agenticd.adapters.store.retention import prune_piece
+from agenticd.adapters.store.retention import Limits, prune_piece
 from agenticd.core.events import Event, Warning
 from agenticd.emulator.phone import PhoneScript
 from agenticd.service.watch import Batch, FollowRequest, Frame
@@ -91,7 +91,7 @@ def forget_everything(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         first, more = database.execute("SELECT first_revision FROM meta").fetchone()[0], True
         while more:
-            first, more = prune_piece(database, first, time.time() + 2 * MONTH, MONTH)
+            first, more = prune_piece(database, first, time.time() + 2 * MONTH, Limits(MONTH))
 
 
 async def test_a_cursor_from_before_what_is_kept_is_told_the_first_revision(line: Make) -> None:

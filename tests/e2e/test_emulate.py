@@ -108,7 +108,7 @@ async def test_with_the_written_config_a_call_is_placed_watched_hung_up_and_its_
 async def test_with_the_printed_config_a_phone_calls_in_says_what_a_script_wants_and_hangs_up(tmp_path: Path):
     async with daemon(tmp_path / "config.yaml", "--person", "listens") as emulator:
         calls = f"{emulator.api_url}/emulator/calls"
-        async with aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(*emulator.auth)}) as http:
+        async with aiohttp.ClientSession(headers=emulator.control) as http:
             async with http.post(calls, data={"From": "+15557654321"}) as answer:
                 assert answer.status == 201
                 sid = (await answer.json())["sid"]

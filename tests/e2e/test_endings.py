@@ -16,7 +16,7 @@ from agentic.v1 import call_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_GREETING
-from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, RestFaults, StreamFaults, TwilioConfig
+from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, Mishap, RestFaults, StreamFaults, TwilioConfig
 from agenticd.emulator.voice import Voice
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import TO, Line
@@ -35,6 +35,7 @@ def twilio(**faults: Any) -> TwilioConfig:
 # Before the answer.
 
 
+@pytest.mark.fault("rest.create_delay")
 async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make) -> None:
     """The end is ordered when there is nothing to end yet, and reaches the call as soon as there is."""
     desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(create_delay=0.7)))
@@ -50,6 +51,7 @@ async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make) -> No
     assert desk.sandbox.twilio.debugger.codes() == []
 
 
+@pytest.mark.fault("rest.create_answer_delay")
 async def test_hang_up_while_it_rings_and_twilios_answer_is_still_on_its_way(line: Make) -> None:
     desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(create_answer_delay=1.0)))
     call_id = await desk.place()
@@ -94,6 +96,7 @@ async def test_a_number_that_twilio_will_not_dial(line: Make, to: str, code: int
 # After the answer.
 
 
+@pytest.mark.fault("streams.delay")
 async def test_the_caller_hangs_up_before_the_media_came(line: Make) -> None:
     desk: Line = await line(default_phone=LEAVES, twilio=twilio(streams=StreamFaults(delay=30)))
     history = await desk.follow(await desk.place())
@@ -114,8 +117,9 @@ async def test_the_longest_duration_ends_the_call(line: Make) -> None:
     assert desk.sandbox.twilio.debugger.codes() == []
 
 
+@pytest.mark.fault("rest.update")
 async def test_a_hang_up_is_repeated_until_twilio_takes_it(line: Make) -> None:
-    desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(failed_updates=1)))
+    desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(update=Mishap("503", first=1))))
     call_id = await desk.place()
     await desk.follow(call_id, until="call_ringing")
     answer = await desk.client.hang_up(call_id)
@@ -124,8 +128,9 @@ async def test_a_hang_up_is_repeated_until_twilio_takes_it(line: Make) -> None:
     assert await desk.phone_call().ended() == "canceled"
 
 
+@pytest.mark.fault("rest.update")
 async def test_while_twilio_takes_no_order_closing_the_media_ends_an_answered_call(line: Make) -> None:
-    desk: Line = await line(default_phone=STAYS, twilio=twilio(rest=RestFaults(failed_updates=100)))
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(rest=RestFaults(update=Mishap("503", first=100))))
     call_id = await desk.place()
     await desk.follow(call_id, until="media_connected")
     await desk.client.hang_up(call_id)
@@ -135,6 +140,7 @@ async def test_while_twilio_takes_no_order_closing_the_media_ends_an_answered_ca
     assert desk.sandbox.twilio.debugger.codes() == [31921], "Twilio notes that the server closed the stream"
 
 
+@pytest.mark.fault("callbacks.lost")
 async def test_a_media_stream_without_any_status_callback_ends_truthfully(line: Make) -> None:
     faults = CallbackFaults(lost=ALL_STATUSES)
     desk: Line = await line(default_phone=LEAVES, twilio=twilio(callbacks=faults))
@@ -155,6 +161,7 @@ async def test_a_hang_up_without_any_status_callback_is_confirmed_by_twilios_ans
     assert await desk.phone_call().ended() == "completed"
 
 
+@pytest.mark.fault("streams.refused")
 async def test_a_call_whose_media_never_comes_is_ended_as_media_lost(line: Make) -> None:
     desk: Line = await line(default_phone=STAYS, twilio=twilio(streams=StreamFaults(refused=1000)))
     call_id = await desk.place()
@@ -165,6 +172,7 @@ async def test_a_call_whose_media_never_comes_is_ended_as_media_lost(line: Make)
     assert set(desk.sandbox.twilio.debugger.codes()) == {31901}
 
 
+@pytest.mark.fault("streams.refused")
 async def test_a_media_stream_that_comes_at_the_second_attempt_is_as_good(line: Make) -> None:
     desk: Line = await line(greeting=DEMO_GREETING, default_phone=STAYS, twilio=twilio(streams=StreamFaults(refused=1)))
     call_id = await desk.place()
@@ -176,6 +184,7 @@ async def test_a_media_stream_that_comes_at_the_second_attempt_is_as_good(line: 
     assert desk.sandbox.twilio.debugger.codes() == [31901]
 
 
+@pytest.mark.fault("streams.stop")
 async def test_a_socket_that_closes_without_stop_is_no_end_of_its_own(line: Make) -> None:
     """The caller hung up, and of the stream nobody said so: the status does."""
     desk: Line = await line(default_phone=LEAVES, twilio=twilio(streams=StreamFaults(stop=False)))
@@ -185,6 +194,7 @@ async def test_a_socket_that_closes_without_stop_is_no_end_of_its_own(line: Make
     assert desk.sandbox.twilio.debugger.codes() == []
 
 
+@pytest.mark.fault("streams.stop", "callbacks.lost")
 async def test_a_socket_that_closes_without_stop_and_without_status_is_asked_about(line: Make) -> None:
     faults = {"streams": StreamFaults(stop=False), "callbacks": CallbackFaults(lost=ALL_STATUSES)}
     desk: Line = await line(default_phone=LEAVES, twilio=twilio(**faults))
@@ -250,7 +260,7 @@ async def test_a_caller_who_does_not_listen_to_the_apology_does_not_change_why_t
 
 
 async def test_an_apology_that_twilio_does_not_take_is_said_when_it_asks_what_to_do(line: Make) -> None:
-    faults = RestFaults(failed_updates=100)
+    faults = RestFaults(update=Mishap("503", first=100))
     desk: Line = await line(default_phone=STAYS, settings=SAYS_SORRY, twilio=twilio(rest=faults))
     call_id = await desk.place()
     call = await lose_the_model(desk, call_id)

@@ -274,6 +274,7 @@ async def test_of_several_utterances_that_wait_one_is_cut_and_the_later_ones_are
     ],
     ids=["no-buffer", "half-a-second", "just-after", "one-and-a-half", "both"],
 )
+@pytest.mark.fault("model.stalls", "model.late_ms")
 async def test_the_models_stalls_count_for_nothing(
     line: Make, speed: float, stalls: tuple[Stall, ...], at: int, whole: bool
 ) -> None:

@@ -84,6 +84,7 @@ async def check_apologised(call: Call) -> None:
 # What is no harm.
 
 
+@pytest.mark.fault("model.complaints")
 async def test_errors_that_are_not_fatal_leave_the_call_going_and_are_on_record(line: Make) -> None:
     complaints = (Complaint("strange_thing", 0), Complaint("odd_thing", 1), Complaint("bad_thing", 1, "server_error"))
     desk = await make(line, ASKS, complaints=complaints)
@@ -97,6 +98,7 @@ async def test_errors_that_are_not_fatal_leave_the_call_going_and_are_on_record(
     assert desk.phone_call().said == []
 
 
+@pytest.mark.fault("model.garbage")
 async def test_garbage_between_the_models_events_does_no_harm(line: Make) -> None:
     kinds = ("binary", "broken", "shapeless", "misshapen", "unknown", "oversized")
     desk = await make(line, ASKS, garbage=kinds)
@@ -114,6 +116,14 @@ async def test_garbage_between_the_models_events_does_no_harm(line: Make) -> Non
     assert deltas > len(kinds)
     reasons = ("binary", "undecodable", "undecodable", "undecodable", "unknown_event", "unknown_event")
     assert await model_faults(desk) == Counter(reasons[number % len(kinds)] for number in range(deltas))
+
+
+@pytest.mark.fault("model.garbage", "model.oversized_bytes")
+async def test_an_event_of_many_megabytes_does_no_harm(line: Make) -> None:
+    desk = await make(line, ASKS, garbage=("oversized",), oversized_bytes=5 * 1024 * 1024)
+    history = await until_said(desk, ANSWER)
+    check_went_on(history)
+    assert history.words == [("AGENT", GREETING), ("CALLER", ASK), ("AGENT", ANSWER)]
 
 
 async def model_faults(desk: Line) -> dict[str, int]:
@@ -152,6 +162,7 @@ def check_nobody_heard(history: History, call: Call) -> None:
     assert not call.phone.heard
 
 
+@pytest.mark.fault("model.refusal")
 async def test_a_caller_whose_model_refuses_is_told(line: Make) -> None:
     desk = await make(line, LISTENS, refusal=Refusal(429))
     call = await desk.sandbox.twilio.ring_in(TO, FROM, PhoneScript())
@@ -181,6 +192,7 @@ async def arrived(desk: Line) -> History:
     ],
     ids=["error", "expired", "reset", "after-the-answer"],
 )
+@pytest.mark.fault("model.loss")
 async def test_a_session_that_is_closed_ends_the_call_with_an_apology(line: Make, loss: Loss, code: str) -> None:
     desk = await make(line, LISTENS, loss=loss)
     history = await desk.follow(await desk.place())
@@ -197,6 +209,7 @@ async def test_a_session_that_is_closed_ends_the_call_with_an_apology(line: Make
 
 
 @pytest.mark.parametrize("code", ["rate_limit_exceeded", "insufficient_quota"])
+@pytest.mark.fault("model.failure")
 async def test_an_answer_that_would_fail_again_is_not_tried_again(line: Make, code: str) -> None:
     desk = await make(line, LISTENS, failure=Failure(code))
     history = await desk.follow(await desk.place())
@@ -249,6 +262,7 @@ async def test_a_second_failure_in_a_row_ends_the_call(line: Make) -> None:
 
 
 @pytest.mark.parametrize("silent", ["created", "updated"])
+@pytest.mark.fault("model.silent")
 async def test_a_model_that_is_never_ready_is_waited_for_ten_seconds(line: Make, silent: str) -> None:
     desk = await make(line, LISTENS, silent=silent)
     history = await desk.follow(await desk.place())

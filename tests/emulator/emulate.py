@@ -72,7 +72,8 @@ class Emulate:
         return found[1]
 
     @property
-    def auth(self) -> tuple[str, str]:
-        """The account's SID and token, as they are printed."""
-        env = dict(line.split("=", 1) for line in self.block(".env").splitlines())
-        return env["TWILIO_ACCOUNT_SID"], env["TWILIO_AUTH_TOKEN"]
+    def control(self) -> dict[str, str]:
+        """The headers of who controls it, with the token that is printed."""
+        found = re.search(r"need this token: (\S+)\n", self.output)
+        assert found is not None
+        return {"Authorization": f"Bearer {found[1]}"}

@@ -38,6 +38,8 @@ from agenticd.emulator.voice import Voice
 from tests.emulator.emulate import Emulate
 
 OWNED = "+15550001111"
+TOKEN = "only-for-scripts"
+KNOWS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def environ(**more: str) -> dict[str, str]:
@@ -116,7 +118,7 @@ def test_who_listens_everywhere_is_told_what_that_means_and_where_it_answers_her
     assert reachable("http://127.0.0.2:4010") == "http://127.0.0.2:4010"
     for host, told in (("0.0.0.0", True), ("192.0.2.1", True), ("127.0.0.1", False), ("::1", False)):
         wanted = Wanted(host, 0, 0, (OWNED,), "http://127.0.0.1:8080/twilio/voice", "talks", (), None, None, None)
-        assert ("known to all" in "\n".join(introduction(wanted, recipe(), typing=True))) == told
+        assert ("known to all" in "\n".join(introduction(wanted, recipe(), "token", typing=True))) == told
 
 
 def test_a_terminal_that_knows_no_arrows_gets_the_rest(tmp_path: Path):
@@ -304,7 +306,7 @@ async def voice_url() -> AsyncIterator[str]:
 @pytest.fixture
 async def desk(voice_url: str) -> AsyncIterator[Desk]:
     emulator = Emulator(TwilioConfig(numbers=(OWNED,)), routes=lambda app: acting.routes(app))
-    acting = Desk(emulator, person("listens", ()), "+15550002222")
+    acting = Desk(emulator, person("listens", ()), "+15550002222", TOKEN)
     async with emulator:
         emulator.twilio.set_number(OWNED, voice_url)
         yield acting
@@ -366,13 +368,17 @@ async def test_a_sentence_that_is_typed_is_understood(desk: Desk):
     assert recogniser.text_of(sound) == sentence
 
 
-async def test_over_http_only_the_account_is_served_and_mistakes_are_told(desk: Desk):
+async def test_over_http_only_who_knows_the_token_is_served_and_mistakes_are_told(desk: Desk):
     twilio = desk._twilio
     calls = f"{twilio.api_url}/emulator/calls"
-    headers = {"Authorization": aiohttp.encode_basic_auth(twilio.config.account_sid, twilio.config.auth_token)}
+    headers = KNOWS
+    account = {"Authorization": aiohttp.encode_basic_auth(twilio.config.account_sid, twilio.config.auth_token)}
     async with aiohttp.ClientSession() as http:
-        async with http.post(calls) as answer:
-            assert answer.status == 401
+        for wrong in ({}, account, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {TOKEN}"}):
+            for method, path in (("POST", ""), ("POST", "/CA1"), ("GET", "/../faults"), ("DELETE", "/../faults")):
+                async with http.request(method, calls + path, headers=wrong) as answer:
+                    assert answer.status == 401
+                    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         for form, says in (
             ("Too=1", "'Too' is none of From, Say, To"),
             ("To=a&To=b", "To is given more than once"),
@@ -397,9 +403,10 @@ async def test_over_http_only_the_account_is_served_and_mistakes_are_told(desk: 
 
 
 async def test_orders_over_http_come_from_this_machine_alone(desk: Desk):
-    request = make_mocked_request("POST", "/emulator/calls").clone(remote="192.0.2.1")
-    with pytest.raises(RestError, match="20003"):
-        await desk._post_call(request)
+    request = make_mocked_request("POST", "/emulator/calls", headers=KNOWS).clone(remote="192.0.2.1")
+    for served in (desk._post_call, desk._get_faults, desk._put_faults, desk._delete_faults):
+        with pytest.raises(RestError, match="20003"):
+            await served(request)
     assert not desk._twilio.calls
 
 

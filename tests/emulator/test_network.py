@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenticd.emulator.network import CREDIT_SECONDS, LinkConfig, Pacer, Path, SlowLink
+from agenticd.emulator.network import CREDIT_SECONDS, RETRANSMIT_SECONDS, LinkConfig, Pacer, Path, SlowLink
 
 MBIT = 1_000_000.0
 
@@ -353,3 +353,89 @@ def test_a_latency_that_is_none_is_refused(latency: float):
 def test_a_window_that_no_sender_can_use_is_refused(window: int):
     with pytest.raises(ValueError, match="window is bytes, 2920 to 1 MiB"):
         LinkConfig(window=window)
+
+
+# --- Jitter and loss: what is under way, without a clock
+
+
+def test_jitter_is_between_nothing_and_what_is_set():
+    chance = random.Random(1)
+    delays = [Path(latency=0.05, jitter=0.03).delay(160, chance) for _ in range(1000)]
+    assert 0.05 <= min(delays) < 0.055
+    assert 0.075 < max(delays) <= 0.08
+
+
+def test_a_lost_segment_comes_when_tcp_has_waited_for_it_and_twice_as_long_each_time():
+    chance = random.Random(1)
+    path = Path(latency=0.05, loss=0.2)
+    delays = [round(path.delay(1000, chance), 6) for _ in range(5000)]
+    first = RETRANSMIT_SECONDS + 2 * 0.05
+    assert sorted(set(delays))[:3] == pytest.approx([0.05, 0.05 + first, 0.05 + 3 * first])
+    assert sum(delay > 0.05 for delay in delays) / len(delays) == pytest.approx(0.2, abs=0.02)
+
+
+def test_of_many_segments_the_last_one_counts():
+    chance = random.Random(1)
+    path = Path(loss=0.1)
+    late = sum(path.delay(14_600, chance) > 0 for _ in range(2000))
+    assert late / 2000 == pytest.approx(1 - 0.9**10, abs=0.04)
+
+
+def test_without_loss_a_connection_opens_at_once_and_with_it_after_a_second():
+    chance = random.Random(1)
+    assert Path(latency=1, jitter=1).opening(chance) == 0
+    assert {Path(loss=0.4).opening(chance) for _ in range(200)} >= {0.0, 1.0, 3.0}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"loss": 1.0}, {"loss": -0.1}, {"jitter": -1.0}, {"jitter": math.inf}, {"latency": math.nan}]
+)
+def test_a_path_that_makes_no_sense_is_refused(wrong: dict[str, float]):
+    with pytest.raises(ValueError, match="or more"):
+        Path(**wrong)
+
+
+async def test_what_jitters_or_is_lost_comes_in_order_and_whole():
+    sent = random.Random(2).randbytes(60_000)
+    async with net(LinkConfig(to_server=Path(jitter=0.05, loss=0.05))) as world:
+        client, server = await world.pair()
+        for at in range(0, len(sent), 3000):
+            client.writer.write(sent[at : at + 3000])
+            await client.writer.drain()
+        assert await server.reader.readexactly(len(sent)) == sent
+
+
+# --- Trouble
+
+
+async def test_connections_are_reset_when_their_time_has_come_also_those_that_are_open():
+    async with net(LinkConfig()) as world:
+        client, server = await world.pair()
+        world.link.trouble(reset_after=0.0)
+        for peer in (client, server):
+            with pytest.raises(ConnectionResetError):
+                await peer.reader.read(1)
+        world.link.trouble()
+        client, server = await world.pair()
+        client.writer.write(b"x")
+        assert await server.reader.readexactly(1) == b"x"
+
+
+async def test_dead_connections_take_what_is_sent_and_tell_nobody_even_when_the_trouble_is_over():
+    async with net(LinkConfig()) as world:
+        client, server = await world.pair()
+        client.writer.write(b"alive")
+        assert await server.reader.readexactly(5) == b"alive"
+        world.link.trouble(vanishing=True)
+        world.link.trouble()
+        other, its_server = await world.pair()
+        client.writer.write(b"dead")
+        server.writer.write(b"dead")
+        client.writer.write_eof()
+        other.writer.write(b"well")
+        assert await its_server.reader.readexactly(4) == b"well"
+        assert (world.link.connections, client.reader.at_eof(), server.reader.at_eof()) == (2, False, False)
+        for peer in (client, server):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await peer.reader.read(1)

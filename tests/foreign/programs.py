@@ -177,10 +177,9 @@ class Library:
 
 async def ring(emulator: Emulate) -> str:
     """A phone calls the account's number; the call's SID."""
-    authorization = {"Authorization": aiohttp.encode_basic_auth(*emulator.auth)}
     async with (
         aiohttp.ClientSession() as http,
-        http.post(f"{emulator.api_url}/emulator/calls", headers=authorization) as response,
+        http.post(f"{emulator.api_url}/emulator/calls", headers=emulator.control) as response,
     ):
         assert response.status == 201
         sid: str = (await response.json())["sid"]

@@ -13,6 +13,7 @@ import pytest
 from agenticd.adapters.rpc.codec import ProtoEventCodec
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
+from agenticd.adapters.store.writer import Append, Prune, Stop
 from agenticd.core import inputs
 from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused, StoreDown
 from agenticd.core.events import CallState, EndedBy, EndReason
@@ -20,7 +21,7 @@ from agenticd.core.ids import CallId
 from agenticd.core.mediastream import StreamStarted
 from agenticd.service.calls import Calls, Config
 from agenticd.service.orders import AgentProfile, PlaceOrder
-from agenticd.service.ports import PeerHealth
+from agenticd.service.ports import CarrierCall, PeerHealth
 from agenticd.service.session import World
 from agenticd.service.urls import Urls
 from tests.service.world import SID, HandCarrier, HandClock, HandMedia, HandModel
@@ -86,7 +87,7 @@ class open_desk:  # noqa: N801 - used as a function
         clock, carrier = Clock(), HandCarrier()
         self._log = await SqliteLog.open(StoreConfig(self._folder / "log.db"), ProtoEventCodec(), clock)
         urls = Urls("https://voice.example.com")
-        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
+        world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False, lambda _: False)
         agents = {"default": AgentProfile(instructions="Be brief.")}
         self._calls = Calls(
             Config("n", "0", agents, OURS, max_calls=3, inbound={OURS: "default"}), world, Peer(), Peer()
@@ -289,6 +290,7 @@ async def test_after_a_restart_no_call_is_left_hanging_and_nobody_is_dialled_aga
         dialed = await before.dialed()
         queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
     async with open_desk(tmp_path) as after:
+        after.carrier.known = CarrierCall(SID, "ringing", 0.0, TO, OURS)
         assert await after.calls.recover() == 2
         after.calls.dial_recovered()
         await after.until(CallState.ENDED, dialed)
@@ -311,6 +313,36 @@ async def test_while_the_log_is_behind_new_calls_are_refused_first(desk: Desk, m
     monkeypatch.setattr(SqliteLog, "full", property(lambda _: True))
     with pytest.raises(StoreDown):
         await desk.calls.place(PlaceOrder(TO), "me")
+
+
+async def test_while_the_log_cannot_be_written_calls_are_refused_and_wait_for_their_turn(desk: Desk) -> None:
+    await desk.calls.place(PlaceOrder(TO), "me")
+    waits = (await desk.calls.place(PlaceOrder(TO), "me")).record.call_id
+    desk.log._trouble_moved("database or disk is full")
+    with pytest.raises(StoreDown):
+        await desk.calls.place(PlaceOrder(TO), "me")
+    assert 'reason="busy"' in desk.calls.arrived({**arrival(), "CallSid": "CA" + "2" * 32})
+    desk.clock.advance(2.0)
+    assert desk.calls.live[waits].call.state is CallState.QUEUED, "its turn came, but it could not be recorded"
+    desk.log._trouble_moved("")
+    assert desk.calls.live[waits].call.state is CallState.DIALING
+
+
+async def test_who_hangs_up_while_the_log_cannot_be_written_is_told_that_it_is_being_done(desk: Desk) -> None:
+    call_id = await desk.dialed()
+    held: list[Append | Prune | Stop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk.log._writer, "put", held.append)
+        desk.log._trouble_moved("database or disk is full")
+        with pytest.raises(StoreDown, match="is being hung up"):
+            await desk.calls.hang_up(call_id, "")
+        while desk.carrier.orders[-1][0] != "hang_up":  # noqa: ASYNC110 - it is on its way
+            await asyncio.sleep(0)
+    assert held
+    for item in held:
+        desk.log._writer.put(item)
+    desk.log._trouble_moved("")
+    await desk.until(CallState.ENDED, call_id)
 
 
 async def test_a_client_that_goes_away_does_not_let_its_retry_dial_again(desk: Desk) -> None:

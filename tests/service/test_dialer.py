@@ -68,3 +68,16 @@ async def test_a_closed_dialer_dials_nobody() -> None:
     dialer.close()
     hands.clock.advance(10.0)
     assert dialed(sessions) == [True, False]
+
+
+async def test_who_waits_is_shown_with_their_place_and_moves_up() -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 4)
+    for session in sessions:
+        dialer.enqueue(session)
+    ids = [session.record.call_id for session in sessions]
+    assert dialer.positions() == {ids[1]: 1, ids[2]: 2, ids[3]: 3}
+    sessions[1].feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API, ""))
+    assert dialer.positions() == {ids[2]: 1, ids[3]: 2}
+    hands.clock.advance(1.0)
+    assert dialer.positions() == {ids[3]: 1}

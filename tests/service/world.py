@@ -28,13 +28,14 @@ class Alarm:
 @dataclass
 class HandClock:
     now: float = 100.0
+    stepped: float = 0.0
     alarms: list[Alarm] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.now
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
+        return 1_700_000_000.0 + self.now + self.stepped
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
         alarm = Alarm(when, callback)
@@ -62,11 +63,17 @@ class HandLog:
     secret = b"s" * 32
     first_revision = 1
     full = False
+    trouble = ""
 
     def __init__(self) -> None:
+        self.troubled: list[Callable[[], None]] = []
         self.waiting: list[tuple[Entry, OnDurable]] = []
         self.entries: list[Entry] = []
         self.events: list[Event] = []
+        self.owned: frozenset[str] = frozenset()
+
+    async def carrier_call_ids(self, since: float) -> frozenset[str]:
+        return self.owned
 
     def append(self, entry: Entry, on_durable: OnDurable) -> None:
         self.waiting.append((entry, on_durable))
@@ -86,6 +93,9 @@ class HandLog:
         while self.waiting:
             self.waiting.pop(0)[1](None)
 
+    def on_trouble(self, tell: Callable[[], None]) -> None:
+        self.troubled.append(tell)
+
     @property
     def kinds(self) -> list[str]:
         return [event.kind for event in self.events]
@@ -98,6 +108,10 @@ class HandCarrier:
     orders: list[tuple[str, object]] = field(default_factory=list)
     dial_answer: Exception | CarrierCall | None = None
     found: Sequence[CarrierCall] = ()
+    known: CarrierCall | None = None
+    """What it says of any call by its id."""
+    asked: dict[str, list[str]] = field(default_factory=dict)
+    """The URLs that it asked, by its call ids."""
 
     async def dial(self, order: DialOrder) -> CarrierCall:
         self.orders.append(("dial", order))
@@ -111,11 +125,15 @@ class HandCarrier:
 
     async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
         self.orders.append(("look_up", carrier_call_id))
-        return None
+        return self.known
 
     async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
         self.orders.append(("find", since))
         return self.found
+
+    async def requested(self, carrier_call_id: str) -> Sequence[str]:
+        self.orders.append(("requested", carrier_call_id))
+        return self.asked.get(carrier_call_id, [])
 
 
 @dataclass
@@ -178,6 +196,7 @@ class Hands:
     model: HandModel = field(default_factory=HandModel)
     shown: list[LiveWords] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
+    rival: bool = False
 
     @property
     def world(self) -> World:
@@ -189,6 +208,7 @@ class Hands:
             urls=Urls("https://voice.example.com"),
             show=self.shown.append,
             claimed=self.claimed.__contains__,
+            rival=lambda _: self.rival,
         )
 
 

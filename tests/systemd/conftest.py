@@ -58,7 +58,7 @@ class Service(Sandbox):
             self.http = stack.enter_context(socket.socket())
             self.http.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self.http.bind(("127.0.0.1", 0))
-            await stack.enter_async_context(self._emulator)
+            await stack.enter_async_context(self.emulator)
             self.twilio.set_number(self.twilio.config.numbers[0], f"{self.public_url}/twilio/voice")
             self.config.write_text(self._config())
             self._install()

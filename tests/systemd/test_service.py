@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import re
+import shutil
 import socket
 import sqlite3
 import time
@@ -21,6 +24,7 @@ from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.sandbox import FROM
 from tests.systemd.conftest import Desk
+from tests.systemd.instance import Instance
 
 Make = Callable[..., Any]
 GREETING = "Hello."
@@ -29,6 +33,7 @@ LISTENS = PhoneScript(ring=0.1, lines=(Says(hang_up=True, pause=0.1),))
 LEAVES = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="time", pause=3.0),))
 STAYS = PhoneScript(ring=0.1)
 CALLER = "+15550003333"
+_JOURNALDS = ("/usr/lib/systemd/systemd-journald", "/lib/systemd/systemd-journald")
 SOON = "WatchdogSec=2s\nRestartSec=2s"
 """A watchdog to be waited for, and time to see what it did."""
 
@@ -47,10 +52,53 @@ async def settled(desk: Desk, words: str) -> None:
             await desk.client.status()
 
 
-def request(port: int) -> bytes:
+async def status_is(desk: Desk, pattern: str) -> None:
+    """Wait until the unit's status is like that."""
+    async with asyncio.timeout(20):
+        while not re.fullmatch(pattern, await asyncio.to_thread(desk.sandbox.instance.show, "StatusText")):
+            await desk.client.status()
+
+
+# A journal namespace: such a journald reads neither the kernel's log nor the audit's. All that it may write to is the
+# instance's own /run.
+_JOURNALD = """\
+[Service]
+Type=notify
+Environment=CONF=/run/systemd/journald@test.conf
+ExecStartPre=/bin/sh -c 'echo [Journal] >$CONF; echo Storage=volatile >>$CONF'
+ExecStart={program} test
+Environment=SYSTEMD_LOG_TARGET=console
+StandardOutput=null
+StandardError=append:{base}/journald.log
+PrivateDevices=yes
+PrivateNetwork=yes
+ProtectSystem=strict
+ReadWritePaths=/run
+"""
+
+
+def start_journal(instance: Instance) -> None:
+    """A real journald within the instance, where programs look for it. Without one the test is skipped."""
+    program = next((path for path in _JOURNALDS if os.access(path, os.X_OK)), None)
+    if program is None or shutil.which("journalctl") is None:
+        pytest.skip("no journald is installed")
+    (instance.units / "journald.service").write_text(_JOURNALD.format(program=program, base=instance.base))
+    instance.systemctl("daemon-reload")
+    instance.systemctl("start", "journald.service")
+    instance.run("ln", "-s", "journal.test", "/run/systemd/journal")
+
+
+def journal(instance: Instance, *matches: str) -> list[dict[str, Any]]:
+    """What journalctl finds, as it is written."""
+    instance.run("journalctl", "--namespace=test", "--sync")
+    found = instance.run("journalctl", "--namespace=test", "--output=json", "--quiet", *matches)
+    return [json.loads(line) for line in found.splitlines()]
+
+
+def request(port: int, head: str = "GET /") -> bytes:
     """The first line of the answer to a request of nobody in particular."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(f"{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         return connection.recv(1000).partition(b"\r\n")[0]
 
 
@@ -137,6 +185,8 @@ async def test_a_writer_that_stands_still_is_as_good_as_a_daemon_that_does(servi
             other.execute("BEGIN IMMEDIATE")  # as a disk that does not answer
             group.create_task(try_to_place())
             await settled(desk, "no sign of life for the watchdog")
+            status = desk.sandbox.instance.show("StatusText")
+            assert status.startswith("no sign of life for the watchdog: the log writer has not moved for ")
             await desk.sandbox.until("Result", "watchdog")
             other.execute("ROLLBACK")
         await desk.sandbox.until("ActiveState", "active")
@@ -153,6 +203,8 @@ async def test_a_wrong_configuration_is_said_once_and_not_tried_again(service: M
     found = {name: instance.show(name) for name in ("ActiveState", "SubState", "ExecMainStatus", "NRestarts")}
     assert found == {"ActiveState": "failed", "SubState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
     assert "public_url?" in desk.sandbox.log()
+    status = instance.show("StatusText")
+    assert re.fullmatch(r"not started: \S+/config.yaml:\d+:\d+: public_ulr: .*", status), status
     config.write_text(config.read_text().replace("public_ulr:", "public_url:"))
     await desk.sandbox.systemctl("start", "agenticd.service")
     await desk.client.status()
@@ -188,19 +240,61 @@ async def test_reload_takes_over_what_can_be_taken_over_and_keeps_what_is_live(s
     await desk.sandbox.systemctl("reload", "agenticd.service")
     await settled(desk, "the configuration was not reloaded")
     await desk.sandbox.until("ActiveState", "active")
+    status = instance.show("StatusText")
+    assert re.fullmatch(
+        r"reload refused: \S+/config.yaml:\d+:1: limit: .* "
+        r"running with the configuration of \d{4}-\d\d-\d\d \d\d:\d\d; \d+ calls, \d+ streams, head \d+",
+        status,
+    ), status
+    config.write_text(config.read_text().replace("limit: 1\n", ""))
+    await desk.sandbox.systemctl("reload", "agenticd.service")
+    await status_is(desk, r"\d+ calls, .*")
+    config.write_text(config.read_text().replace("calls_per_second: 1000", "calls_per_second: 7"))
+    await desk.sandbox.systemctl("reload", "agenticd.service")
+    await status_is(desk, r"waiting for a restart: twilio.calls_per_second; \d+ calls, .*")
     assert instance.show("MainPID") == pid
     assert (await desk.client.status()).live_calls == 1
     await desk.client.hang_up(call_id)
     await desk.follow(call_id)
 
 
+async def test_the_journal_finds_what_belongs_to_a_call(service: Make) -> None:
+    desk: Desk = await service(more="StandardError=journal", default_phone=LISTENS, greeting=GREETING)
+    instance, port = desk.sandbox.instance, desk.sandbox.http.getsockname()[1]
+    await asyncio.to_thread(start_journal, instance)
+    await desk.sandbox.systemctl("start", "agenticd.service")
+    calls = [await desk.place(), await desk.place(CALLER)]
+    for call_id in calls:
+        await desk.follow(call_id)
+    answer = await asyncio.to_thread(request, port, f"POST /twilio/status/{calls[0]}")
+    assert answer.startswith(b"HTTP/1.1 403")
+    for call_id in calls:
+        found = await asyncio.to_thread(journal, instance, f"AGENTICD_CALL={call_id}")
+        assert {json.loads(entry["MESSAGE"])["call_id"] for entry in found} == {call_id}
+        said = [json.loads(entry["MESSAGE"])["message"] for entry in found]
+        assert said[0] == "call queued"
+        assert said[-1] == ("request refused" if call_id == calls[0] else "call ended")
+        assert {(entry["SYSLOG_IDENTIFIER"], entry["_PID"]) for entry in found} == {
+            ("agenticd", instance.show("MainPID"))
+        }
+    warnings = await asyncio.to_thread(journal, instance, "-p", "warning")
+    assert [json.loads(entry["MESSAGE"])["message"] for entry in warnings] == ["request refused"]
+
+
 async def test_stop_lets_people_finish(service: Make) -> None:
     desk = await started(service, default_phone=LEAVES)
     call_id = await desk.place()
     await desk.follow(call_id, until="media_connected")
-    await desk.sandbox.systemctl("stop", "agenticd.socket", "agenticd.service")
-    assert desk.phone_call().status == "completed"
+    await desk.sandbox.systemctl("stop", "--no-block", "agenticd.socket", "agenticd.service")
+    await settled(desk, '"draining"')
     instance = desk.sandbox.instance
+    assert re.fullmatch(
+        r"stopping: calls may go on until \d\d:\d\d:\d\d, then they are ended; "
+        r"1 calls, \d+ streams, head \d+, takes no new calls",
+        instance.show("StatusText"),
+    )
+    await desk.sandbox.until("ActiveState", "inactive")
+    assert desk.phone_call().status == "completed"
     found = {name: instance.show(name) for name in ("ActiveState", "Result", "ExecMainStatus", "NRestarts")}
     assert found == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
     await desk.sandbox.systemctl("start", "agenticd.service")

@@ -39,6 +39,20 @@ def test_a_key_that_systemd_does_not_know_is_a_complaint(tmp_path: Path):
     assert "WatchDogSec" in check_units.complaints(tmp_path, check_units.version())
 
 
+def test_an_older_systemd_warns_of_what_the_file_for_newer_ones_names_and_obeys_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    known = check_units.version()
+    text = (ROOT / "systemd/254.conf").read_text()
+    monkeypatch.setattr(check_units, "drop_ins", lambda _known: {"254.conf": text})
+    said = check_units.complaints(ROOT / "systemd", known).splitlines()
+    since = {"notify-reload": 253, "RestartSteps": 254, "RestartMaxDelaySec": 254}
+    assert len(said) == sum(known < version for version in since.values())
+    for name, version in since.items():
+        assert name in text
+        assert any(name in line for line in said) == (known < version)
+
+
 def test_the_service_reaches_little_of_the_system(tmp_path: Path):
     assert check_units.exposure(SERVICE) <= 1.5
     bare = tmp_path / "agenticd.service"

@@ -23,6 +23,8 @@ _LOOKS = 10
 """How often a sick service is looked at in the time between two signs of life."""
 _EXTENSION = 30.0
 """Seconds for which a stop is extended; asked for anew three times in each."""
+_REMARK_LENGTH = 600
+"""Characters of a remark. systemd throws a datagram of more than 4096 bytes away."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -31,6 +33,8 @@ class Notifier:
     """Tells systemd how the service is doing. Without a systemd that asked for it, says nothing to nobody."""
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._status = ""
+        self._remarks: dict[str, str] = {}
         # Taken out: a child must not speak for us.
         address = environ.pop("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None
@@ -46,20 +50,25 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """Start-up is over: what is ordered after this unit may start."""
-        self._send("READY=1", f"STATUS={_line(status)}" if status else "")
+        self._send("READY=1", self._said(status) if status else "")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
-        self._send(f"STATUS={_line(text)}")
+        """One line for `systemctl status`, behind the remarks."""
+        self._send(self._said(text))
+
+    def remark(self, topic: str, text: str) -> None:
+        """What stands in front of the status from now on, until the topic has another text, or none."""
+        self._remarks[topic] = text if len(text) <= _REMARK_LENGTH else f"{text[:_REMARK_LENGTH]}\u2026"
+        self._send(self._said(self._status))
 
     def reloading(self) -> None:
         """The configuration is read again; `ready` says when that is over."""
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
-    def stopping(self, status: str = "") -> None:
+    def stopping(self) -> None:
         """The end has begun."""
-        self._send("STOPPING=1", f"STATUS={_line(status)}" if status else "")
+        self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> None:
         """Start or stop takes this much longer from now."""
@@ -74,6 +83,10 @@ class Notifier:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _said(self, status: str) -> str:
+        self._status = status
+        return f"STATUS={_line('; '.join(filter(None, (*self._remarks.values(), status))))}"
 
     def _send(self, *lines: str) -> None:
         if self._socket is None:
@@ -104,9 +117,11 @@ async def run_watchdog(notifier: Notifier, interval: float, ailment: Callable[[]
         if wrong is None:
             notifier.watchdog()
         if wrong is not None and not sick:
+            notifier.remark("watchdog", f"no sign of life for the watchdog: {wrong}")
             _log.error("no sign of life for the watchdog", why=wrong)
         elif wrong is None and sick:
             _log.warning("signs of life for the watchdog again")
+            notifier.remark("watchdog", "")
         sick = wrong is not None
         await asyncio.sleep(interval / _LOOKS if sick else interval)
 
@@ -162,4 +177,5 @@ def is_journal(environ: Mapping[str, str], descriptor: int) -> bool:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)

@@ -49,10 +49,13 @@ def refusal(request: web.Request) -> web.Response | None:
     return None
 
 
-async def hand_over(request: web.Request, listener: WSListener, on_error: Callable[[], None]) -> web.StreamResponse:
+async def hand_over(
+    request: web.Request, listener: WSListener, on_error: Callable[[], None], call_id: str
+) -> web.StreamResponse:
     """Give the connection of a good upgrade to the listener, and return when the connection is lost.
 
-    on_error is called for each frame that breaks the WebSocket protocol; picows then closes the connection.
+    on_error is called for each frame that breaks the WebSocket protocol; picows then closes the connection. A defect
+    of the listener's is logged under the call's id.
     """
     transport = request.transport
     if transport is None or transport.is_closing():
@@ -63,7 +66,7 @@ async def hand_over(request: web.Request, listener: WSListener, on_error: Callab
     request.protocol.set_parser(rest)  # type: ignore[arg-type]
     request.protocol.keep_alive(False)
     _tune(transport)
-    protocol = _HandedOver(listener, request.protocol, on_error)
+    protocol = _HandedOver(listener, request.protocol, _PicowsLog(on_error, call_id))
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     _feed(protocol, _head(request))
@@ -79,13 +82,13 @@ async def hand_over(request: web.Request, listener: WSListener, on_error: Callab
 class _HandedOver(WSProtocol):  # type: ignore[misc]
     """picows' protocol; tells its waiter, and the protocol before it, when the connection is lost."""
 
-    def __init__(self, listener: WSListener, before: asyncio.Protocol, on_error: Callable[[], None]) -> None:
+    def __init__(self, listener: WSListener, before: asyncio.Protocol, log: _PicowsLog) -> None:
         super().__init__(
             None,  # host and port: of clients
             None,  # path: of clients
             False,  # is_client_side
             lambda _request: listener,
-            _PicowsLog(on_error),
+            log,
             True,  # disconnect_on_exception: a defect of ours ends this connection, not the daemon
             _HANDSHAKE_SECONDS,
             False,  # enable_auto_ping
@@ -110,8 +113,9 @@ class _HandedOver(WSProtocol):  # type: ignore[misc]
 class _PicowsLog:
     """Stands for the logger that picows wants. Errors of the peer are counted, defects of ours are logged."""
 
-    def __init__(self, on_error: Callable[[], None]) -> None:
+    def __init__(self, on_error: Callable[[], None], call_id: str) -> None:
         self._on_error = on_error
+        self._call_id = call_id
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
         return level >= logging.ERROR
@@ -124,7 +128,7 @@ class _PicowsLog:
         self._on_error()
 
     def exception(self, *_args: object) -> None:
-        _log.exception("a media socket's handler failed")
+        _log.exception("a media socket's handler failed", call_id=self._call_id)
 
 
 class _Rest:

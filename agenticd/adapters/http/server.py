@@ -90,18 +90,18 @@ class HttpServer:
             return _closing(web.Response(status=403))
         no_upgrade = refusal(request)
         if no_upgrade is not None:
-            self._verifier.refuse("no_upgrade", path=request.raw_path)
+            self._verifier.refuse("no_upgrade", request.raw_path, path=request.raw_path)
             return _closing(no_upgrade)
         call_id = parse_call_id(request.match_info["call_id"])
         if call_id is None:
-            self._verifier.refuse("no_call", path=request.raw_path)
+            self._verifier.refuse("no_call", request.raw_path, path=request.raw_path)
             return _closing(web.Response(status=404))
         media = self._media.admit(call_id)
         if media is None:
-            self._verifier.refuse("too_many_sockets", path=request.raw_path)
+            self._verifier.refuse("too_many_sockets", request.raw_path, path=request.raw_path)
             return _closing(web.Response(status=503, headers={"Retry-After": "5"}))
         try:
-            return await hand_over(request, media, media.broken)
+            return await hand_over(request, media, media.broken, call_id)
         finally:
             media.gone()
 

@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from agenticd.core import signature
+from agenticd.core.ids import parse_call_id
 from agenticd.service.ports import Clock
 from agenticd.service.urls import Urls
 
@@ -46,29 +47,39 @@ class Verifier:
 
     def webhook(self, target: str, form: Pairs, given: str | None) -> bool:
         """Whether the carrier signed this webhook: its raw path with query, its form, the header's value."""
-        return self._check(self._urls.requested(target), form, given, websocket=False)
+        return self._check(target, self._urls.requested(target), form, given, websocket=False)
 
     def upgrade(self, target: str, given: str | None) -> bool:
         """Whether the carrier signed this upgrade to a media socket."""
-        return self._check(self._urls.requested_media(target), (), given, websocket=True)
+        return self._check(target, self._urls.requested_media(target), (), given, websocket=True)
 
-    def refuse(self, why: str, **fields: str) -> None:
-        """Count a refusal and log it, at most once in 10 s for each reason: anyone can send such requests."""
+    def refuse(self, why: str, target: str, **fields: str) -> None:
+        """Count a refusal and log it, at most once in 10 s for each reason: anyone can send such requests.
+
+        `target`: the raw path with query. What else is shown of it is in `fields`.
+        """
         self.refused[why] += 1
         now = self._clock.monotonic()
         said = self._said.get(why)
         if said is not None and now - said.at < _QUIET_SECONDS:
             said.held_back += 1
             return
-        shown = {name: value[:_LOGGED_CHARACTERS] for name, value in fields.items()}
+        shown = about(target.partition("?")[0].rpartition("/")[2])
+        shown |= {name: value[:_LOGGED_CHARACTERS] for name, value in fields.items()}
         _log.warning("request refused", why=why, held_back=said.held_back if said is not None else 0, **shown)
         self._said[why] = _Said(now)
 
-    def _check(self, url: str, form: Pairs, given: str | None, *, websocket: bool) -> bool:
+    def _check(self, target: str, url: str, form: Pairs, given: str | None, *, websocket: bool) -> bool:
         if not given:
-            self.refuse("no_signature", expected_url=url)
+            self.refuse("no_signature", target, expected_url=url)
             return False
         if not signature.valid(self._auth_token, url, form, given, websocket=websocket):
-            self.refuse("wrong_signature", expected_url=url, hint=_HINT)
+            self.refuse("wrong_signature", target, expected_url=url, hint=_HINT)
             return False
         return True
+
+
+def about(text: str) -> dict[str, str]:
+    """The field of a log line by which it is found with its call; none where the text is no call id."""
+    call_id = parse_call_id(text)
+    return {} if call_id is None else {"call_id": call_id}

@@ -12,7 +12,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from agenticd.adapters.http.switchboard import Switchboard
-from agenticd.adapters.http.verify import SIGNATURE_HEADER, Pairs, Verifier
+from agenticd.adapters.http.verify import SIGNATURE_HEADER, Pairs, Verifier, about
 from agenticd.core import twiml
 from agenticd.core.errors import AgenticError, NotFound, NotLive
 from agenticd.core.ids import CallId, parse_call_id
@@ -80,9 +80,9 @@ class Webhooks:
         try:
             tell(_call_id(request), form)
         except (NotFound, NotLive) as error:
-            _log.warning("report about a call that is not live", error=str(error))
+            _log.warning("report about a call that is not live", error=str(error), **_about(request))
         except AgenticError as error:
-            return _unable(error)
+            return _unable(request, error)
         return web.Response(status=204)
 
     async def _verified(self, request: web.Request) -> Mapping[str, str] | web.Response:
@@ -123,7 +123,7 @@ class Webhooks:
             return self._refuse(request, "too_large", 413)
 
     def _refuse(self, request: web.Request, why: str, status: int) -> web.Response:
-        self._verifier.refuse(why, path=request.raw_path)
+        self._verifier.refuse(why, request.raw_path, path=request.raw_path)
         return _refusal(status)
 
 
@@ -140,21 +140,25 @@ def _call_id(request: web.Request) -> CallId:
     return call_id
 
 
+def _about(request: web.Request) -> dict[str, str]:
+    return about(request.match_info.get("call_id", ""))
+
+
 def _answered(request: web.Request, ask: Callable[[], str]) -> web.Response:
     try:
         document = ask()
     except (NotFound, NotLive) as error:
         # A call that we do not have must end, not come back: after an error Twilio asks the fallback URL.
-        _log.warning("a call that is not live was hung up", path=request.path, error=str(error))
+        _log.warning("a call that is not live was hung up", path=request.path, error=str(error), **_about(request))
         document = twiml.hang_up()
     except AgenticError as error:
-        return _unable(error)
+        return _unable(request, error)
     return web.Response(text=document, content_type="text/xml", charset="utf-8")
 
 
-def _unable(error: AgenticError) -> web.Response:
+def _unable(request: web.Request, error: AgenticError) -> web.Response:
     # An error makes Twilio try the fallback URL: the resume request, a little later.
-    _log.warning("request not served", reason=error.reason, error=str(error))
+    _log.warning("request not served", reason=error.reason, error=str(error), **_about(request))
     return web.Response(status=503, headers={"Retry-After": "1"})
 
 

@@ -6,7 +6,7 @@ value means and how long it may be is checked by service/orders.py. Both refuse 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from google.protobuf.duration_pb2 import Duration
@@ -35,6 +35,14 @@ _MAX_VIOLATIONS = 100
 # protobuf's own range for a Duration: 10,000 years.
 _MAX_DURATION_SECONDS = 315_576_000_000
 _MAX_NANOS = 999_999_999
+
+
+Positions = Callable[[], Mapping[CallId, int]]
+"""Who waits to be dialled, and in which place; asked only for a call that waits."""
+
+
+def _nobody() -> Mapping[CallId, int]:
+    return {}
 
 
 class _Checks:
@@ -169,8 +177,9 @@ def follow_request(request: pb.StreamEventsRequest) -> FollowRequest:
         )
 
 
-def call_message(record: CallRecord) -> call_pb2.Call:
+def call_message(record: CallRecord, positions: Positions = _nobody) -> call_pb2.Call:
     """A call as clients see it."""
+    waits = record.state is CallState.QUEUED
     return call_pb2.Call(
         call_id=record.call_id,
         direction=DIRECTIONS.to_wire(record.direction),
@@ -186,23 +195,26 @@ def call_message(record: CallRecord) -> call_pb2.Call:
         carrier_call_id=text(record.carrier_call_id),
         node_id=record.node_id,
         last_sequence=record.last_sequence,
+        queue_position=positions().get(record.call_id, 0) if waits else 0,
     )
 
 
-def placed_message(placed: Placed, epoch: str) -> pb.PlaceCallResponse:
+def placed_message(placed: Placed, epoch: str, positions: Positions = _nobody) -> pb.PlaceCallResponse:
     """What PlaceCall answers."""
     return pb.PlaceCallResponse(
-        call=call_message(placed.record), revision=placed.revision, epoch=epoch, replayed=placed.replayed
+        call=call_message(placed.record, positions), revision=placed.revision, epoch=epoch, replayed=placed.replayed
     )
 
 
-def page_message(records: Sequence[CallRecord], query: CallQuery, size: int, revision: int) -> pb.ListCallsResponse:
+def page_message(
+    records: Sequence[CallRecord], query: CallQuery, size: int, revision: int, positions: Positions = _nobody
+) -> pb.ListCallsResponse:
     """A page of calls out of one more than it takes, and the token for the next one if there is one."""
     token = ""
     if len(records) > size:
         last = records[size - 1]
         token = pages.write_token((last.create_time, last.call_id), query.states, query.direction)
-    calls = [call_message(record) for record in records[:size]]
+    calls = [call_message(record, positions) for record in records[:size]]
     return pb.ListCallsResponse(calls=calls, next_page_token=token, revision=revision)
 
 

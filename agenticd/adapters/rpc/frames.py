@@ -6,6 +6,7 @@ is the one place that writes protobuf's wire form by hand.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from agentic.v1 import call_service_pb2 as pb
@@ -14,8 +15,26 @@ from agentic.v1 import call_service_pb2 as pb
 _BATCH = bytes([pb.StreamEventsResponse.BATCH_FIELD_NUMBER << 3 | 2])
 _EVENT = bytes([pb.EventBatch.EVENTS_FIELD_NUMBER << 3 | 2])
 
+REMEMBERED = 8
+"""So many batches, with their frames, are kept for the next who follows the same."""
 MAX_FRAME = 1 << 20
 """Bytes of events in one frame, but for a single event that is larger. A client's default limit is 4 MiB."""
+
+
+class Shared:
+    """The frames of the last batches: those who follow the same events get the same bytes, joined once."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[Sequence[bytes], list[bytes]]] = deque(maxlen=REMEMBERED)
+
+    def frames(self, events: Sequence[bytes]) -> list[bytes]:
+        """As batch_frames. Batches are told apart by which object they are, and must not change."""
+        for known, frames in self._recent:
+            if known is events:
+                return frames
+        frames = list(batch_frames(events))
+        self._recent.append((events, frames))
+        return frames
 
 
 def batch_frames(events: Sequence[bytes]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from grpc import aio
 
 from agenticd.adapters.rpc.status import Unauthenticated, WireStatus, defect, status_of
 from agenticd.core.errors import AgenticError, InvalidArgument
+from agenticd.core.ids import parse_call_id
 from agenticd.core.tally import Tally
 
 # Which messages they are for is the handler's business; gRPC's types are generic in them.
@@ -170,7 +171,7 @@ class Guard(aio.ServerInterceptor):
 
     def _unary(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
         async def unary(request: object, context: Context) -> object:
-            async with self._guarded(method, context):
+            async with self._guarded(method, context, request):
                 _check_form(request)
                 async with self._capped(context):
                     return await handle(request, context)
@@ -179,7 +180,7 @@ class Guard(aio.ServerInterceptor):
 
     def _stream(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
         async def stream(request: object, context: Context) -> None:
-            async with self._guarded(method, context):
+            async with self._guarded(method, context, request):
                 _check_form(request)
                 await handle(request, context)
 
@@ -194,7 +195,7 @@ class Guard(aio.ServerInterceptor):
         return both
 
     @asynccontextmanager
-    async def _guarded(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def _guarded(self, method: str, context: Context, request: object = None) -> AsyncIterator[None]:
         """Lets in who may come, and tells the client what it may know of what goes wrong."""
         try:
             self._admit(context)
@@ -202,9 +203,9 @@ class Guard(aio.ServerInterceptor):
         except aio.BaseError:
             raise  # gRPC's own: the RPC was ended here, or the client is gone
         except AgenticError as error:
-            await _abort(context, status_of(error) or _incident(method))
+            await _abort(context, status_of(error) or _incident(method, request))
         except Exception:
-            await _abort(context, _incident(method))
+            await _abort(context, _incident(method, request))
 
     def _admit(self, context: Context) -> None:
         if _by_socket(context):
@@ -234,10 +235,12 @@ def _check_form(request: object) -> None:
         raise InvalidArgument.at("request", f"is no {request.expected}")
 
 
-def _incident(method: str) -> WireStatus:
+def _incident(method: str, request: object) -> WireStatus:
     """Log the exception at hand, and say no more of it than where to find it."""
     incident = secrets.token_hex(6)
-    _logger.exception("an RPC failed by a defect", method=method, incident=incident)
+    call_id = parse_call_id(getattr(request, "call_id", ""))
+    about = {} if call_id is None else {"call_id": call_id}
+    _logger.exception("an RPC failed by a defect", method=method, incident=incident, **about)
     return defect(incident)
 
 

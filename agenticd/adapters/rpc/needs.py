@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from agenticd.core.errors import AgenticError
@@ -10,7 +11,7 @@ from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.service.calls import NodeStatus, Placed
 from agenticd.service.orders import PlaceOrder
-from agenticd.service.ports import CallQuery
+from agenticd.service.ports import CallQuery, LogCopy
 from agenticd.service.watch import FollowRequest, Frame
 
 
@@ -27,6 +28,8 @@ class Calls(Protocol):
 
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]: ...
 
+    def queue_positions(self) -> Mapping[CallId, int]: ...
+
     def status(self) -> NodeStatus: ...
 
     def drain(self) -> None: ...
@@ -41,3 +44,9 @@ class Watch(Protocol):
     def follow(self, request: FollowRequest) -> AsyncGenerator[Frame, None]: ...
 
     def end_all(self, error: AgenticError) -> None: ...
+
+
+class Log(Protocol):
+    """What the store has for the operator: adapters.store.SqliteLog."""
+
+    def backup(self) -> AbstractAsyncContextManager[LogCopy]: ...

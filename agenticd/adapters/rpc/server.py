@@ -29,7 +29,7 @@ from agenticd.adapters.rpc.listen import (
     claim,
     parse_address,
 )
-from agenticd.adapters.rpc.needs import Calls, Watch
+from agenticd.adapters.rpc.needs import Calls, Log, Watch
 from agenticd.adapters.rpc.node_service import NodeService
 from agenticd.core.errors import Draining
 from agenticd.service.watch import STALL_SECONDS
@@ -78,12 +78,12 @@ class Health(health.aio.HealthServicer):
 class RpcServer:
     """The API. After `start` it answers, but says NOT_SERVING until `set_serving`."""
 
-    def __init__(self, config: Config, calls: Calls, watch: Watch) -> None:
+    def __init__(self, config: Config, calls: Calls, watch: Watch, log: Log) -> None:
         self._config = config
         self._calls = calls
         self._watch = watch
         self._service = CallService(calls, watch, config.stall_timeout)
-        self._node = NodeService(calls, watch, self.drain)
+        self._node = NodeService(calls, watch, log, self.drain, config.stall_timeout)
         self._health = Health()
         self.serving = False
         """What the health service says."""

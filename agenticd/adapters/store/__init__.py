@@ -5,6 +5,7 @@ from __future__ import annotations
 from agenticd.adapters.store.errors import (
     Damaged,
     InUse,
+    NoRoom,
     NotAccessible,
     NotOurs,
     SchemaTooNew,
@@ -16,6 +17,7 @@ __all__ = [
     "Config",
     "Damaged",
     "InUse",
+    "NoRoom",
     "NotAccessible",
     "NotOurs",
     "SchemaTooNew",

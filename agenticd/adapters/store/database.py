@@ -15,6 +15,7 @@ from pathlib import Path
 from agenticd.adapters.store.errors import (
     Damaged,
     InUse,
+    NoRoom,
     NotAccessible,
     NotOurs,
     SchemaTooNew,
@@ -56,15 +57,15 @@ class Database:
 def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> Database:
     """Open the file, or make it (0600, in a directory with 0700). Blocks. Raises StoreUnusable."""
     path = path.absolute()
-    with ExitStack() as undo, _as_ours(path):
+    with ExitStack() as undo, as_ours(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = path.resolve()  # two names of one file are one lock
-        lock = undo.enter_context(closing(_lock(path)))
+        lock = undo.enter_context(closing(take_lock(path)))
         # SQLite would make it with the umask's mode; its -wal and -shm files take the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        writer = undo.enter_context(closing(_connect(path, "rw")))
-        _migrate(path, writer, new, migrations)
-        reader = undo.enter_context(closing(_connect(path, "ro")))
+        writer = undo.enter_context(closing(connect(path, "rw")))
+        migrate(path, writer, new, migrations)
+        reader = undo.enter_context(closing(connect(path, "ro")))
         reader.execute("PRAGMA query_only = ON")
         epoch, secret, first = writer.execute("SELECT epoch, secret, first_revision FROM meta").fetchone()
         database = Database(writer, reader, lock, epoch, secret, first, head_of(writer))
@@ -81,7 +82,7 @@ def head_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection for one thread at a time, without Python's implicit transactions. `mode`: "rw" or "ro"."""
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
@@ -89,11 +90,15 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+        cached_statements=256,  # the writer has some for each number of rows
     )
 
 
-def _migrate(path: Path, connection: sqlite3.Connection, new: NewLog, migrations: Sequence[Sequence[str]]) -> None:
-    version = _version(path, connection)  # before anything is changed: the file may be somebody else's
+def migrate(
+    path: Path, connection: sqlite3.Connection, new: NewLog, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Bring the file to our schema, from none or an older one. Raises SchemaTooNew, NotOurs, NotAccessible."""
+    version = schema_of(path, connection)  # before anything is changed: the file may be somebody else's
     if version > len(migrations):
         raise SchemaTooNew(path, version, len(migrations))
     if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
@@ -111,7 +116,8 @@ def _migrate(path: Path, connection: sqlite3.Connection, new: NewLog, migrations
             connection.execute("UPDATE meta SET schema_version = ?", (number + 1,))
 
 
-def _version(path: Path, connection: sqlite3.Connection) -> int:
+def schema_of(path: Path, connection: sqlite3.Connection) -> int:
+    """The file's schema version; 0 of a new file. Raises NotOurs."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
         return int(connection.execute("SELECT schema_version FROM meta").fetchone()[0])
@@ -132,7 +138,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _lock(path: Path) -> io.FileIO:
+def take_lock(path: Path) -> io.FileIO:
     """The lock file, locked until it is closed or the process ends. Never deleted: that is never safe."""
     file = io.FileIO(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
     try:
@@ -150,11 +156,13 @@ def _lock(path: Path) -> io.FileIO:
 
 
 @contextmanager
-def _as_ours(path: Path) -> Iterator[None]:
+def as_ours(path: Path) -> Iterator[None]:
     """What the system and SQLite say, in our words."""
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise NoRoom(path, f"cannot be opened: {(error.strerror or str(error)).lower()}") from error
         what = f"cannot be opened: {(error.strerror or str(error)).lower()}"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             what += ": the daemon's user must be able to write the file and its directory"
@@ -173,5 +181,7 @@ def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
             return InUse(path, f"another program has kept it locked for {BUSY_SECONDS:.0f} s")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
             return Damaged(path, f"cannot be read whole ({error}): restore a backup")
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return NoRoom(path, f"cannot be opened ({error}): is the disk full?")
         case _:
             return NotAccessible(path, f"cannot be used ({error})")

@@ -35,8 +35,20 @@ class NotAccessible(StoreUnusable):
     """The file or its directory cannot be made, read or written."""
 
 
+class NoRoom(StoreUnusable):
+    """The disk is full, or does not answer: it may be better later."""
+
+
 class InUse(StoreUnusable):
     """Another daemon has the file open, or another program keeps it locked."""
+
+
+class Occupied(StoreUnusable):
+    """A backup is to be restored where a log is."""
+
+
+class Unreadable(StoreUnusable):
+    """A backup that cannot be read."""
 
 
 class Damaged(StoreUnusable):

@@ -120,6 +120,16 @@ def live(connection: sqlite3.Connection) -> Sequence[CallRecord]:
     return [decode_record(*row) for row in rows]
 
 
+def carrier_call_ids(connection: sqlite3.Connection, since: float) -> frozenset[str]:
+    """The carrier's ids of our calls, closed ones too, that were created at `since` or later."""
+    # As text: a newer SQLite takes a blob for JSON of its own form.
+    rows = connection.execute(
+        "SELECT json_extract(CAST(record AS TEXT), '$.call.carrier_call_id') FROM calls WHERE create_time >= ?",
+        (since,),
+    )
+    return frozenset(row[0] for row in rows if row[0])
+
+
 def transcript(connection: sqlite3.Connection, call_id: CallId, codec: EventCodec) -> Sequence[TranscriptFinal]:
     """The call's utterances by their position in the conversation."""
     rows = connection.execute(

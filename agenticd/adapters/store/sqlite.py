@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from agenticd.adapters.store import queries
+from agenticd.adapters.store.backup import Copy, describe, make_copy, remove_unfinished
 from agenticd.adapters.store.database import Database, NewLog, head_of, open_database, unusable
-from agenticd.adapters.store.retention import REQUEST_SECONDS
-from agenticd.adapters.store.writer import Append, Committed, Prune, Stop, Writer
+from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning
+from agenticd.adapters.store.writer import RETRY_SECONDS, Append, Committed, Prune, Stop, Writer
 from agenticd.core.errors import StoreDown
 from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import MAX_BYTES, MAX_EVENTS, HeadWindow, Page, Select
 from agenticd.core.tally import Tally
+from agenticd.service.failpoint import Reach
 from agenticd.service.ports import CallQuery, Clock, Entry, EventCodec, KnownRequest, OnDurable
 
 T = TypeVar("T")
@@ -35,6 +38,8 @@ class Config:
     """Where the log is, and how much of it is kept and held.
 
     `keep_seconds`: events of calls that were closed longer ago are deleted; None keeps all; a day or more.
+    `keep_bytes`: while more of the file is in use, calls closed more than a day ago are deleted, too; None: no limit.
+    `retry_seconds`: after so long what could not be written is tried again.
     `max_waiting`: so many entries wait for the writer before the log calls itself full.
     `warm_events`: how many events are read into memory at start; older ones come from the file.
     """
@@ -45,6 +50,8 @@ class Config:
     window_events: int = MAX_EVENTS
     window_bytes: int = MAX_BYTES
     warm_events: int = 4_096
+    keep_bytes: int | None = None
+    retry_seconds: float = RETRY_SECONDS
 
     def __post_init__(self) -> None:
         if self.keep_seconds is not None and self.keep_seconds < REQUEST_SECONDS:
@@ -57,10 +64,20 @@ class SqliteLog:
     The clock's wall and monotonic, and the codec, are also used in the two threads.
     """
 
-    def __init__(self, database: Database, warm: Page, config: Config, codec: EventCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        warm: Page,
+        config: Config,
+        codec: EventCodec,
+        clock: Clock,
+        reach: Reach | None = None,
+    ) -> None:
         self.failed = asyncio.Event()
         """Set when the log went down and the daemon should end. What happened is `failure`."""
         self.failure = ""
+        self.trouble = ""
+        """Why nothing can be written now, though it is tried again and again; empty while all is well."""
         self._database = database
         self._config = config
         self._codec = codec
@@ -71,6 +88,8 @@ class SqliteLog:
             self._window.append(event)
         self._first_revision = database.first_revision
         self._subscribers: list[Callable[[], None]] = []
+        self._troubled: list[Callable[[], None]] = []
+        self._reckoning = Reckoning(clock)
         self._answers: deque[tuple[OnDurable, int | None]] = deque()
         self._behind: list[asyncio.Future[None]] = []  # reads that saw more than the window shows
         self._closing = False
@@ -80,13 +99,17 @@ class SqliteLog:
             database,
             codec,
             clock,
-            keep_seconds=config.keep_seconds,
+            limits=Limits(config.keep_seconds, config.keep_bytes),
+            reckoning=self._reckoning,
+            retry_seconds=config.retry_seconds,
             on_commit=self._committed,
+            on_trouble=self._trouble_moved,
             on_end=self._writer_ended,
+            reach=reach,
         )
 
     @classmethod
-    async def open(cls, config: Config, codec: EventCodec, clock: Clock) -> SqliteLog:
+    async def open(cls, config: Config, codec: EventCodec, clock: Clock, reach: Reach | None = None) -> SqliteLog:
         """Open or make the file. Raises errors.StoreUnusable."""
         new = NewLog(
             epoch=clock.randomness(EPOCH_BYTES).hex(),
@@ -94,7 +117,7 @@ class SqliteLog:
             created=clock.wall(),
         )
         database, warm = await asyncio.to_thread(_open, config, new)
-        return cls(database, warm, config, codec, clock)
+        return cls(database, warm, config, codec, clock, reach)
 
     async def close(self) -> None:
         """Write all that was appended, answer it, let go of the file. Later appends are answered None."""
@@ -131,8 +154,8 @@ class SqliteLog:
 
     @property
     def full(self) -> bool:
-        """The writer does not keep up: refuse new calls."""
-        return self._writer.waiting >= self._config.max_waiting
+        """The writer does not keep up, or cannot write at all: refuse new calls."""
+        return bool(self.trouble) or self._writer.waiting >= self._config.max_waiting
 
     def busy_for(self) -> float:
         """For how many seconds the writer has been at one piece of work, which is a matter of milliseconds.
@@ -164,6 +187,10 @@ class SqliteLog:
         """Call `wake` after each move of the head."""
         self._subscribers.append(wake)
 
+    def on_trouble(self, tell: Callable[[], None]) -> None:
+        """Call `tell` each time that `trouble` changes."""
+        self._troubled.append(tell)
+
     async def prune(self, now: float) -> int:
         """Forget what is too old at `now` (seconds since 1970); the writer does so by itself every 5 minutes.
 
@@ -177,6 +204,24 @@ class SqliteLog:
         if first_revision is None:
             raise StoreDown
         return first_revision
+
+    @asynccontextmanager
+    async def backup(self) -> AsyncIterator[Copy]:
+        """A copy of the whole log, made while it goes on. Raises StoreDown."""
+        if self._closing:
+            raise StoreDown
+        making = self._loop.run_in_executor(None, make_copy, self._config.path.resolve())
+        try:
+            copy = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_throw_away)
+            raise
+        except (OSError, sqlite3.Error) as error:
+            raise StoreDown(f"no copy of the event log can be made: {describe(error)}") from error
+        try:
+            yield copy
+        finally:
+            copy.close()
 
     # --- questions: answered by the reader's thread, from one snapshot each ---
 
@@ -204,13 +249,17 @@ class SqliteLog:
         """Every call that is not closed, oldest first. Raises StoreDown."""
         return (await self._ask(queries.live))[0]
 
+    async def carrier_call_ids(self, since: float) -> frozenset[str]:
+        """The carrier's ids of our calls created since then. Raises StoreDown."""
+        return (await self._ask(queries.carrier_call_ids, since))[0]
+
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances, and the revision as of which they are. Raises StoreDown."""
         return await self._ask(queries.transcript, call_id, self._codec)
 
     async def request(self, identity: str, request_id: str) -> KnownRequest | None:
         """What is remembered of a request id. Raises StoreDown."""
-        return (await self._ask(queries.request, identity, request_id, self._clock.wall()))[0]
+        return (await self._ask(queries.request, identity, request_id, self._reckoning.now()))[0]
 
     async def _ask(self, question: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> tuple[T, int]:
         if self._closing:
@@ -248,6 +297,11 @@ class SqliteLog:
                 for wake in self._subscribers:
                     wake()
 
+    def _trouble_moved(self, trouble: str) -> None:
+        self.trouble = trouble
+        for tell in self._troubled:
+            tell()
+
     def _writer_ended(self, failure: str, unwritten: Sequence[OnDurable]) -> None:
         self._closing = True
         self.failure = failure
@@ -272,12 +326,19 @@ class SqliteLog:
 
 def _open(config: Config, new: NewLog) -> tuple[Database, Page]:
     database = open_database(config.path, new)
+    remove_unfinished(config.path.resolve())
     limit = min(config.warm_events, config.window_events)
     try:
         return database, queries.newest(database.reader, database.head, limit, config.window_bytes)
     except sqlite3.Error as error:
         database.close()
         raise unusable(config.path, error) from error
+
+
+def _throw_away(made: asyncio.Future[Copy]) -> None:
+    """Of a copy that nobody waits for any more."""
+    if made.exception() is None:
+        made.result().close()
 
 
 def _in_snapshot(connection: sqlite3.Connection, question: Callable[[], T]) -> tuple[T, int]:

@@ -1,6 +1,7 @@
 """The writer's thread: all that is waiting goes into one transaction; then the event loop hears of it, once.
 
-It alone gives revisions and encodes events. It ends when it is told to, or for good when SQLite fails.
+It alone gives revisions and encodes events. What cannot be written now, because the disk is full or broken, is kept in
+its order and tried again for as long as it takes; it ends when it is told to, or when trying is of no use.
 """
 
 from __future__ import annotations
@@ -10,31 +11,39 @@ import contextlib
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVarTuple
 
 from agenticd.adapters.store.database import Database, transaction
-from agenticd.adapters.store.retention import REQUEST_SECONDS, prune_piece
+from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning, prune_piece
 from agenticd.adapters.store.rows import encode_brief, encode_record
-from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallRecord
+from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallQueued, CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
+from agenticd.service.failpoint import Reach
 from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
 
 Ts = TypeVarTuple("Ts")
 
 BATCH = 512  # the most entries of one transaction, so that their callbacks do not hold up the loop
 PRUNE_EVERY = 300.0
-CALL_CLOSED = KINDS[CallClosed]
+RETRY_SECONDS = 0.5
+CALL_CLOSED, CALL_QUEUED = KINDS[CallClosed], KINDS[CallQueued]
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-_EVENT = "INSERT INTO events (revision, call_id, kind, time, data) VALUES (?, ?, ?, ?, ?)"
-_CALL = """
+TOGETHER = 64
+"""The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which is
+longer than writing a row takes while the loop is busy; so a transaction has few of them."""
+
+_EVENTS = "INSERT INTO events (revision, call_id, kind, time, data) VALUES {}"
+_CALLS = """
     INSERT INTO calls (
         call_id, create_time, state, direction, closed, closed_revision, closed_time, last_revision, record)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES {}
     ON CONFLICT (call_id) DO UPDATE SET
         state = excluded.state,
         closed = excluded.closed,
@@ -46,6 +55,21 @@ _BRIEF = "INSERT OR REPLACE INTO briefs (call_id, brief) VALUES (?, ?)"
 _REQUEST = """
     INSERT OR REPLACE INTO requests (identity, request_id, fingerprint, call_id, revision, created)
     VALUES (?, ?, ?, ?, ?, ?)"""
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""What is wrong with the place and not with the file: it may pass, and a transaction that failed so left nothing."""
+_PROBE = "PRAGMA user_version = {}"  # a page is written each time that the number is another
 _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? AND created >= ?"
 
 
@@ -80,9 +104,10 @@ class Committed:
 
 
 class Writer:
-    """Owns the writing connection while its thread runs. It calls `on_commit` and `on_end` on the event loop.
+    """Owns the writing connection while its thread runs. All that it calls back is called on the event loop.
 
-    `on_end` gets what failed ("" when it was told to stop) and those who wait for what was not written.
+    `on_trouble` gets why nothing can be written now, and "" when it can be again. `on_end` gets what failed ("" when it
+    was told to stop) and those who wait for what was not written.
     """
 
     def __init__(
@@ -91,21 +116,33 @@ class Writer:
         codec: EventCodec,
         clock: Clock,
         *,
-        keep_seconds: float | None,
+        limits: Limits,
+        reckoning: Reckoning,
+        retry_seconds: float,
         on_commit: Callable[[Committed], None],
+        on_trouble: Callable[[str], None],
         on_end: Callable[[str, Sequence[OnDurable]], None],
+        reach: Reach | None = None,
     ) -> None:
         self._connection = database.writer
         self._codec = codec
         self._clock = clock
-        self._keep = keep_seconds
+        self._limits = limits
+        self._reckoning = reckoning
+        self._retry = retry_seconds
         self._on_commit = on_commit
+        self._on_trouble = on_trouble
         self._on_end = on_end
+        self._reach = reach
         self._loop = asyncio.get_running_loop()
         self._head = database.head
         self._first = database.first_revision
         self._waiting: queue.SimpleQueue[Append | Prune | Stop] = queue.SimpleQueue()
-        self._batch: list[Append] = []
+        self._held: deque[Append] = deque()  # taken from the queue, and not begun
+        self._batch: list[Append] = []  # what is being written
+        self._trouble = ""
+        self._refused: set[CallId] = set()  # calls that were not begun, because nothing could be written
+        self._stop_waiting = threading.Event()
         self._briefs: dict[CallId, AgentBrief] = {}  # of calls that are live: those that are already written
         self._orders: list[Prune] = []
         self._pruning: float | None = None  # the time for which old things are being forgotten now
@@ -120,7 +157,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many things wait to be written."""
-        return self._waiting.qsize()
+        return self._waiting.qsize() + len(self._held)
 
     @property
     def busy_since(self) -> float | None:
@@ -133,6 +170,8 @@ class Writer:
     def put(self, item: Append | Prune | Stop) -> None:
         """Give it to the thread. Never blocks, never refuses."""
         self._waiting.put(item)
+        if isinstance(item, Stop):
+            self._stop_waiting.set()
 
     def join(self) -> None:
         """Wait for the thread; short after on_end."""
@@ -154,52 +193,102 @@ class Writer:
             self._work()
             failure = ""
         except sqlite3.Error as error:
-            failure = f"{error} ({getattr(error, 'sqlite_errorname', 'no SQLite code')})"
+            failure = _words(error)
         finally:
             self._busy_since = None
-            lost = [append.on_durable for append in self._batch] + [order.on_durable for order in self._orders]
+            lost = [item.on_durable for item in (*self._batch, *self._held)]
+            lost += [order.on_durable for order in self._orders]
             self._call(self._on_end, failure, lost)
 
     def _work(self) -> None:
-        while not self._stopping:
+        while not (self._stopping and not self._held):
             self._busy_since = None
-            self._batch = self._take()
+            self._take()
             begin = self._busy_since = self._clock.monotonic()
-            if self._batch:
-                committed = self._write(self._batch)
+            self._batch = [self._held.popleft() for _ in range(min(BATCH, len(self._held)))]
+            if self._batch or self._trouble:
+                try:
+                    committed = self._write(self._batch)
+                except sqlite3.Error as error:
+                    self._wait_for_better_times(error)
+                    continue
                 self.seconds.add(self._clock.monotonic() - begin)
-                self._batch = []
-                self._call(self._on_commit, committed)
-                self._busy_since = self._clock.monotonic()
+                self._written(committed)
             if self._pruning is None and self._clock.monotonic() >= self._prune_at:
-                self._pruning = self._clock.wall()
+                self._pruning = self._reckoning.now()
             if self._pruning is not None:
                 self._forget(self._pruning)
 
-    def _take(self) -> list[Append]:
+    def _written(self, committed: Committed) -> None:
+        if self._batch:
+            self._batch = []
+            self._call(self._on_commit, committed)
+        if self._trouble:
+            self._trouble = ""
+            self._call(self._on_trouble, "")
+        self._busy_since = self._clock.monotonic()
+
+    def _wait_for_better_times(self, error: sqlite3.Error) -> None:
+        """What is held stays held. Raises the error when better times will not come, or nobody waits for them."""
+        if self._stopping or not _may_pass(error):
+            raise error
+        self._busy_since = None  # it waits, and is not stuck
+        self._held.extendleft(reversed(self._batch))
+        self._batch = []
+        trouble = _words(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._call(self._on_trouble, trouble)
+        self._sift(new_calls=True)
+        self._stop_waiting.wait(self._retry)
+
+    def _sift(self, *, new_calls: bool) -> None:
+        """Refuse calls that exist nowhere but here, since they wait to be dialled: they never were, and need not wait
+        for a disk. What comes of a refused call, before it hears of it, is refused too."""
+        kept: deque[Append] = deque()
+        answers: list[tuple[OnDurable, int | None]] = []
+        for item in self._held:
+            call_id, event = item.entry.record.call_id, item.entry.event
+            if new_calls and event is not None and event.kind == CALL_QUEUED:
+                self._refused.add(call_id)
+            if call_id in self._refused:
+                answers.append((item.on_durable, None))
+            else:
+                kept.append(item)
+        self._held = kept
+        if answers:
+            self._call(self._on_commit, Committed((), answers, self._first))
+
+    def _take(self) -> None:
         """Wait until there is something to write or to forget, then take all that is there."""
-        patience = 0.0 if self._pruning is not None else self._prune_at - self._clock.monotonic()
-        batch: list[Append] = []
+        if self._held or self._trouble or self._stopping:
+            self._fetch(wait=None)
+        else:
+            patience = 0.0 if self._pruning is not None else self._prune_at - self._clock.monotonic()
+            self._fetch(wait=max(0.0, patience))
+        if self._trouble or self._refused:
+            self._sift(new_calls=bool(self._trouble))
+
+    def _fetch(self, wait: float | None) -> None:
+        """Move what is in the queue to what is held, after a wait for the first of it if there is none."""
         try:
-            item = self._waiting.get(timeout=max(0.0, patience))
+            item = self._waiting.get(timeout=wait) if wait is not None else self._waiting.get_nowait()
             while True:
                 match item:
                     case Append():
-                        batch.append(item)
+                        self._held.append(item)
                     case Prune():
                         self._orders.append(item)
                         self._pruning = item.now
                     case Stop():
                         self._stopping = True
-                if self._stopping or len(batch) == BATCH:
-                    break
+                        break
                 item = self._waiting.get_nowait()
         except queue.Empty:
             pass
-        return batch
 
     def _write(self, batch: Sequence[Append]) -> Committed:
-        work = _Work(self._head, self._clock.wall())
+        work = _Work(self._head, self._clock.wall(), self._reckoning.now())
         for item in batch:
             request = item.entry.request
             if request is not None and self._is_taken(request, work):
@@ -208,13 +297,28 @@ class Writer:
             else:
                 work.add(item, self._codec)
         briefs = self._new_briefs(work.changes)
+        calls = [change.row() for change in work.changes.values()]
+        if self._reach is not None:
+            self._reach("before_commit")
         with transaction(self._connection):
-            self._connection.executemany(_EVENT, work.rows)
-            self._connection.executemany(_CALL, [change.row() for change in work.changes.values()])
-            self._connection.executemany(_BRIEF, briefs)
-            self._connection.executemany(_REQUEST, work.requests.values())
+            if self._trouble:
+                self._probe()
+            _insert(self._connection, _EVENTS, work.rows)
+            _insert(self._connection, _CALLS, calls)
+            if briefs:
+                self._connection.executemany(_BRIEF, briefs)
+            if work.requests:
+                self._connection.executemany(_REQUEST, work.requests.values())
         self._head = work.revision
+        if self._reach is not None:
+            self._reach("after_commit")
+        self._remember(work.changes)
         return Committed(work.events, work.answers, self._first)
+
+    def _probe(self) -> None:
+        """Something that must reach the disk, even where nothing waits to be written."""
+        (number,) = self._connection.execute("PRAGMA user_version").fetchone()
+        self._connection.execute(_PROBE.format(1 - number % 2))
 
     def _is_taken(self, request: RequestKey, work: _Work) -> bool:
         key = (request.identity, request.request_id)
@@ -222,21 +326,33 @@ class Writer:
         return key in work.requests or known is not None
 
     def _new_briefs(self, changes: dict[CallId, _Change]) -> list[tuple[str, bytes]]:
-        new: list[tuple[str, bytes]] = []
+        return [
+            (call_id, encode_brief(change.record.brief))
+            for call_id, change in changes.items()
+            if self._briefs.get(call_id) is not change.record.brief
+        ]
+
+    def _remember(self, changes: dict[CallId, _Change]) -> None:
+        """Whose briefs are written, now that they are."""
         for call_id, change in changes.items():
-            brief = change.record.brief
-            if self._briefs.get(call_id) is not brief:
-                new.append((call_id, encode_brief(brief)))
-                self._briefs[call_id] = brief
             if change.record.closed:
-                del self._briefs[call_id]
-        return new
+                self._briefs.pop(call_id, None)
+            else:
+                self._briefs[call_id] = change.record.brief
 
     def _forget(self, now: float) -> None:
-        first, more = prune_piece(self._connection, self._first, now, self._keep)
         answers: list[tuple[OnDurable, int | None]] = []
+        reached: int | None
+        try:
+            reached, more = prune_piece(self._connection, self._first, now, self._limits)
+        except sqlite3.Error as error:
+            # Deleting needs room, too. Whoever appends will learn whether it was more than that.
+            if not _may_pass(error):
+                raise
+            reached, more = None, False
+        first = self._first if reached is None else reached
         if not more:
-            answers = [(order.on_durable, first) for order in self._orders]
+            answers = [(order.on_durable, reached) for order in self._orders]
             self._orders = []
             self._pruning = None
             self._prune_at = self._clock.monotonic() + PRUNE_EVERY
@@ -248,6 +364,28 @@ class Writer:
         # The loop is closed when the daemon went down without closing the log: then nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert the rows by as few statements as may be; each is kept prepared for its number of rows."""
+    for at in range(0, len(rows), TOGETHER):
+        piece = rows[at : at + TOGETHER]
+        values = [value for row in piece for value in row]
+        connection.execute(_for_rows(statement, len(piece), len(piece[0])), values)
+
+
+@cache
+def _for_rows(statement: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(", ".join([row] * rows))
+
+
+def _may_pass(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def _words(error: sqlite3.Error) -> str:
+    return f"{error} ({getattr(error, 'sqlite_errorname', 'no SQLite code')})"
 
 
 class _Change:
@@ -280,8 +418,9 @@ class _Change:
 class _Work:
     """The rows of one transaction, gathered before it begins."""
 
-    def __init__(self, head: int, now: float) -> None:
+    def __init__(self, head: int, wall: float, now: float) -> None:
         self.revision = head
+        self.wall = wall
         self.now = now
         self.events: list[Logged] = []
         self.rows: list[tuple[int, str, str, float, bytes]] = []
@@ -305,5 +444,5 @@ class _Work:
                 change.closed_revision, change.closed_time = revision, event.time
         if request is not None:
             key = (request.identity, request.request_id)
-            self.requests[key] = (*key, request.fingerprint, record.call_id, revision, self.now)
+            self.requests[key] = (*key, request.fingerprint, record.call_id, revision, self.wall)
         self.answers.append((item.on_durable, revision))

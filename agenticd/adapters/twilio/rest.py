@@ -137,6 +137,15 @@ class TwilioCarrier:
 
         return await self._ask(ask)
 
+    async def requested(self, carrier_call_id: str) -> Sequence[str]:
+        """The URLs that Twilio has asked for the call so far: its newest webhooks, as its Events resource has them."""
+
+        async def ask(client: Client) -> list[str]:
+            events = await client.calls(carrier_call_id).events.list_async(limit=PAGE_SIZE)
+            return [str(event.request["url"]) for event in events]
+
+        return await self._ask(ask)
+
     async def _end(self, carrier_call_id: str, **update: str) -> CarrierCall | None:
         async def ask(client: Client) -> CarrierCall:
             return _call(await client.calls(carrier_call_id).update_async(**update))

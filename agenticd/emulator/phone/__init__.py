@@ -3,9 +3,10 @@
 from agenticd.emulator.phone.phone import Act, HangUp, Moment, Phone, Press, Speech
 from agenticd.emulator.phone.playout import RATE, Playout
 from agenticd.emulator.phone.recording import write_wav
-from agenticd.emulator.phone.script import Line, PhoneScript
+from agenticd.emulator.phone.script import KEYS, Line, PhoneScript
 
 __all__ = [
+    "KEYS",
     "RATE",
     "Act",
     "HangUp",

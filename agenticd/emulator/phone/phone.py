@@ -10,10 +10,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from agenticd.emulator.phone import dtmf
 from agenticd.emulator.phone.ear import FRAME, Ear, is_voice
 from agenticd.emulator.phone.playout import RATE, SILENCE, Playout
 from agenticd.emulator.phone.script import Line, PhoneScript
 from agenticd.emulator.voice import Speaker
+from agenticd.emulator.voice.texts import key_of
 
 FRAME_SECONDS = FRAME / RATE
 _KEY_FRAMES = 10  # 0.2 s for each key: pressed for half of it
@@ -42,7 +44,7 @@ Act: TypeAlias = bytes | Press | HangUp
 """What leaves the telephone: 160 bytes of mu-law (20 ms), a key, or the end of the call."""
 
 
-What: TypeAlias = Literal["line", "line-end", "press", "hang-up", "agent", "agent-end"]
+What: TypeAlias = Literal["line", "line-end", "press", "hang-up", "agent", "agent-end", "heard-digit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Phone:
     """One person's part in one call, from the answer to the end.
 
     `sent` and `heard` are mu-law, byte n being sample n since the answer; `heard` is what the playout buffer
-    played, silence where it had nothing. `timeline` tells when lines began and ended, and the agent's speech.
+    played, silence where it had nothing. `timeline` tells when lines began and ended, the agent's speech, and the keys
+    whose tones were heard.
     """
 
     def __init__(self, script: PhoneScript, speech: Speech) -> None:
@@ -68,12 +71,14 @@ class Phone:
         self.timeline: list[Moment] = []
         self._lines = deque((line, _audio(line, speech)) for line in script.lines)
         self._ear = Ear()
+        self._keys = dtmf.Detector()
         self._answered: float | None = None
         self._frames = 0  # frames sent
         self._saying: _Saying | None = None
         self._free_since = 0  # the frame in which the previous line had ended
         self._gone = False
         self._agent_speaks = False
+        self._understood: list[str] = []  # what the agent said since the last line began, as far as it is known
 
     @property
     def heard(self) -> bytearray:
@@ -94,6 +99,11 @@ class Phone:
         """Where `now` is on the call's time line: s since the answer."""
         assert self._answered is not None, "the time line begins with the answer"
         return now - self._answered
+
+    def clock(self, at: float) -> float:
+        """What the clock shows at a time on the call's time line."""
+        assert self._answered is not None, "the time line begins with the answer"
+        return self._answered + at
 
     def next_due(self) -> float:
         """When `tick` has something to do next."""
@@ -126,7 +136,11 @@ class Phone:
         if saying and is_voice(frame):
             self._ear.caller_sounded()
         self.playout.advance(self._frames * FRAME_SECONDS)
-        self._ear.listen(bytes(self.playout.heard[start : start + FRAME]))
+        heard = bytes(self.playout.heard[start : start + FRAME])
+        self._ear.listen(heard)
+        key = self._keys.listen(heard)
+        if key is not None:
+            self._note("heard-digit", key)
         if self._ear.speaking != self._agent_speaks:
             self._note_agent(self._ear.speaking)
         self.sent += frame
@@ -143,6 +157,7 @@ class Phone:
         if not self._is_due(line):
             return
         self._lines.popleft()
+        self._understood.clear()
         self._note("line", line.say or "")
         if line.hang_up:
             self._leave(acts)
@@ -159,6 +174,8 @@ class Phone:
             case "over":
                 spoken = self._ear.speaking_for()
                 return spoken > 0 and spoken >= pause
+            case "words":
+                return key_of(line.words) in " ".join(self._understood) and self._ear.silent_for() >= pause
 
     def _speak(self, acts: list[Act]) -> bytes:
         """The next 20 ms of what the telephone sends."""
@@ -196,6 +213,9 @@ class Phone:
         """Noticed only now, but told from when it was: an end is known after a silence."""
         self._agent_speaks = speaks
         frame = self._ear.began if speaks else self._ear.ended
+        if not speaks and self.script.understands is not None and any(line.words for line, _ in self._lines):
+            text = self.script.understands(bytes(self.heard[self._ear.began * FRAME : frame * FRAME]))
+            self._understood.append(key_of(text or ""))
         self.timeline.append(Moment(round(frame * FRAME_SECONDS, 3), "agent" if speaks else "agent-end"))
 
     def _note(self, what: What, text: str = "") -> None:

@@ -104,6 +104,12 @@ class Playout:
         echoes, self._echoes = self._echoes, []
         return echoes
 
+    def next_echo(self) -> float | None:
+        """When the first of the marks that wait is due, if nothing is cleared; None: there is none."""
+        if not self._marks:
+            return None
+        return (len(self.heard) + self._marks[0][0] - self._done) / RATE
+
     def _drop_audio(self) -> None:
         self._audio.clear()
         self._done += self._buffered

@@ -7,6 +7,7 @@ against the vendor's own types; it knows nothing of the daemon that it judges.
 from agenticd.emulator.realtime.brain import (
     Brain,
     BrainFailed,
+    Calls,
     Dialogue,
     FunctionCall,
     Line,
@@ -15,6 +16,7 @@ from agenticd.emulator.realtime.brain import (
     Rule,
     Situation,
 )
+from agenticd.emulator.realtime.chat import ChatBrain, ChatConfig
 from agenticd.emulator.realtime.config import MODELS, RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
 from agenticd.emulator.realtime.faults import Complaint, Failure, Garbage, Loss, RealtimeFaults, Refusal, Stall
@@ -30,6 +32,9 @@ __all__ = [
     "MODELS",
     "Brain",
     "BrainFailed",
+    "Calls",
+    "ChatBrain",
+    "ChatConfig",
     "Complaint",
     "Dialogue",
     "Failure",

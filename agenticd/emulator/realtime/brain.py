@@ -7,25 +7,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from agenticd.emulator.realtime.schema import JsonObject
+
 Speaks: TypeAlias = Literal["caller", "agent", "system", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of the conversation as the model knows it; `text` is empty for what it cannot know."""
+    """One item of the conversation as the model knows it; `text` is empty for what it cannot know.
+
+    A function call is a line of the agent's with a `call`, its output one of a tool's; both have the `call_id`.
+    """
 
     speaker: Speaks
     text: str
+    call: FunctionCall | None = None
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that an answer may depend on. `idle`: nobody spoke, the caller has been silent for long."""
+    """All that an answer may depend on. `idle`: nobody spoke, the caller has been silent for long.
+
+    `functions` are the `tools` in full; one of `must_call` has to be called, unless it is empty.
+    """
 
     instructions: str
     lines: tuple[Line, ...]
     tools: tuple[str, ...] = ()
     idle: bool = False
+    functions: tuple[JsonObject, ...] = ()
+    must_call: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,14 @@ class Messages:
     texts: tuple[str, ...]
 
 
-Reply: TypeAlias = str | FunctionCall | Messages
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Several function calls in one answer."""
+
+    calls: tuple[FunctionCall, ...]
+
+
+Reply: TypeAlias = str | FunctionCall | Messages | Calls
 
 
 class BrainFailed(Exception):

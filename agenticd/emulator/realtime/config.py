@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from agenticd.emulator.realtime.faults import RealtimeFaults
+from agenticd.emulator.realtime.faults import Present, RealtimeFaults
 
 MODELS = (
     "gpt-realtime-2.1",
@@ -16,8 +17,25 @@ MODELS = (
     "gpt-realtime-mini",
     "gpt-realtime-mini-2025-10-06",
     "gpt-realtime-mini-2025-12-15",
+    "gpt-audio-1.5",
+    "gpt-audio-mini",
+    "gpt-audio-mini-2025-10-06",
+    "gpt-audio-mini-2025-12-15",
 )
-"""The models that OpenAI still serves; the older ones are shut down on 2027-01-20."""
+"""The models that OpenAI still serves to sessions."""
+
+DYING: Mapping[str, str] = dict.fromkeys(
+    (
+        "gpt-realtime",
+        "gpt-realtime-2025-08-28",
+        "gpt-realtime-mini",
+        "gpt-realtime-mini-2025-12-15",
+        "gpt-audio-mini",
+        "gpt-audio-mini-2025-12-15",
+    ),
+    "2027-01-20",
+)
+"""When some of them are shut down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +75,13 @@ class RealtimeConfig:
     """Whether a session remembers the bytes that it received and sent."""
 
     faults: RealtimeFaults = RealtimeFaults()
-    """What goes wrong; by default nothing does."""
+    """What goes wrong at first; by default nothing does."""
+
+    now: Present = field(init=False, repr=False, compare=False)
+    """What goes wrong at present: what reads of it. Each copy of a configuration has its own."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "now", Present(self.faults))
         sizes = self.chunk_ms if isinstance(self.chunk_ms, tuple) else (self.chunk_ms,)
         if not sizes or min(sizes) < 1:
             raise ValueError("chunk_ms must be at least 1 ms")

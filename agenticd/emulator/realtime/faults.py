@@ -150,7 +150,11 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealtimeFaults:
-    """All that goes wrong; by default nothing does. It holds for every session of the server, each counted anew."""
+    """All that goes wrong; by default nothing does. It holds for every session of the server, each counted anew.
+
+    A change holds at once, also for sessions that are open, in which responses are not counted anew; what is to happen
+    in a response's audio is decided when the item begins.
+    """
 
     stalls: tuple[Stall, ...] = ()
     refusal: Refusal | None = None
@@ -163,21 +167,44 @@ class RealtimeFaults:
     oversized_bytes: int = 2 * 1024 * 1024
     """By default more than the 1 MiB that WebSocket clients take unless told otherwise."""
 
-    silent: Literal["created", "updated"] | None = None
+    silent: Literal["created", "updated", "answers"] | None = None
     """The session opens, and there is never a `session.created`, or never a `session.updated`: requests are taken and
-    counted, nothing is answered."""
+    counted, nothing is answered. `answers`: only responses never begin."""
+
+    handshake_delay: float = 0.0
+    """How long a client waits for the answer to its handshake."""
+
+    answer_delay: float = 0.0
+    """By how much longer than `response_delay` a response thinks before its first audio."""
+
+    speaks: Literal["audio/pcm", "audio/pcmu"] | None = None
+    """The format of the audio that it sends, whatever the session asked for."""
+
+    admits: bool = True
+    """Whether `session.updated` says so, if it speaks another format than it was asked for."""
 
     late_ms: int = 0
     """Audio that an answer still sends after the `speech_started` that interrupted it."""
+
+    unwritten: int | None = 0
+    """So many of the caller's first turns, or (None) all of them, fail to be transcribed. They are understood."""
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.garbage if kind not in get_args(Garbage)]
         if unknown:
             raise ValueError(f"garbage must be some of {', '.join(get_args(Garbage))}, not {unknown[0]!r}")
-        if self.silent not in ("created", "updated", None):
-            raise ValueError(f"silent must be 'created', 'updated' or None, not {self.silent!r}")
+        if self.silent not in ("created", "updated", "answers", None):
+            raise ValueError(f"silent must be 'created', 'updated', 'answers' or None, not {self.silent!r}")
+        if self.speaks not in ("audio/pcm", "audio/pcmu", None):
+            raise ValueError(f"speaks must be 'audio/pcm', 'audio/pcmu' or None, not {self.speaks!r}")
+        if min(self.handshake_delay, self.answer_delay) < 0:
+            raise ValueError("handshake_delay and answer_delay are seconds, 0 or more")
         _at_least(1, oversized_bytes=self.oversized_bytes)
-        _at_least(0, late_ms=self.late_ms)
+        _at_least(0, late_ms=self.late_ms, unwritten=self.unwritten)
+
+    def leaves_unwritten(self, turn: int) -> bool:
+        """Whether the transcription of the nth turn fails, from 1."""
+        return _within(turn, self.unwritten)
 
     def refuses(self, handshake: int) -> Refusal | None:
         """The refusal of the nth handshake, from 1."""
@@ -223,6 +250,13 @@ class RealtimeFaults:
                 return '{"type": "response.mood.delta", "event_id": "event_0", "delta": "cheerful"}'
             case "oversized":
                 return '{"type": "response.mood.done", "mood": "' + "x" * self.oversized_bytes + '"}'
+
+
+class Present:
+    """What goes wrong at present: read at each occasion, changed as a whole."""
+
+    def __init__(self, faults: RealtimeFaults) -> None:
+        self.faults = faults
 
 
 def _within(nth: int, first: int | None) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
-from agenticd.emulator.voice import ulaw
+from agenticd.emulator.voice import alaw, ulaw
 
 _FACTOR = 3  # 24 kHz to 8 kHz
 _TAPS = 72 + 1
@@ -30,7 +30,7 @@ class AudioFormat:
 
     def to_json(self) -> JsonObject:
         """As it stands in a session."""
-        return {"type": self.name} if self.name == PCMU.name else {"type": self.name, "rate": 24000}
+        return {"type": self.name, "rate": 24000} if self.name == PCM.name else {"type": self.name}
 
     def parse(self, encoded: str, path: str) -> bytes:
         """Decodes base64; what is not whole samples of this format is a ClientError."""
@@ -48,7 +48,8 @@ class AudioFormat:
 
 PCMU = AudioFormat("audio/pcmu", 8, 1, "mono G.711 mu-law at 8kHz")
 PCM = AudioFormat("audio/pcm", 48, 2, "mono PCM16 at 24kHz")
-FORMATS = {PCMU.name: PCMU, PCM.name: PCM}
+PCMA = AudioFormat("audio/pcma", 8, 1, "mono G.711 A-law at 8kHz")
+FORMATS = {PCMU.name: PCMU, PCMA.name: PCMA, PCM.name: PCM}
 
 
 @functools.cache
@@ -70,6 +71,8 @@ class Ear:
         """The samples that these bytes complete."""
         if self.format is PCMU:
             return ulaw.decode(audio)
+        if self.format is PCMA:
+            return alaw.decode(audio)
         samples = np.concatenate([self._pending, np.frombuffer(audio, dtype="<i2").astype(np.float64)])
         count = max(0, (len(samples) - _TAPS) // _FACTOR + 1)
         self._pending = samples[count * _FACTOR :]
@@ -84,6 +87,8 @@ def speak(audio: bytes, audio_format: AudioFormat) -> bytes:
     """A whole utterance of 8 kHz mu-law in the wire's format."""
     if audio_format is PCMU or not audio:
         return audio
+    if audio_format is PCMA:
+        return alaw.encode(ulaw.decode(audio))
     samples = ulaw.decode(audio).astype(np.float64)
     spread = np.zeros(len(samples) * _FACTOR)
     for phase in range(_FACTOR):  # each phase of the filter is a small filter of its own

@@ -28,6 +28,8 @@ class Part:
     audio_format: AudioFormat | None = None
     extra: JsonObject = field(default_factory=dict)
     truncated: bool = False
+    guessed: bool = False
+    """`heard` is what a grammar made of it."""
 
     @property
     def audio_ms(self) -> int:

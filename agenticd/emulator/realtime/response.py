@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias, assert_never, cast
 from agenticd.emulator.realtime.brain import (
     Brain,
     BrainFailed,
+    Calls,
     FunctionCall,
     Line,
     Messages,
@@ -26,8 +27,18 @@ from agenticd.emulator.realtime.faults import Failure, Loss, Stall
 from agenticd.emulator.realtime.formats import AudioFormat, speak
 from agenticd.emulator.realtime.items import Conversation, Item, Part
 from agenticd.emulator.realtime.schema import JsonObject, JsonValue
-from agenticd.emulator.realtime.settings import Settings, format_of
-from agenticd.emulator.realtime.usage import AGENT_MS_PER_TOKEN, Tokens, text_tokens, tokens_of, usage_of
+from agenticd.emulator.realtime.settings import Settings, format_of, refuse_reasoning
+from agenticd.emulator.realtime.tools import Tools
+from agenticd.emulator.realtime.usage import (
+    AGENT_MS_PER_TOKEN,
+    CHARACTERS_PER_TOKEN,
+    RateLimits,
+    Tokens,
+    retained,
+    text_tokens,
+    tokens_of,
+    usage_of,
+)
 from agenticd.emulator.voice import Voice
 
 Outcome: TypeAlias = Literal["completed", "cancelled", "incomplete", "failed"]
@@ -44,34 +55,50 @@ class Plan:
     modality: str
     instructions: str
     order: str | None
-    tools: tuple[str, ...]
+    tools: Tools
     most_tokens: int | None
     output_format: AudioFormat
     voice: JsonValue
     metadata: JsonValue
     in_conversation: bool
-    items: tuple[Item, ...] | None
-    """What to answer instead of the conversation; None: the conversation."""
+    own_input: bool
+    """It answers items of its own instead of the conversation."""
+    items: tuple[Item, ...]
+    """What it answers, as far as the model reads it."""
+    cut: bool
+    """The model does not read all of it."""
     idle: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, params: JsonObject, items: Sequence[Item] | None, *, idle: bool = False) -> Plan:
-        """From a session's settings and the checked parameters of a `response.create`."""
+    def of(
+        cls,
+        settings: Settings,
+        params: JsonObject,
+        given: Sequence[Item] | None,
+        conversation: Sequence[Item],
+        *,
+        idle: bool = False,
+    ) -> Plan:
+        """From a session's settings and the checked parameters of a `response.create`; ClientError if they clash."""
+        refuse_reasoning(settings.model, params, "response")
+        whole = conversation if given is None else given
+        items = retained(whole, settings.model, settings.truncation)
         session = {**settings.to_json(), **{name: value for name, value in params.items() if name != "audio"}}
         audio = cast("dict[str, JsonObject]", params.get("audio", {})).get("output", {})
-        tools = [] if session["tool_choice"] == "none" else cast("list[JsonObject]", session["tools"])
         most = session["max_output_tokens"]
         return cls(
             modality=cast("list[str]", session["output_modalities"])[0],
             instructions=cast("str", session["instructions"]),
             order=ordered_text(cast("str", params.get("instructions", ""))),
-            tools=tuple(cast("str", tool["name"]) for tool in tools),
+            tools=Tools.of(session["tools"], session["tool_choice"]),
             most_tokens=most if isinstance(most, int) else None,
             output_format=format_of(audio["format"]) if "format" in audio else settings.output_format,
             voice=audio.get("voice", settings.voice),
             metadata=params.get("metadata"),
             in_conversation=params.get("conversation", "auto") == "auto",
-            items=None if items is None else tuple(items),
+            own_input=given is not None,
+            items=items,
+            cut=len(items) < len(whole),
             idle=idle,
         )
 
@@ -83,6 +110,7 @@ class Host(Protocol):
     conversation: Conversation
     voice: Voice
     brain: Brain
+    limits: RateLimits
     context: Tokens
     """What the last response had read and said: it is cached for the next one."""
 
@@ -91,6 +119,9 @@ class Host(Protocol):
 
     async def room(self) -> None:
         """Waits while too much is unsent."""
+
+    async def understood(self) -> None:
+        """Waits until all that was said so far is recognised."""
 
     def new_id(self, prefix: str) -> str:
         """An id that was not there before."""
@@ -133,29 +164,21 @@ class Response:
         self._words = ""
         self._unsaid: tuple[Part, bytes, int] | None = None  # the open item's audio, and how much of it is sent
         self._begun = host.now()
-        source = host.conversation.items if plan.items is None else plan.items
-        self._items = tuple(source)
-        self._given = Tokens(text=text_tokens(plan.instructions)) + tokens_of(source)
+        self._left = plan.most_tokens  # of its tokens; None: there is no limit
+        self._given = Tokens(text=text_tokens(plan.instructions)) + tokens_of(plan.items)
 
     def open(self) -> None:
         """Announces the response."""
         self._host.emit("response.created", response=self._to_json("in_progress", None, None))
-        limit: list[JsonValue] = [
-            {"name": "requests", "limit": 5000, "remaining": 4999, "reset_seconds": 0.012},
-            {
-                "name": "tokens",
-                "limit": 400_000,
-                "remaining": 400_000 - self._given.total,
-                "reset_seconds": 0.3,
-            },
-        ]
-        self._host.emit("rate_limits.updated", rate_limits=limit)
+        self._host.emit("rate_limits.updated", rate_limits=self._host.limits.take(self._given.total, self._begun))
 
     async def run(self) -> None:
         """Answers, at the pace of the config."""
         try:
             reply = await self._reply()
-            await self._until(self._begun + self._host.config.response_delay)
+            await self._until(
+                self._begun + self._host.config.response_delay + self._host.config.now.faults.answer_delay
+            )
             complete = await self._perform(reply)
         except BrainFailed as failure:
             error: JsonObject = {"type": "server_error", "code": None, "message": str(failure)}
@@ -172,22 +195,24 @@ class Response:
         """Ends it at once, with all the `done` events that an interrupted response has."""
         if reason == "turn_detected" and self._unsaid is not None:
             part, audio, at = self._unsaid
-            late = audio[at : at + self._host.config.faults.late_ms * self.plan.output_format.bytes_per_ms]
+            late = audio[at : at + self._host.config.now.faults.late_ms * self.plan.output_format.bytes_per_ms]
             if late:
                 self._play(part, late)
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     async def _perform(self, reply: Reply) -> bool:
         """Says and does it; False if the limit of tokens cut it short."""
-        failure = self._host.config.faults.fails(self.number)
+        failure = self._host.config.now.faults.fails(self.number)
         if failure is not None and failure.after_ms is None:
             raise _Failed(failure.details())
         match reply:
             case FunctionCall():
-                complete = not reply.say or await self._speak(reply.say)
-                if complete:
-                    await self._call(reply)
-                return complete
+                return await self._perform_call(reply)
+            case Calls(calls):
+                for call in calls:
+                    if not await self._perform_call(call):
+                        return False
+                return True
             case Messages(texts):
                 for text in texts:
                     if not await self._speak(text):
@@ -198,20 +223,29 @@ class Response:
             case _:
                 assert_never(reply)
 
+    async def _perform_call(self, call: FunctionCall) -> bool:
+        return (not call.say or await self._speak(call.say)) and await self._call(call)
+
     async def _reply(self) -> Reply:
-        if self.plan.order is not None:
+        tools = self.plan.tools
+        if self.plan.order is not None and not tools.must:
             return self.plan.order
-        lines = tuple(
-            Line(cast("Literal['caller', 'agent', 'system']", _SPEAKERS[item.role]), item.text)
-            if item.role is not None
-            else Line("tool", item.output)
-            for item in self._items
-            if item.kind != "function_call"
+        await self._host.understood()
+        situation = Situation(
+            self.plan.instructions,
+            tuple(map(_line, self.plan.items)),
+            tools.names,
+            self.plan.idle,
+            tools.functions,
+            tools.must,
         )
-        situation = Situation(self.plan.instructions, lines, self.plan.tools, self.plan.idle)
         reply = await self._host.brain.reply(situation)
-        if isinstance(reply, FunctionCall) and reply.name not in self.plan.tools:
-            raise BrainFailed(f"The dialogue calls '{reply.name}', which is none of the session's tools.")
+        calls = reply.calls if isinstance(reply, Calls) else (reply,) if isinstance(reply, FunctionCall) else ()
+        for call in calls:
+            if call.name not in tools.names:
+                raise BrainFailed(f"The dialogue calls '{call.name}', which is none of the session's tools.")
+        if tools.must and not any(call.name in tools.must for call in calls):
+            return FunctionCall(*tools.example())
         return reply
 
     async def _until(self, moment: float) -> None:
@@ -237,7 +271,7 @@ class Response:
     async def _say(self, part: Part, audio: bytes, words: _Words) -> None:
         """Sends an item's audio in deltas, with what is to go wrong on the way."""
         per_ms = self.plan.output_format.bytes_per_ms
-        faults = deque(self._host.config.faults.in_audio(self.number))
+        faults = deque(self._host.config.now.faults.in_audio(self.number))
         moment, at = self._host.now(), 0
         self._unsaid = (part, audio, at)
         for size in itertools.cycle(self._host.config.chunks):
@@ -271,9 +305,12 @@ class Response:
                 assert_never(fault)
 
     def _limited(self, audio: bytes) -> tuple[bytes, bool]:
-        if self.plan.most_tokens is None:
+        """As much of it as the tokens that are left allow, and whether that is all."""
+        if self._left is None:
             return audio, True
-        most = self.plan.most_tokens * AGENT_MS_PER_TOKEN * self.plan.output_format.bytes_per_ms
+        per_token = AGENT_MS_PER_TOKEN * self.plan.output_format.bytes_per_ms
+        most = self._left * per_token
+        self._left -= min(self._left, -(-len(audio) // per_token))
         return audio[:most], len(audio) <= most
 
     def _say_words(self, part: Part, words: Sequence[str]) -> None:
@@ -296,7 +333,9 @@ class Response:
         item.content.append(part)
         self._emit("response.content_part.added", content_index=0, part={"type": "text", "text": ""})
         words = _Words(text, None).until(None)
-        most = len(words) if self.plan.most_tokens is None else self.plan.most_tokens
+        most = len(words) if self._left is None else self._left
+        if self._left is not None:
+            self._left -= min(self._left, len(words))
         for word in words[:most]:
             self._words += word
             part.text = self._words
@@ -306,16 +345,23 @@ class Response:
         self._end("completed" if complete else "incomplete")
         return complete
 
-    async def _call(self, call: FunctionCall) -> None:
+    async def _call(self, call: FunctionCall) -> bool:
+        """Calls a function; False if the limit of tokens cut its arguments short."""
         item = Item(id=self._host.new_id("item"), kind="function_call", status="in_progress", name=call.name)
         item.call_id = self._host.new_id("call")
         self._begin(item)
-        for at in range(0, len(call.arguments), 12):
-            piece = call.arguments[at : at + 12]
+        most = len(call.arguments)
+        if self._left is not None:
+            most = min(most, self._left * CHARACTERS_PER_TOKEN)
+            self._left -= min(self._left, text_tokens(call.arguments))
+        for at in range(0, most, 12):
+            piece = call.arguments[at : min(at + 12, most)]
             item.arguments += piece
             self._emit("response.function_call_arguments.delta", call_id=item.call_id, delta=piece)
             await asyncio.sleep(0.02 / self._host.config.speed)
-        self._end("completed")
+        complete = most == len(call.arguments)
+        self._end("completed" if complete else "incomplete")
+        return complete
 
     def _begin(self, item: Item) -> Item:
         self._open, self._words = item, ""
@@ -372,9 +418,9 @@ class Response:
             text=sum(text_tokens(item.text + item.name + item.arguments) for item in self._output),
             audio=-(-self.audio_ms // AGENT_MS_PER_TOKEN),
         )
-        cached = self._host.context if self.plan.items is None else Tokens()
+        cached = Tokens() if self.plan.own_input or self.plan.cut else self._host.context
         usage = usage_of(self._given, cached, made)
-        if self.plan.items is None and self.plan.in_conversation:
+        if not self.plan.own_input and self.plan.in_conversation:
             self._host.context = self._given + made
         self._host.emit("response.done", response=self._to_json(status, details, usage))
         self._host.finished(self)
@@ -394,6 +440,15 @@ class Response:
             "usage": usage,
             "metadata": plan.metadata,
         }
+
+
+def _line(item: Item) -> Line:
+    """An item as the brain reads it."""
+    if item.role is not None:
+        return Line(cast("Literal['caller', 'agent', 'system']", _SPEAKERS[item.role]), item.text)
+    if item.kind == "function_call":
+        return Line("agent", "", FunctionCall(item.name, item.arguments), item.call_id)
+    return Line("tool", item.output, call_id=item.call_id)
 
 
 class _Words:

@@ -8,6 +8,7 @@ import http
 import itertools
 import json
 import secrets
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,32 +18,45 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from agenticd.emulator.realtime.brain import Brain
-from agenticd.emulator.realtime.config import RealtimeConfig
+from agenticd.emulator.realtime.config import DYING, RealtimeConfig
 from agenticd.emulator.realtime.demo import DEMO_DIALOGUE
 from agenticd.emulator.realtime.schema import ClientError, JsonObject
 from agenticd.emulator.realtime.session import Session
-from agenticd.emulator.voice import Recogniser, Voice
+from agenticd.emulator.voice import Grammar, Recogniser, Voice
 
 PATH = "/v1/realtime"
+MODELS_PATH = "/v1/models"
+_MODELS_CREATED = 1_756_400_000
 _MOST_MESSAGE = 24 * 1024 * 1024  # 15 MiB of audio in base64, and its wrapping
 _CLOSE_SECONDS = 2.0
 
 
 class RealtimeServer:
-    """Serves while entered, or between `start` and `stop`. One brain answers all sessions."""
+    """Serves while entered, or between `start` and `stop`. One brain answers all sessions.
 
-    def __init__(self, config: RealtimeConfig | None = None, brain: Brain | None = None) -> None:
-        self.config = config or RealtimeConfig()
+    `grammar` hears what callers say whom nobody taught.
+    """
+
+    def __init__(
+        self,
+        config: RealtimeConfig | None = None,
+        brain: Brain | None = None,
+        voice: Voice | None = None,
+        grammar: Grammar | None = None,
+    ) -> None:
+        self.config = replace(config or RealtimeConfig())  # what goes wrong at present is not that of others with it
         self.brain: Brain = brain or DEMO_DIALOGUE
         self.sessions: list[Session] = []
         """In the order of their connection; of the finished ones only the last `keep_sessions`."""
         self._recogniser = Recogniser()
+        self._grammar = grammar
         self._handshakes = itertools.count(1)  # that were in order
         self._arrived = asyncio.Condition()
         self._server: Server | None = None
-        voice = Voice()
+        self._stopping = asyncio.Event()
+        self._voice = voice or Voice()
         for text in self.config.learn:
-            self._recogniser.learn(text, voice.say(text, "caller"))
+            self._recogniser.learn(text, self._voice.say(text, "caller"))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -63,11 +77,13 @@ class RealtimeServer:
 
     async def start(self) -> None:
         """Listens. OSError if the address cannot be had."""
+        self._stopping.clear()
         self._server = await serve(
             self._serve,
             self.config.host,
             self.config.port,
-            process_request=self._check,
+            process_request=self._take,
+            open_timeout=None,
             max_size=_MOST_MESSAGE,
             compression=None,
             ping_interval=None,
@@ -78,6 +94,7 @@ class RealtimeServer:
         """Closes all sessions with 1001 and waits until nothing runs any more."""
         if self._server is None:
             return
+        self._stopping.set()
         self._server.close()
         await self._server.wait_closed()
         self._server = None
@@ -88,9 +105,21 @@ class RealtimeServer:
             await self._arrived.wait_for(lambda: len(self.sessions) > number)
         return self.sessions[number]
 
+    async def _take(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Judge a handshake, when its time has come."""
+        delay = self.config.now.faults.handshake_delay
+        if delay:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+        return self._check(socket, request)
+
     def _check(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuses a handshake with an HTTP status, or lets it pass."""
-        if urlsplit(request.path).path != PATH:
+        path = urlsplit(request.path).path
+        if path != PATH and path != MODELS_PATH and not path.startswith(f"{MODELS_PATH}/"):
             return _refuse(socket, http.HTTPStatus.NOT_FOUND, _error(None, f"Invalid URL (GET {request.path})"))
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.casefold() != "bearer" or not key:
@@ -100,24 +129,41 @@ class RealtimeServer:
         if not hmac.compare_digest(key.strip().encode(), self.config.api_key.encode()):
             error = _error("invalid_api_key", "Incorrect API key provided.")
             return _refuse(socket, http.HTTPStatus.UNAUTHORIZED, error)
-        refusal = self.config.faults.refuses(next(self._handshakes))
+        if path != PATH:
+            return self._models(socket, path.removeprefix(MODELS_PATH).removeprefix("/"))
+        refusal = self.config.now.faults.refuses(next(self._handshakes))
         return None if refusal is None else _refuse(socket, refusal.http, refusal.error)
+
+    def _models(self, socket: ServerConnection, wanted: str) -> Response:
+        """`GET /v1/models`, or one of them: whose key this is, and which models there are until when."""
+        models = {name: _model(name) for name in self.config.models}
+        if not wanted:
+            return _json(socket, http.HTTPStatus.OK, {"object": "list", "data": list(models.values())})
+        if wanted not in models:
+            error = {**_error("model_not_found", f"The model '{wanted}' does not exist"), "param": "model"}
+            return _refuse(socket, http.HTTPStatus.NOT_FOUND, error)
+        return _json(socket, http.HTTPStatus.OK, models[wanted])
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None  # the handshake is done
-        model = parse_qs(urlsplit(socket.request.path).query).get("model", [""])[0]
-        refused = self._refused(model, socket.request.headers.get_all("OpenAI-Beta"))
+        query = parse_qs(urlsplit(socket.request.path).query)
+        model = query.get("model", [""])[0]
+        refused = self._refused(query, socket.request.headers.get_all("OpenAI-Beta"))
         if refused is not None:
             await _reject(socket, refused)
             return
-        session = Session(socket, model, self.config, self.brain, self._recogniser)
+        session = Session(socket, model, self.config, self.brain, self._recogniser, self._voice, self._grammar)
         await self._register(session)
         await session.run()
 
-    def _refused(self, model: str, beta: list[str]) -> ClientError | None:
+    def _refused(self, query: dict[str, list[str]], beta: list[str]) -> ClientError | None:
+        model = query.get("model", [""])[0]
         if any("realtime=" in value for value in beta):
             message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
             return ClientError("beta_api_shape_disabled", message)
+        elsewhere = _elsewhere(query)
+        if elsewhere is not None:
+            return elsewhere
         if not model:
             return ClientError("missing_model", "You must provide a model parameter.", "model")
         if model not in self.config.models:
@@ -138,8 +184,33 @@ def _error(code: str | None, message: str) -> JsonObject:
     return {"message": message, "type": "invalid_request_error", "param": None, "code": code}
 
 
+def _elsewhere(query: dict[str, list[str]]) -> ClientError | None:
+    """The error for a session of a kind that is not emulated."""
+    if "intent" in query:
+        message = "The emulator has no transcription sessions; connect with ?model= and no intent."
+        return ClientError("invalid_value", message, "intent")
+    if "call_id" in query:
+        message = "The emulator has no SIP or WebRTC calls to attach to; connect with ?model= and no call_id."
+        return ClientError("invalid_value", message, "call_id")
+    return None
+
+
+def _model(name: str) -> JsonObject:
+    return {
+        "id": name,
+        "object": "model",
+        "created": _MODELS_CREATED,
+        "owned_by": "system",
+        "shutdown_date": DYING.get(name),
+    }
+
+
 def _refuse(socket: ServerConnection, status: http.HTTPStatus, error: JsonObject) -> Response:
-    response = socket.respond(status, json.dumps({"error": error}))
+    return _json(socket, status, {"error": error})
+
+
+def _json(socket: ServerConnection, status: http.HTTPStatus, body: JsonObject) -> Response:
+    response = socket.respond(status, json.dumps(body))
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
     return response

@@ -6,54 +6,32 @@ import asyncio
 import itertools
 import json
 import math
-import re
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from agenticd.emulator.realtime import schema
 from agenticd.emulator.realtime.brain import Brain
 from agenticd.emulator.realtime.config import RealtimeConfig
 from agenticd.emulator.realtime.faults import Complaint, Loss
-from agenticd.emulator.realtime.formats import PCMU, Ear
-from agenticd.emulator.realtime.items import INPUT, ITEM, Conversation, Item, Part, item_from_json
+from agenticd.emulator.realtime.formats import FORMATS, PCMU, Ear
+from agenticd.emulator.realtime.items import Conversation, Item, Part, item_from_json
 from agenticd.emulator.realtime.listener import Listener
 from agenticd.emulator.realtime.notes import Noted, noted
 from agenticd.emulator.realtime.outbox import Outbox
+from agenticd.emulator.realtime.requests import checked as check
+from agenticd.emulator.realtime.requests import parse
 from agenticd.emulator.realtime.response import CancelReason, Plan, Response
-from agenticd.emulator.realtime.schema import Check, ClientError, JsonObject, JsonValue
-from agenticd.emulator.realtime.settings import RESPONSE_PARAMS, SESSION_UPDATE, Settings
-from agenticd.emulator.realtime.usage import Tokens, transcription_usage
-from agenticd.emulator.voice import Recogniser, Voice, ulaw
-
-
-def _event(required: dict[str, Check] | None = None, optional: dict[str, Check] | None = None) -> Check:
-    members = {"event_id": schema.nullable(schema.text(512)), **(optional or {})}
-    return schema.record({"type": schema.anything, **(required or {})}, members)
-
-
-_ID = schema.text()
-_COUNT = schema.number(0, 2**53, whole=True)
-_EVENTS: dict[str, Check] = {
-    "session.update": _event({"session": SESSION_UPDATE}),
-    "input_audio_buffer.append": _event({"audio": schema.text()}),
-    "input_audio_buffer.commit": _event(),
-    "input_audio_buffer.clear": _event(),
-    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": schema.nullable(_ID)}),
-    "conversation.item.retrieve": _event({"item_id": _ID}),
-    "conversation.item.truncate": _event({"item_id": _ID, "content_index": _COUNT, "audio_end_ms": _COUNT}),
-    "conversation.item.delete": _event({"item_id": _ID}),
-    "response.create": _event(
-        optional={"response": schema.nullable(schema.record({}, {**RESPONSE_PARAMS, "input": INPUT}))}
-    ),
-    "response.cancel": _event(optional={"response_id": schema.nullable(_ID)}),
-    "output_audio_buffer.clear": _event(),
-}
+from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
+from agenticd.emulator.realtime.settings import Settings
+from agenticd.emulator.realtime.transcription import failed, transcribed
+from agenticd.emulator.realtime.usage import RateLimits, Tokens
+from agenticd.emulator.voice import Grammar, Recogniser, Voice, ulaw
 
 
 class Session:
@@ -66,16 +44,19 @@ class Session:
         config: RealtimeConfig,
         brain: Brain,
         recogniser: Recogniser,
+        voice: Voice,
+        grammar: Grammar | None = None,
     ) -> None:
         self.id = self.new_id("sess")
         self.config = config
         self.brain = brain
-        self.voice = Voice()
+        self.voice = voice
         self.context = Tokens()
+        self.limits = RateLimits()
         self.settings = Settings(self.id, model, int(time.time() + config.session_seconds))
         self.conversation = Conversation(self.new_id("conv"))
         self.errors: list[JsonObject] = []
-        """What the client did wrong, and the session's expiry; not the errors of `config.faults.complaints`."""
+        """What the client did wrong, and the session's expiry; not the errors of `faults.complaints`."""
         self.requests: Counter[str] = Counter()
         """How often the client sent which event."""
         self.asked: list[Noted] = []
@@ -86,12 +67,15 @@ class Session:
         self.close_code: int | None = None
         self._socket = socket
         self._recogniser = recogniser
+        self._grammar = grammar
+        self._hearing: set[asyncio.Task[None]] = set()
         self._received = bytearray()
         self._sent = bytearray()
         self._audio_was_sent = False
         self._adopted = False  # the client's settings were taken
         self._deltas = itertools.count()
         self._numbers = itertools.count(1)
+        self._transcriptions = itertools.count(1)
         self._outbox = Outbox(socket)
         self._ended = asyncio.Event()
         self._responses: dict[str, tuple[Response, asyncio.Task[None]]] = {}
@@ -148,7 +132,7 @@ class Session:
 
     async def run(self) -> None:
         """Serves the client until it leaves, or the session expires."""
-        if self.config.faults.silent != "created":
+        if self.config.now.faults.silent != "created":
             self.emit("session.created", session=self.settings.to_json())
         try:
             async with asyncio.TaskGroup() as group:
@@ -213,7 +197,7 @@ class Session:
         self._audio_was_sent = True
         if self.config.keep_audio:
             self._sent += audio
-        garbage = self.config.faults.rubbish(next(self._deltas))
+        garbage = self.config.now.faults.rubbish(next(self._deltas))
         if garbage is not None:
             self._outbox.put(garbage)
 
@@ -233,7 +217,7 @@ class Session:
         self._go_wrong_after(response.number)
 
     def _go_wrong_after(self, response: int) -> None:
-        for fault in self.config.faults.after(response):
+        for fault in self.config.now.faults.after(response):
             match fault:
                 case Complaint(code, _, kind, message):
                     self._complain(ClientError(code, message, kind=kind), None)
@@ -245,15 +229,15 @@ class Session:
     def _handle(self, message: str | bytes) -> None:
         event_id: JsonValue = None
         try:
-            event = _parse(message)
+            event = parse(message)
             event_id = event.get("event_id")
-            checked = cast("JsonObject", schema.tagged("type", _EVENTS)(event, ""))
+            checked = check(event)
             kind = cast("str", checked["type"])
             self.requests[kind] += 1
             note = noted(self.now(), kind, checked)
             if note is not None:
                 self.asked.append(note)
-            if self.config.faults.silent is None:
+            if self.config.now.faults.silent not in ("created", "updated"):
                 self._handlers[kind](checked)
         except ClientError as error:
             self._refuse(error, event_id)
@@ -276,10 +260,20 @@ class Session:
         change = cast("JsonObject", event["session"])
         self.settings.update(change, audio_sent=self._audio_was_sent, responding=self._active is not None)
         self._listener.adopt(self.settings)
-        self.emit("session.updated", session=self.settings.to_json())
+        self.emit("session.updated", session=self._admitted(self.settings.to_json()))
         if not self._adopted:
             self._adopted = True
             self._go_wrong_after(0)
+
+    def _admitted(self, session: JsonObject) -> JsonObject:
+        """A session's settings as they are shown, also where others were asked for."""
+        faults = self.config.now.faults
+        if faults.speaks is None or not faults.admits:
+            return session
+        audio = cast("dict[str, JsonObject]", session["audio"])
+        output: JsonValue = {**audio["output"], "format": FORMATS[faults.speaks].to_json()}
+        shown: JsonValue = {**audio, "output": output}
+        return {**session, "audio": shown}
 
     # The caller's audio
 
@@ -318,8 +312,8 @@ class Session:
 
     def add_turn(self, item_id: str, audio: bytes) -> None:
         """What the caller said becomes an item; `audio` is 8 kHz mu-law."""
-        heard = self._recogniser.text_of(audio) or ""
-        part = Part(type="input_audio", heard=heard, audio=bytearray(audio), audio_format=PCMU)
+        part = Part(type="input_audio", audio=bytearray(audio), audio_format=PCMU)
+        self._hear(part, audio)
         item = Item(id=item_id, role="user", content=[part])
         before = self.conversation.add(item)
         self.emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
@@ -327,23 +321,38 @@ class Session:
         if self.settings.transcription_model is not None:
             self._spawn(self._transcribe(item, part, self.settings.transcription_model))
 
+    def _hear(self, part: Part, audio: bytes) -> None:
+        """What is known is known at once; what has to be recognised takes a moment, beside all else."""
+        known = self._recogniser.text_of(audio)
+        part.heard = known or ""
+        if known is None and self._grammar is not None:
+            task = self._spawn(self._recognise(part, audio, self._grammar))
+            self._hearing.add(task)
+            task.add_done_callback(self._hearing.discard)
+
+    async def _recognise(self, part: Part, audio: bytes, grammar: Grammar) -> None:
+        text = await asyncio.to_thread(grammar.text_of, audio)
+        part.heard, part.guessed = text or "", text is not None
+
+    async def understood(self) -> None:
+        """Waits until all that was said so far is recognised, or cannot be."""
+        if self._hearing:
+            await asyncio.wait(set(self._hearing))
+
     async def _transcribe(self, item: Item, part: Part, model: str) -> None:
         """Beside the response, as the original does: it may come before it or after."""
         if math.isinf(self.config.transcript_delay):
             await self._silent.wait()
         else:
             await asyncio.sleep(self.config.transcript_delay)
+        if self.config.now.faults.leaves_unwritten(next(self._transcriptions)):
+            kind, fields = failed(model)
+            self.emit(kind, item_id=item.id, **fields)
+            return
+        await self.understood()
         part.transcript = part.heard
-        kind = "conversation.item.input_audio_transcription"
-        for word in re.findall(r"\s*\S+", part.heard):
-            self.emit(f"{kind}.delta", item_id=item.id, content_index=0, delta=word)
-        self.emit(
-            f"{kind}.completed",
-            item_id=item.id,
-            content_index=0,
-            transcript=part.heard,
-            usage=transcription_usage(model, part.audio_ms, part.heard),
-        )
+        for kind, fields in transcribed(model, part.heard, part.audio_ms, logprobs=self.settings.logprobs):
+            self.emit(kind, item_id=item.id, **fields)
 
     # Items
 
@@ -360,8 +369,7 @@ class Session:
         item = item_from_json(checked, self.new_id("item"), self.new_id("call"), self.settings.input_format, path)
         for part in item.content:
             if part.audio_format is not None:
-                audio = ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio)))
-                part.heard = self._recogniser.text_of(audio) or ""
+                self._hear(part, ulaw.encode(Ear(part.audio_format).hear(bytes(part.audio))))
         return item
 
     def _retrieve_item(self, event: JsonObject) -> None:
@@ -405,13 +413,18 @@ class Session:
         return items
 
     def _respond(self, params: JsonObject, items: list[Item] | None, *, idle: bool = False) -> None:
-        plan = Plan.of(self.settings, params, items, idle=idle)
+        plan = Plan.of(self.settings, params, items, self.conversation.items, idle=idle)
         if plan.in_conversation and self._active is not None:
             message = (
                 f"Conversation already has an active response in progress: {self._active.id}. "
                 "Wait until the response is finished before creating a new one."
             )
             raise ClientError("conversation_already_has_active_response", message)
+        faults = self.config.now.faults
+        if faults.silent == "answers":
+            return
+        if faults.speaks is not None:
+            plan = replace(plan, output_format=FORMATS[faults.speaks])
         response = Response(self, plan, next(self._numbers))
         response.open()
         if plan.in_conversation:
@@ -432,20 +445,3 @@ class Session:
         _, task = self._responses[response.id]
         response.cancel(reason)
         task.cancel()
-
-
-def _no_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _parse(message: str | bytes) -> JsonObject:
-    """A message as a JSON object; anything else is a ClientError."""
-    if isinstance(message, bytes):
-        raise ClientError("invalid_value", "Binary messages are not supported; send JSON as text.")
-    try:
-        event = json.loads(message, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise ClientError("invalid_json", "We could not parse the message: it is not valid JSON.") from None
-    if not isinstance(event, dict):
-        raise schema.wrong_type("event", "an object", event)
-    return cast("JsonObject", event)

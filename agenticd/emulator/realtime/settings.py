@@ -62,10 +62,6 @@ def _voice(value: JsonValue, path: str) -> JsonValue:
     return schema.choice(*VOICES)(value, path)
 
 
-def _alaw(value: JsonValue, path: str) -> JsonValue:
-    raise ClientError("invalid_value", "The emulator does not speak audio/pcma; use audio/pcmu.", f"{path}.type")
-
-
 def _rate(value: JsonValue, path: str) -> JsonValue:
     if value != 24000 or isinstance(value, bool):
         message = f"Invalid value: {value}. Only a sample rate of 24000 is supported for audio/pcm."
@@ -105,6 +101,9 @@ def _transcription(value: JsonValue, path: str) -> JsonValue:
         if name in checked and model not in supported:
             message = f"'{name}' is not supported by the transcription model '{model}'."
             raise ClientError("invalid_value", message, f"{path}.{name}")
+    if "prompt" in checked and model == "gpt-realtime-whisper":
+        message = f"'prompt' is not supported by the transcription model '{model}'."
+        raise ClientError("invalid_value", message, f"{path}.prompt")
     return checked
 
 
@@ -133,7 +132,7 @@ _FORMAT = schema.tagged(
         # The rate is required for PCM, and an unknown parameter for the others.
         "audio/pcm": schema.record({"type": schema.anything, "rate": _rate}, {}),
         "audio/pcmu": schema.record({"type": schema.anything}, {}),
-        "audio/pcma": _alaw,
+        "audio/pcma": schema.record({"type": schema.anything}, {}),
     },
 )
 _TURN_DETECTION = schema.tagged(
@@ -276,12 +275,18 @@ class Settings:
                 self._data[name] = value
                 continue
             for side, members in cast("dict[str, JsonObject]", value).items():
+                reduction = members.get("noise_reduction")
+                if isinstance(reduction, dict):  # what is not said about its strength stays as it was
+                    before = self._audio(side)["noise_reduction"]
+                    strength = before["strength"] if isinstance(before, dict) else 1.0
+                    members = {**members, "noise_reduction": {"strength": strength, **reduction}}
                 self._audio(side).update(members)
 
     def _refuse(self, change: JsonObject, *, audio_sent: bool, responding: bool) -> None:
         if change.get("model", self.model) != self.model:
             message = f"The model of a session cannot be changed; it is '{self.model}'."
             raise ClientError("invalid_value", message, "session.model")
+        refuse_reasoning(self.model, change, "session")
         if self._data["tracing"] is not None and change.get("tracing", self._data["tracing"]) != self._data["tracing"]:
             raise ClientError("invalid_value", "Tracing cannot be modified once it is on.", "session.tracing")
         audio = cast("dict[str, JsonObject]", change.get("audio", {}))
@@ -323,6 +328,16 @@ class Settings:
         return format_of(self._audio("output")["format"])
 
     @property
+    def truncation(self) -> JsonValue:
+        """`auto`, `disabled`, or how much is kept of a conversation that is too long."""
+        return self._data["truncation"]
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether transcriptions say how sure they are."""
+        return bool(self._data["include"])
+
+    @property
     def transcription_model(self) -> str | None:
         """The model that transcribes the caller; None: nobody does."""
         chosen = self._audio("input")["transcription"]
@@ -348,6 +363,17 @@ class Settings:
             interrupt_response=bool(chosen["interrupt_response"]),
             idle_timeout_ms=cast("int | None", chosen["idle_timeout_ms"]),
         )
+
+
+_NO_REASONING = ("gpt-realtime-1", "gpt-realtime-mini", "gpt-realtime-2025", "gpt-audio")
+
+
+def refuse_reasoning(model: str, params: JsonObject, path: str) -> None:
+    """ClientError if this asks for what only models that reason can do, and the model is none of them."""
+    reasons = model != "gpt-realtime" and not model.startswith(_NO_REASONING)
+    for name in ("reasoning", "parallel_tool_calls"):
+        if not reasons and params.get(name) is not None:
+            raise ClientError("invalid_value", f"'{name}' is not supported by the model '{model}'.", f"{path}.{name}")
 
 
 def format_of(value: JsonValue) -> AudioFormat:

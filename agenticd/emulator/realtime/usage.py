@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from agenticd.emulator.realtime.items import Item
-from agenticd.emulator.realtime.schema import JsonObject
+from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
 
 CALLER_MS_PER_TOKEN = 100
 AGENT_MS_PER_TOKEN = 50
-_CHARACTERS_PER_TOKEN = 4
+CHARACTERS_PER_TOKEN = 4
+_MOST_REQUESTS, _MOST_TOKENS = 5000, 400_000  # a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Tokens:
 
 def text_tokens(text: str) -> int:
     """An estimate: four characters are a token."""
-    return -(-len(text) // _CHARACTERS_PER_TOKEN)
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def tokens_of(items: Iterable[Item]) -> Tokens:
@@ -82,3 +84,50 @@ def transcription_usage(model: str, audio_ms: int, transcript: str) -> JsonObjec
         "input_token_details": {"text_tokens": 0, "audio_tokens": given},
         "output_tokens": made,
     }
+
+
+def input_limit(model: str) -> int:
+    """How many tokens of a conversation the model reads: its window less its longest answer."""
+    return 96_000 if model.startswith("gpt-realtime-2") and not model.startswith("gpt-realtime-20") else 28_224
+
+
+def retained(items: Sequence[Item], model: str, truncation: JsonValue) -> tuple[Item, ...]:
+    """The items that a response reads: where they are too many, the latest. ClientError if none may be left out."""
+    limit, ratio = input_limit(model), 1.0
+    if isinstance(truncation, dict):
+        ratio = cast("float", truncation["retention_ratio"])
+        limits = cast("JsonObject", truncation.get("token_limits", {}))
+        limit = min(limit, cast("int", limits.get("post_instructions", limit)))
+    sizes = [tokens_of([item]).total for item in items]
+    total = sum(sizes)
+    if total <= limit:
+        return tuple(items)
+    if truncation == "disabled":
+        message = f"The conversation has {total} tokens; the model reads {limit}, and truncation is disabled."
+        raise ClientError("context_length_exceeded", message)
+    first = 0
+    while total > limit * ratio and first < len(items) - 1:  # what was said last is always read
+        total -= sizes[first]
+        first += 1
+    return tuple(items[first:])
+
+
+class RateLimits:
+    """What is left of one session's minute; it fills up again as time passes."""
+
+    def __init__(self) -> None:
+        self._used = [0.0, 0.0]
+        self._at = 0.0
+
+    def take(self, tokens: int, now: float) -> list[JsonValue]:
+        """Counts a response that reads so much; the `rate_limits` as they are then."""
+        passed, self._at = now - self._at, now
+        limits: list[JsonValue] = []
+        for nth, (name, limit, cost) in enumerate((("requests", _MOST_REQUESTS, 1), ("tokens", _MOST_TOKENS, tokens))):
+            used = max(0.0, self._used[nth] - passed * limit / 60) + cost
+            self._used[nth] = min(used, limit)
+            reset = round(self._used[nth] / limit * 60, 3)
+            limits.append(
+                {"name": name, "limit": limit, "remaining": int(limit - self._used[nth]), "reset_seconds": reset}
+            )
+        return limits

@@ -3,7 +3,7 @@
 from agenticd.emulator.twilio.call import Call, Options, Status, Webhook
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger, Notice
-from agenticd.emulator.twilio.faults import ALL_STATUSES, CallbackFaults, RestFaults, StreamFaults
+from agenticd.emulator.twilio.faults import ALL_STATUSES, CallbackFaults, Mishap, RestFaults, StreamFaults
 from agenticd.emulator.twilio.server import Phones, TwilioServer
 from agenticd.emulator.twilio.stream import MediaStream
 
@@ -13,6 +13,7 @@ __all__ = [
     "CallbackFaults",
     "Debugger",
     "MediaStream",
+    "Mishap",
     "Notice",
     "Options",
     "Phones",

@@ -13,9 +13,10 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agenticd.emulator.phone import Phone
-from agenticd.emulator.twilio.twiml import Method
+from agenticd.emulator.twilio.twiml import Event, Method, Told, Track
 
 if TYPE_CHECKING:
+    from agenticd.emulator.twilio.recording import Recording
     from agenticd.emulator.twilio.stream import MediaStream
 
 API_VERSION = "2010-04-01"
@@ -23,8 +24,7 @@ API_VERSION = "2010-04-01"
 Status: TypeAlias = Literal[
     "queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
 ]
-Event: TypeAlias = Literal["initiated", "ringing", "answered", "completed"]
-"""What a status callback can be asked for; "completed" stands for every end."""
+Direction: TypeAlias = Literal["inbound", "outbound-api", "outbound-dial"]
 
 _NEXT: Mapping[Status, frozenset[Status]] = {
     "queued": frozenset({"initiated", "canceled"}),
@@ -53,6 +53,16 @@ _SUBRESOURCES = [
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """That the whole call is recorded, and how."""
+
+    channels: Literal[1, 2] = 1
+    track: Track = "both"
+    trim: bool = True
+    told: Told = Told()
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a call was asked for, when it was created or when its number was set up. Absent texts are `""`."""
 
@@ -66,13 +76,28 @@ class Options:
     events: frozenset[Event] = frozenset({"completed"})
     timeout: int = 60
     time_limit: int = 4 * 3600
+    send_digits: str = ""
+    record: Recorded | None = None
+
+
+Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream", "recording", "media"]
+"""What a request was made for; "media" is the sound of a `<Play>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a `<Gather>` got of the caller; empty texts if nothing."""
+
+    digits: str = ""
+    speech: str = ""
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """One request that Twilio made. `status` is None without an answer; `error` is Twilio's code or 0."""
 
-    kind: Literal["voice", "fallback", "redirect", "action", "status", "stream"]
+    kind: Kind
     method: Method
     url: str
     params: Mapping[str, str]
@@ -100,9 +125,10 @@ class Call:
         account_sid: str,
         from_: str,
         to: str,
-        direction: Literal["inbound", "outbound-api"],
+        direction: Direction,
         options: Options,
         phone: Phone,
+        parent: Call | None = None,
     ) -> None:
         self.sid = new_sid("CA")
         self.account_sid = account_sid
@@ -111,17 +137,27 @@ class Call:
         self.direction = direction
         self.options = options
         self.phone = phone
-        self.status: Status = "queued" if direction == "outbound-api" else "ringing"
+        self.parent = parent
+        """Whose `<Dial>` made it."""
+        self.queued_for = 0.0
+        """s that it waits in the account's queue, as foreseen when it was made."""
+        self.status: Status = "ringing" if direction == "inbound" else "queued"
         self.history: list[tuple[Status, float]] = [(self.status, time.time())]
         """Every status that it had, and since when (s since 1970)."""
         self.streams: list[MediaStream] = []
         """Its media streams that were begun, in order."""
         self.said: list[str] = []
         """What Twilio said in its own voice, by when it began, as often as it did."""
+        self.played: list[str] = []
+        """The sounds and tones that `<Play>` played: a URL, or the digits."""
+        self.gathered: list[Gathered] = []
+        """What each `<Gather>` got, in order."""
+        self.recordings: list[Recording] = []
+        """What was recorded of it, by when it was begun."""
         self.callbacks: list[Webhook] = []
         """Every request that was made for it, by the time of its answer."""
         self.created = self.updated = time.time()
-        self.started: float | None = None if direction == "outbound-api" else self.created
+        self.started: float | None = self.created if direction == "inbound" else None
         self.answered: float | None = None
         self.ended_at: float | None = None
         self._over = False
@@ -210,6 +246,8 @@ class Call:
             "CallStatus": self.status,
             "Direction": self.direction,
         }
+        if self.parent is not None:
+            params["ParentCallSid"] = self.parent.sid
         for names, number in ((("From", "Caller"), self.from_), (("To", "Called"), self.to)):
             for name in names:
                 params[name] = number
@@ -230,24 +268,25 @@ class Call:
         """Where its resource is, without `.json`."""
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Calls/{self.sid}"
 
-    def resource(self) -> dict[str, object]:
-        """The Call as REST shows it: texts and None."""
-        owned = self.from_ if self.direction == "outbound-api" else self.to
+    def resource(self, at: float | None = None) -> dict[str, object]:
+        """The Call as REST shows it: texts and None. `at`: as it was then, None: now."""
+        seen = self.seen(at)
+        owned = self.to if self.direction == "inbound" else self.from_
         return {
             "sid": self.sid,
             "date_created": rfc2822(self.created),
-            "date_updated": rfc2822(self.updated),
-            "parent_call_sid": None,
+            "date_updated": rfc2822(seen.updated),
+            "parent_call_sid": self.parent.sid if self.parent is not None else None,
             "account_sid": self.account_sid,
             "to": self.to,
-            "to_formatted": _formatted(self.to),
+            "to_formatted": formatted(self.to),
             "from": self.from_,
-            "from_formatted": _formatted(self.from_),
-            "phone_number_sid": "PN" + owned.encode().hex().rjust(32, "0")[-32:],
-            "status": self.rest_status,
-            "start_time": rfc2822(self.started) if self.started is not None else None,
-            "end_time": rfc2822(self.ended_at) if self.ended_at is not None else None,
-            "duration": str(self.duration) if self.status == "completed" else None,
+            "from_formatted": formatted(self.from_),
+            "phone_number_sid": number_sid(owned),
+            "status": seen.status,
+            "start_time": rfc2822(seen.started) if seen.started is not None else None,
+            "end_time": rfc2822(seen.ended) if seen.ended is not None else None,
+            "duration": str(self.duration) if seen.status == "completed" else None,
             "price": None,
             "price_unit": "USD",
             "direction": self.direction,
@@ -256,14 +295,42 @@ class Call:
             "forwarded_from": None,
             "group_sid": None,
             "caller_name": None,
-            "queue_time": "0",
+            "queue_time": str(round(self.queued_for * 1000)),
             "trunk_sid": None,
             "uri": f"{self.uri}.json",
             "subresource_uris": {name: f"{self.uri}/{_camel(name)}.json" for name in _SUBRESOURCES},
         }
 
+    def seen(self, at: float | None = None) -> Seen:
+        """Its state as REST had it at a time, None: now. Of what was not yet there, the first state."""
+        known = [entry for entry in self.history if at is None or entry[1] <= at] or self.history[:1]
+        times = dict(known)
+        status, updated = known[-1]
+        return Seen(
+            status="queued" if status == "initiated" else status,
+            updated=updated,
+            started=self.created if self.direction == "inbound" else times.get("initiated"),
+            ended=updated if status not in _NEXT else None,
+        )
 
-def _formatted(number: str) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What REST shows of a call's state; times in s since 1970."""
+
+    status: Status
+    updated: float
+    started: float | None
+    ended: float | None
+
+
+def number_sid(number: str) -> str:
+    """The SID of an IncomingPhoneNumber."""
+    return "PN" + number.encode().hex().rjust(32, "0")[-32:]
+
+
+def formatted(number: str) -> str:
+    """A number as Twilio writes it for people."""
     if number.startswith("+1") and len(number) == 12:
         return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
     return number

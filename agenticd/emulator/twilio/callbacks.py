@@ -1,4 +1,4 @@
-"""The callbacks of one call on their way: one after the other, but for what the configured faults say.
+"""The callbacks of one call on their way: one after the other, but for what the present faults say.
 
 What a callback says is decided in `life` and `interpreter`, when it is due.
 """
@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agenticd.emulator.twilio.call import Call
+from agenticd.emulator.twilio.call import Call, Kind
 from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
-from agenticd.emulator.twilio.faults import CallbackFaults
+from agenticd.emulator.twilio.faults import Present
 from agenticd.emulator.twilio.twiml import Method
-from agenticd.emulator.twilio.webhook import Kind, NoAnswer, Webhooks
+from agenticd.emulator.twilio.webhook import NoAnswer, Webhooks
 
 _WAITING = 256
 """Callbacks that wait for the ones before them; more are dropped, which the debugger tells."""
@@ -35,11 +35,8 @@ class _Callback:
 class Callbacks:
     """Takes callbacks when they are due and sends them. Their answers are not read beyond the status."""
 
-    def __init__(self, faults: CallbackFaults, debugger: Debugger, call: Call, webhooks: Webhooks) -> None:
-        self._lost: frozenset[str] = frozenset(faults.lost)
-        self._late: dict[str, float] = dict(faults.late.items())
-        self._after: dict[str, str] = dict(faults.after.items())
-        self._copies = faults.copies
+    def __init__(self, now: Present, debugger: Debugger, call: Call, webhooks: Webhooks) -> None:
+        self._now = now
         self._debugger = debugger
         self._call = call
         self._webhooks = webhooks
@@ -49,8 +46,9 @@ class Callbacks:
 
     def put(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
         """One more is due now. It tells of now, however much later it is sent."""
-        callback = _Callback(kind, method, url, {**params, "CallStatus": self._call.status})
-        if callback.status in self._lost:
+        now = {} if kind == "recording" else {"CallStatus": self._call.status}
+        callback = _Callback(kind, method, url, {**params, **now})
+        if callback.status in self._now.callbacks.lost:
             return
         try:
             self._queue.put_nowait(callback)
@@ -66,10 +64,9 @@ class Callbacks:
         """Send them until `close`, the late ones too."""
         async with asyncio.TaskGroup() as late:
             while (callback := await self._queue.get()) is not None:
-                first = self._after.get(callback.status)
-                if first is not None and first not in self._sent:
+                if self._waits(callback):
                     self._held.append(callback)
-                elif seconds := self._late.get(callback.status, 0.0):
+                elif seconds := dict[str, float](self._now.callbacks.late.items()).get(callback.status, 0.0):
                     late.create_task(self._send_later(callback, seconds))
                 else:
                     await self._send(callback)
@@ -80,11 +77,16 @@ class Callbacks:
         await self._send(callback)
 
     async def _send(self, callback: _Callback) -> None:
-        for _ in range(self._copies if callback.status else 1):
+        for _ in range(self._now.callbacks.copies if callback.status else 1):
             await self._post(callback)
         if callback.status:
             self._sent.add(callback.status)
-            await self._release([held for held in self._held if self._after[held.status] == callback.status])
+            await self._release([held for held in self._held if not self._waits(held)])
+
+    def _waits(self, callback: _Callback) -> bool:
+        """Whether it is sent only after another, which was not sent yet."""
+        first = dict[str, str](self._now.callbacks.after.items()).get(callback.status)
+        return first is not None and first not in self._sent
 
     async def _release(self, callbacks: list[_Callback]) -> None:
         for callback in list(callbacks):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
 
-from agenticd.emulator.twilio.faults import CallbackFaults, RestFaults, StreamFaults
+from agenticd.emulator.twilio.faults import CallbackFaults, Present, RestFaults, StreamFaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,29 @@ class TwilioConfig:
     """Of the REST API; 0: any free one, see `TwilioServer.api_url`."""
     account_sid: str = "AC" + "0123456789abcdef" * 2
     auth_token: str = "f" * 32
+    api_keys: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({"SK" + "0123456789abcdef" * 2: "e" * 32})
+    )
+    """Secrets by SID; each serves in the place of the account SID and the token, except for signatures."""
+    test_account_sid: str = "AC" + "fedcba9876543210" * 2
+    test_auth_token: str = "d" * 32
+    """Twilio's test credentials: calls can be created with them, which are judged and never made."""
     numbers: tuple[str, ...] = ("+15550001111",)
     """The account's own numbers: what a call may be `From`, and where calls can come in."""
     allow_plain: bool = True
     queue_time: float = 0.0
     """How long a created call stays `queued` before it is dialled."""
+    calls_per_second: float | None = None
+    """Calls that REST creates and that are dialled in a second (Twilio's own: 1); more stay `queued` for their turn.
+    None: no limit. Calls that come in, and those of a `<Dial>`, are not counted."""
+    read_delay: float = 0.0
+    """Twilio's reads are eventually consistent: a call is found, and its state shown, only so many s later. What
+    a create or an update answers is not delayed."""
+    broken_stream: Literal["action", "next", "fallback", "hang-up"] = "action"
+    """What follows a media stream that broke without a close (31903), which Twilio documents in part: the `<Connect>`'s
+    `action`, or the next verb without one; always the next verb; the fallback URL; or the end of the call."""
+    public_media: bool = False
+    """Whether the sound of recordings is had without credentials, as an account can be set."""
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
     """Of a webhook: the longest that Twilio waits for an answer."""
@@ -36,7 +57,15 @@ class TwilioConfig:
     """REST requests served at a time; more are answered with 429, 20429."""
     keep_calls: int = 100
     """Ended calls that are remembered, with their audio; the oldest are forgotten first."""
+    keep_recordings: int = 100
+    """Recordings that are remembered; the oldest complete ones are forgotten first."""
     callbacks: CallbackFaults = CallbackFaults()
     rest: RestFaults = RestFaults()
     streams: StreamFaults = StreamFaults()
-    """How status callbacks, the REST API and media streams misbehave; by default they do not."""
+    """How status callbacks, the REST API and media streams misbehave at first; by default they do not."""
+    now: Present = field(init=False, repr=False, compare=False)
+    """How they misbehave at present: what reads of it. Each copy of a configuration has its own."""
+
+    def __post_init__(self) -> None:
+        # frozen, but for this
+        object.__setattr__(self, "now", Present(self.callbacks, self.rest, self.streams))

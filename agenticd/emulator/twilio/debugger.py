@@ -12,7 +12,11 @@ Level: TypeAlias = Literal["error", "warning", "emulator"]
 NOT_BUILT = 0
 """Not a code of Twilio's: the emulator says that it cannot do what it was asked."""
 
-_WARNINGS = frozenset({12200, 13510, 13520, 13521, 21626, 31930, 31931, 31950, 31951})
+_WARNINGS = frozenset(
+    [12200, 13210, 13212, 13213, 13214, 13215, 13216, 13217, 13218, 13221, 13222, 13223, 13250, 13256, 13310, 13311]
+    + [13312, 13313, 13314, 13320, 13322, 13326, 13327, 13332, 13410, 13430, 13510, 13520, 13521, 13610, 13611]
+    + [13612, 13613, 13616, 13699, 13710, 13810, 13910, 20001, 21626, 31930, 31931, 31950, 31951]
+)
 _KEEP = 10_000
 _log = logging.getLogger(__name__)
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 # code: (HTTP status, message). {} is filled by the one who raises.
 _ERRORS: Mapping[int, tuple[int, str]] = {
     20001: (400, "Invalid parameter: {}"),
+    20002: (400, "Invalid FriendlyName: {}"),
     20003: (401, "Authenticate"),
     20004: (405, "Method not allowed"),
-    20009: (409, "Cannot delete this resource before it is complete"),
+    20008: (403, "Resource not accessible with Test Account Credentials"),
+    20009: (409, "Cannot delete this resource before it is complete: {}"),
     20404: (404, "The requested resource {} was not found"),
     20429: (429, "Too Many Requests"),
+    20500: (500, "An internal server error has occurred"),
     20503: (503, "Service unavailable"),
     21201: (400, "No 'To' number is specified"),
     21205: (400, "Url is not a valid URL: {}"),
@@ -27,6 +30,9 @@ _ERRORS: Mapping[int, tuple[int, str]] = {
     21216: (400, "Account not allowed to call {}."),
     21217: (400, "Phone number does not appear to be valid: {}"),
     21220: (400, "Invalid call state: {}"),
+    21402: (400, "Invalid Url: {}"),
+    21403: (400, "Invalid Method: {}"),
+    21405: (400, "Cannot set VoiceFallbackUrl without setting VoiceUrl"),
 }
 
 

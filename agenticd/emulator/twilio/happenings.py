@@ -9,19 +9,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
-from agenticd.emulator.phone import Moment, Speech
+from agenticd.emulator.phone import Moment
 from agenticd.emulator.phone.playout import Cleared
-from agenticd.emulator.twilio.call import Call, Status, Webhook
-from agenticd.emulator.twilio.config import TwilioConfig
+from agenticd.emulator.twilio.bridge import Leg
+from agenticd.emulator.twilio.call import Call, Gathered, Status, Webhook
 from agenticd.emulator.twilio.debugger import Debugger, Notice
-from agenticd.emulator.twilio.interpreter import Interpreter, Step
+from agenticd.emulator.twilio.interpreter import Interpreter
 from agenticd.emulator.twilio.life import Life
+from agenticd.emulator.twilio.office import Office
+from agenticd.emulator.twilio.recording import Recording
+from agenticd.emulator.twilio.steps import Step
 from agenticd.emulator.twilio.stream import MediaStream
 from agenticd.emulator.twilio.twiml import Document
+from agenticd.emulator.twilio.verbs import Line
 
 T = TypeVar("T")
 
@@ -85,6 +88,30 @@ class Spoke:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """A `<Play>` begins: of a URL, or of digits."""
+
+    call: Call
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A `<Gather>` is done."""
+
+    call: Call
+    gathered: Gathered
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A recording begins."""
+
+    call: Call
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
 class Did:
     """The person on the phone did something, or heard the agent."""
 
@@ -114,7 +141,8 @@ class Closed:
     call: Call
 
 
-Happening: TypeAlias = Served | Began | Moved | Asked | Obtained | Streams | Spoke | Did | Emptied | Noticed | Closed
+OfCall: TypeAlias = Began | Moved | Asked | Obtained | Streams | Spoke | Played | Got | Records | Did | Emptied | Closed
+Happening: TypeAlias = OfCall | Served | Noticed
 Tell: TypeAlias = Callable[[Happening], None]
 
 
@@ -137,6 +165,9 @@ def look_at(call: Call, tell: Tell) -> None:
     call.callbacks = Told(call.callbacks, lambda webhook: tell(Asked(call, webhook)))
     call.streams = Told(call.streams, lambda stream: tell(Streams(call, stream)))
     call.said = Told(call.said, lambda text: tell(Spoke(call, text)))
+    call.played = Told(call.played, lambda name: tell(Played(call, name)))
+    call.gathered = Told(call.gathered, lambda gathered: tell(Got(call, gathered)))
+    call.recordings = Told(call.recordings, lambda recording: tell(Records(call, recording)))
     phone = call.phone
     phone.timeline = Told(phone.timeline, lambda moment: tell(Did(call, moment)))
     phone.playout.cleared = Told(phone.playout.cleared, lambda cleared: tell(Emptied(call, cleared)))
@@ -161,30 +192,26 @@ class SeenDebugger(Debugger):
 
 
 class _SeenInterpreter(Interpreter):
-    tell: Tell
+    def __init__(self, line: Line, tell: Tell) -> None:
+        super().__init__(line)
+        self._tell = tell
 
     async def obtain(self, step: Step) -> Document | None:
         document = await super().obtain(step)
         if document is not None and not isinstance(step, Document):
-            self.tell(Obtained(self._call, document))
+            self._tell(Obtained(self._line.call, document))
         return document
 
 
 class SeenLife(Life):
     """A call's life, with the documents that it performs told."""
 
-    def __init__(
-        self,
-        config: TwilioConfig,
-        debugger: Debugger,
-        call: Call,
-        voice: Speech,
-        connector: aiohttp.BaseConnector,
-        tell: Tell,
-    ) -> None:
-        super().__init__(config, debugger, call, voice, connector)
-        self._interpreter = seen = _SeenInterpreter(config, debugger, call, voice, self._webhooks, self._callbacks.put)
-        seen.tell = tell
+    def __init__(self, office: Office, call: Call, leg: Leg | None, tell: Tell) -> None:
+        self._tell = tell
+        super().__init__(office, call, leg)
+
+    def _interpreter_of(self, line: Line) -> Interpreter:
+        return _SeenInterpreter(line, self._tell)
 
 
 def see_requests(app: web.Application, tell: Tell) -> None:
@@ -204,7 +231,7 @@ def see_requests(app: web.Application, tell: Tell) -> None:
 
 def _refusal(response: web.StreamResponse) -> tuple[int, str]:
     """Twilio's code and message in an answer that is a refusal."""
-    if response.status < 400 or not isinstance(response, web.Response) or not response.text:
+    if response.status < 400 or not isinstance(response, web.Response) or response.content_type != "application/json":
         return 0, ""
-    body = msgspec.json.decode(response.text, type=_Refusal)
+    body = msgspec.json.decode(response.text or "", type=_Refusal)
     return body.code, body.message

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import TypeAlias
 
-import aiohttp
-
-from agenticd.emulator.phone import HangUp, Press, Speech
+from agenticd.emulator.phone import HangUp, Press, dtmf
 from agenticd.emulator.twilio import twiml
-from agenticd.emulator.twilio.call import Call, Event, Status, rfc2822
+from agenticd.emulator.twilio.bridge import Crossing, Leg
+from agenticd.emulator.twilio.call import Call, Status, rfc2822
 from agenticd.emulator.twilio.callbacks import Callbacks
-from agenticd.emulator.twilio.config import TwilioConfig
-from agenticd.emulator.twilio.debugger import Debugger
-from agenticd.emulator.twilio.interpreter import Fetch, Inline, Interpreter, Step
-from agenticd.emulator.twilio.twiml import Document
+from agenticd.emulator.twilio.interpreter import Interpreter
+from agenticd.emulator.twilio.office import Office
+from agenticd.emulator.twilio.recording import Recorder
+from agenticd.emulator.twilio.steps import Fetch, Inline, Step
+from agenticd.emulator.twilio.twiml import Document, Event
+from agenticd.emulator.twilio.verbs import Line, connect
 from agenticd.emulator.twilio.webhook import Webhooks
 
 
@@ -33,18 +35,28 @@ _Order: TypeAlias = _Over | Fetch | Inline
 class Life:
     """Runs one call. `end` and `redirect` may be called from outside at any time, and take effect at once."""
 
-    def __init__(
-        self, config: TwilioConfig, debugger: Debugger, call: Call, voice: Speech, connector: aiohttp.BaseConnector
-    ) -> None:
+    def __init__(self, office: Office, call: Call, leg: Leg | None = None) -> None:
+        """`leg`: it is the call of a `<Dial>`, and this is how it is joined."""
+        config = office.config
         self.call = call
         self._config = config
-        self._webhooks = Webhooks(config, call, connector)
-        self._callbacks = Callbacks(config.callbacks, debugger, call, self._webhooks)
-        self._interpreter = Interpreter(config, debugger, call, voice, self._webhooks, self._callbacks.put)
+        self._leg = leg
+        self._webhooks = Webhooks(config, call, office.connector)
+        self._callbacks = Callbacks(config.now, office.debugger, call, self._webhooks)
+        self._line = Line(office, call, self._webhooks, self._callbacks.put)
+        self._interpreter = self._interpreter_of(self._line)
         self._sequence = 0  # SequenceNumber of the next status callback
         self._order: _Order | None = None
         self._ordered = asyncio.Event()
-        self._work: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[object] | None = None
+
+    def _interpreter_of(self, line: Line) -> Interpreter:
+        return Interpreter(line)
+
+    @property
+    def recorder(self) -> Recorder:
+        """What records it."""
+        return self._line.recorder
 
     async def run(self) -> None:
         """Live the call; returns when its last callback was answered."""
@@ -57,13 +69,18 @@ class Life:
                     await self._dial_out(tasks)
                 await self._callbacks.close()
         finally:
-            await self._interpreter.abort()
+            if self._leg is not None:
+                self._leg.over()
+            await connect.abort(self._line)
             await self._webhooks.close()
 
-    def end(self, status: Status) -> None:
-        """The call takes a final status now, whoever wanted it. Once it has one, nothing happens."""
+    def end(self, status: Status | None = None) -> None:
+        """The call takes a final status now, whoever wanted it; None: the one that fits. Once it has one, nothing
+        happens."""
         if not self.call.final:
-            self.call.move(status)
+            self.call.move(status or ("completed" if self.call.status == "in-progress" else "canceled"))
+            if self._leg is not None:
+                self._leg.over()
             self._give(_OVER)
 
     def redirect(self, step: Fetch | Inline) -> None:
@@ -82,7 +99,8 @@ class Life:
     async def _dial_out(self, tasks: asyncio.TaskGroup) -> None:
         """Queue, dial and ring the phone; then talk, if it was answered."""
         call, script = self.call, self.call.phone.script
-        if await self._over_within(self._config.queue_time):
+        queued = self._config.queue_time + call.queued_for if self._leg is None else 0.0
+        if await self._over_within(queued):
             return  # canceled before it was dialled: Twilio calls nobody back
         call.move("initiated")
         self._report_status("initiated")
@@ -107,8 +125,10 @@ class Life:
         self._answer()
         self._report_status("answered")
         options = call.options
-        first = Fetch("voice", options.url, options.method) if options.url else Inline(options.twiml)
-        await self._talk(tasks, first)
+        first: Step | None = Fetch("voice", options.url, options.method) if options.url else Inline(options.twiml)
+        if self._leg is not None and not options.url:
+            first = None  # nothing is whispered
+        await self._talk(tasks, self._open(first))
 
     async def _ring_in(self, tasks: asyncio.TaskGroup) -> None:
         """A call to one of the account's numbers: the voice webhook decides whether it is answered."""
@@ -127,7 +147,7 @@ class Life:
                 case _:
                     # Without a document Twilio answers too, says that there was an error, and hangs up.
                     self._answer()
-                    await self._talk(tasks, document or Document(()))
+                    await self._talk(tasks, self._interpreter.run(document or Document(())))
         self._report_status("completed")
 
     def _answer(self) -> None:
@@ -145,23 +165,54 @@ class Life:
 
     # The conversation.
 
-    async def _talk(self, tasks: asyncio.TaskGroup, first: Step) -> None:
-        """From the answer to the end."""
+    async def _talk(self, tasks: asyncio.TaskGroup, work: Coroutine[object, object, object]) -> None:
+        """From the answer to the end; `work` is what comes first."""
         heart = tasks.create_task(self._beat())
-        step: Step | None = first
-        while step is not None:
-            await self._perform(tasks.create_task(self._interpreter.run(step)))
+        while True:
+            await self._perform(tasks.create_task(work))
             if self.call.final:
                 break
-            await self._interpreter.abandon()
+            await connect.abandon(self._line)
             order, self._order = self._order, None
-            step = None if isinstance(order, _Over) else order
+            if order is None or isinstance(order, _Over):
+                break
+            work = self._interpreter.run(order)
         self.end("completed")
         heart.cancel()
         self.call.phone.hear_no_more(asyncio.get_running_loop().time())
-        await self._interpreter.abandon()
+        await connect.abandon(self._line)
+        self.recorder.finish_all()
 
-    async def _perform(self, work: asyncio.Task[None]) -> None:
+    async def _open(self, first: Step | None) -> None:
+        """What an outbound call begins with: a recording, keys, the TwiML; one of a `<Dial>` is joined then."""
+        options = self.call.options
+        if options.record is not None:
+            wanted = options.record
+            self.recorder.begin("OutboundAPI", wanted.channels, wanted.track, trim=wanted.trim, told=wanted.told)
+        if options.send_digits:
+            await self._line.play(dtmf.sound(options.send_digits))
+        if self._leg is not None:
+            await self._be_joined(self._leg, first)
+        elif first is not None:
+            await self._interpreter.run(first)
+
+    async def _be_joined(self, leg: Leg, first: Step | None) -> None:
+        """Hear what is for the called alone, wait for the one who dialled, and talk, until somebody ends it or sends
+        the call elsewhere."""
+        line = self._line
+        try:
+            line.whispers = True
+            if first is not None and not await self._interpreter.run(first):
+                return  # declined
+            leg.settle(True)
+            await leg.joined.wait()
+            line.listener = Crossing(leg.parent)
+            await asyncio.get_running_loop().create_future()  # until it is cancelled
+        finally:
+            line.whispers, line.listener = False, None
+            leg.over()
+
+    async def _perform(self, work: asyncio.Task[object]) -> None:
         """Wait for the end of `work`, or for an order, which cancels it."""
         self._work = work
         try:
@@ -176,19 +227,18 @@ class Life:
         while loop.time() < began + self.call.options.time_limit:
             await asyncio.sleep(phone.next_due() - loop.time())
             for act in phone.tick(loop.time()):
-                stream = self._interpreter.stream
-                live = stream if stream is not None and stream.live else None
+                listener = self._line.listener
                 match act:
                     case HangUp():
                         self.end("completed")
                         return
                     case Press():
-                        if live is not None:
-                            await live.send_digit(act.digit)
+                        if listener is not None:
+                            await listener.send_digit(act.digit)
                     case _:
-                        if live is not None:
-                            await live.send_frame(act)
-            stream = self._interpreter.stream
+                        if listener is not None:
+                            await listener.send_frame(act)
+            stream = self._line.stream
             if stream is not None and stream.live:
                 await stream.echo_marks()
         self.end("completed")
@@ -204,6 +254,14 @@ class Life:
             "CallbackSource": "call-progress-events",
             "SequenceNumber": str(self._sequence),
             **(call.end_params() if event == "completed" else {}),
+            **(self._recorded() if event == "completed" else {}),
         }
         self._sequence += 1
         self._callbacks.put("status", options.status_callback_method, options.status_callback, params)
+
+    def _recorded(self) -> dict[str, str]:
+        """What the last callback says of the recording that was asked for when the call was created."""
+        for recording in self.call.recordings:
+            if recording.source == "OutboundAPI" and recording.status == "completed":
+                return self.recorder.params(recording)
+        return {}

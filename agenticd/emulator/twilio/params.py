@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from typing import Literal, Protocol, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from agenticd.emulator.twilio import urls
-from agenticd.emulator.twilio.call import Event, Options
+from agenticd.emulator.twilio.call import Options, Recorded
 from agenticd.emulator.twilio.debugger import NOT_BUILT
 from agenticd.emulator.twilio.errors import RestError
-from agenticd.emulator.twilio.twiml import Method
+from agenticd.emulator.twilio.twiml import Event, Method, RecordingEvent, Told, Track
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _MAX_RING = 600
 _MAX_CALL = 24 * 3600
 _MAX_TWIML = 4000
+_DIGITS = re.compile(r"[0-9A-D#*wW]{0,32}")
 
 # Numbers with which Twilio's test credentials provoke an error; here they do for everybody.
 _MAGIC_TO: Mapping[str, int] = {
@@ -27,6 +28,8 @@ _MAGIC_TO: Mapping[str, int] = {
     "+15005550004": 21216,
 }
 _MAGIC_FROM = "+15005550001"
+MAGIC_FROM_GOOD = "+15005550006"
+"""The one that Twilio's test credentials may call from."""
 
 _NOT_BUILT = frozenset(
     [
@@ -36,8 +39,6 @@ _NOT_BUILT = frozenset(
         "CallToken",
         "CallerId",
         "MachineDetection",
-        "Record",
-        "SendDigits",
         "SipAuthUsername",
     ]
 )
@@ -107,6 +108,8 @@ def creation(form: Form, numbers: Collection[str], note: Note) -> Creation:
         events=_events(form, note),
         timeout=_number(form, "Timeout", 60, _MAX_RING, 21208),
         time_limit=_number(form, "TimeLimit", 4 * 3600, _MAX_CALL, 20001),
+        send_digits=_send_digits(form),
+        record=recorded(form, note, trim=True) if form.get("Record").lower() == "true" else None,
     )
     return Creation(to, from_, options)
 
@@ -206,6 +209,49 @@ def _events(form: Form, note: Note) -> frozenset[Event]:
     return frozenset(known[event] for event in given)
 
 
+def _send_digits(form: Form) -> str:
+    digits = form.get("SendDigits")
+    if not _DIGITS.fullmatch(digits):
+        raise RestError(21206, digits)
+    return digits
+
+
+def recorded(form: Form, note: Note, *, trim: bool) -> Recorded:
+    """What a form says of a recording; `trim` holds if it says nothing of that."""
+    channels: dict[str, Literal[1, 2]] = {"mono": 1, "dual": 2}
+    tracks: dict[str, Track] = {track: track for track in get_args(Track)}
+    trims = {"trim-silence": True, "do-not-trim": False}
+    wanted = form.get("Trim") or ("trim-silence" if trim else "do-not-trim")
+    for name, given, known in (
+        ("RecordingChannels", form.get("RecordingChannels") or "mono", channels),
+        ("RecordingTrack", form.get("RecordingTrack") or "both", tracks),
+        ("Trim", wanted, trims),
+    ):
+        if given not in known:
+            raise RestError(20001, f"{name} is {' or '.join(known)}, not {given!r}")
+    return Recorded(
+        channels=channels[form.get("RecordingChannels") or "mono"],
+        track=tracks[form.get("RecordingTrack") or "both"],
+        trim=trims[wanted],
+        told=_told(form, note),
+    )
+
+
+def _told(form: Form, note: Note) -> Told:
+    url = form.get("RecordingStatusCallback")
+    if url and not urls.is_web(url):
+        note(13256, f"RecordingStatusCallback is not a valid URL: {url}")
+        return Told()
+    known: dict[str, RecordingEvent] = {event: event for event in get_args(RecordingEvent)}
+    # Several are written with spaces between them; the helper library repeats the parameter.
+    given = " ".join(form.getall("RecordingStatusCallbackEvent")).split() or ["completed"]
+    wrong = [event for event in given if event not in known]
+    if wrong:
+        note(13621, f"RecordingStatusCallbackEvent {wrong[0]!r} is none of {', '.join(known)}")
+        return Told()
+    return Told(url, _method(form, "RecordingStatusCallbackMethod"), frozenset(known[event] for event in given))
+
+
 def _method(form: Form, name: str) -> Method:
     match form.get(name, "POST").upper():
         case "GET":
@@ -220,6 +266,6 @@ def _number(form: Form, name: str, default: int, most: int, code: int) -> int:
     text = form.get(name)
     if not text:
         return default
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise RestError(code, f"{name} {text}")
+    if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise RestError(code, f"{name} {text[:40]}")
     return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -12,13 +13,17 @@ from aiohttp import web
 
 from agenticd.emulator.phone import PhoneScript, Speech
 from agenticd.emulator.phone.live import LivePhone
-from agenticd.emulator.twilio.call import Call, Options
+from agenticd.emulator.twilio.bridge import Leg
+from agenticd.emulator.twilio.call import Call, Options, Status
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import Debugger
 from agenticd.emulator.twilio.happenings import Began, Closed, SeenDebugger, SeenLife, Tell, look_at, see_requests
 from agenticd.emulator.twilio.life import Life
+from agenticd.emulator.twilio.numbers import Number
+from agenticd.emulator.twilio.office import Office
 from agenticd.emulator.twilio.params import Creation
 from agenticd.emulator.twilio.rest import Rest
+from agenticd.emulator.voice import Recogniser
 
 Phones: TypeAlias = Mapping[str, PhoneScript] | Callable[[str], PhoneScript | None]
 """Who answers at a number; a number that it does not know gets the default script."""
@@ -43,7 +48,7 @@ class TwilioServer:
         tell: Tell | None = None,
         routes: Routes | None = None,
     ) -> None:
-        self.config = config
+        self.config = replace(config)  # what goes wrong at present is not that of others with the same configuration
         self.calls: dict[str, Call] = {}
         """Calls by SID, oldest first: all that run and the last that ended."""
         self.debugger = Debugger() if tell is None else SeenDebugger(tell)
@@ -54,7 +59,10 @@ class TwilioServer:
         self._phones = phones
         self._scripts: dict[str, PhoneScript] = {}
         self._default = default or PhoneScript()
-        self._numbers: dict[str, Options] = {}
+        self.numbers = {number: Number(number) for number in config.numbers}
+        """The account's numbers, and where their calls go."""
+        self._recogniser = Recogniser()
+        self._next_turn = 0.0  # the loop's time when the account may dial again
         self._lives: dict[str, tuple[Life, asyncio.Task[None]]] = {}
         self._started = 0  # calls ever
         self._more = asyncio.Event()
@@ -104,7 +112,8 @@ class TwilioServer:
         await started.wait()
 
     def _app(self) -> web.Application:
-        app = Rest(self.config, self.debugger, self).app()
+        self._rest = Rest(self.config, self.debugger, self)
+        app = self._rest.app()
         if self._routes is not None:
             self._routes(app)
         if self._tell is not None:
@@ -118,6 +127,7 @@ class TwilioServer:
         main, runner, connector = self._main, self._runner, self._connector
         self._main = self._runner = self._connector = None
         self._stopping.set()
+        self._rest.close()
         try:
             await main
         finally:
@@ -161,16 +171,28 @@ class TwilioServer:
         """
         if number not in self.config.numbers:
             raise ValueError(f"{number} is none of the account's numbers: {', '.join(self.config.numbers)}")
-        self._numbers[number] = Options(
-            url=voice_url, method=method, fallback_url=fallback_url, status_callback=status_callback
-        )
+        known = self.numbers[number]
+        known.voice_url, known.voice_method = voice_url, method
+        known.voice_fallback_url, known.status_callback = fallback_url, status_callback
 
     # Calls.
 
     def dial(self, wanted: Creation) -> Call:
         """Create an outbound call; REST does."""
         phone = LivePhone(self._script(wanted.to), self._voice)
-        return self._begin("outbound-api", wanted.from_, wanted.to, wanted.options, phone)
+        call = Call(self.config.account_sid, wanted.from_, wanted.to, "outbound-api", wanted.options, phone)
+        call.queued_for = self._turn()
+        return self._begin(call)
+
+    def _turn(self) -> float:
+        """How long the next call waits until the account may dial it."""
+        rate = self.config.calls_per_second
+        if rate is None:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next_turn)
+        self._next_turn = turn + 1 / rate
+        return turn - now
 
     def delete(self, sid: str) -> None:
         """Forget a call that is over; REST does."""
@@ -183,9 +205,25 @@ class TwilioServer:
             ValueError: if `set_number` was not told of the number.
 
         """
-        if to not in self._numbers:
+        if to not in self.numbers or not self.numbers[to].voice_url:
             raise ValueError(f"no voice URL is set for {to}: call set_number first")
-        return self._begin("inbound", from_, to, self._numbers[to], LivePhone(script, self._voice))
+        options = self.numbers[to].options()
+        phone = LivePhone(script, self._voice)
+        return self._begin(Call(self.config.account_sid, from_, to, "inbound", options, phone))
+
+    def _dial_leg(self, parent: Call, from_: str, to: str, options: Options, leg: Leg) -> Call:
+        """The call of a `<Dial>`; it does not wait in the account's queue."""
+        phone = LivePhone(self._script(to), self._voice)
+        return self._begin(Call(self.config.account_sid, from_, to, "outbound-dial", options, phone, parent), leg)
+
+    def _end(self, sid: str, status: Status | None = None) -> None:
+        life = self.life(sid)
+        if life is not None:
+            life.end(status)
+
+    def nobody(self) -> LivePhone:
+        """A telephone that is never called."""
+        return LivePhone(PhoneScript(), self._voice)
 
     def life(self, sid: str) -> Life | None:
         """What runs a call, None if it is over."""
@@ -205,30 +243,32 @@ class TwilioServer:
         found = self._phones(number) if callable(self._phones) else (self._phones or {}).get(number)
         return found or self._default
 
-    def _begin(
-        self,
-        direction: Literal["inbound", "outbound-api"],
-        from_: str,
-        to: str,
-        options: Options,
-        phone: LivePhone,
-    ) -> Call:
+    def _begin(self, call: Call, leg: Leg | None = None) -> Call:
         assert self._tasks is not None, "not started"
         assert self._connector is not None
-        call = Call(self.config.account_sid, from_, to, direction, options, phone)
-        life = self._life_of(call, self._connector)
+        life = self._life_of(call, leg, self._connector)
         self._lives[call.sid] = life, self._tasks.create_task(self._live(life))
         self.calls[call.sid] = call
         self._started += 1
         self._more.set()
         return call
 
-    def _life_of(self, call: Call, connector: aiohttp.TCPConnector) -> Life:
+    def _life_of(self, call: Call, leg: Leg | None, connector: aiohttp.TCPConnector) -> Life:
+        office = Office(
+            config=self.config,
+            debugger=self.debugger,
+            voice=self._voice,
+            recogniser=self._recogniser,
+            connector=connector,
+            api_url=_reachable(self.api_url),
+            dial_leg=self._dial_leg,
+            end=self._end,
+        )
         if self._tell is None:
-            return Life(self.config, self.debugger, call, self._voice, connector)
+            return Life(office, call, leg)
         look_at(call, self._tell)
         self._tell(Began(call))
-        return SeenLife(self.config, self.debugger, call, self._voice, connector, self._tell)
+        return SeenLife(office, call, leg, self._tell)
 
     async def _live(self, life: Life) -> None:
         try:
@@ -245,3 +285,12 @@ class TwilioServer:
         ended = [known for known in self.calls if known not in self._lives]
         for known in ended[: max(0, len(ended) - self.config.keep_calls)]:
             del self.calls[known]
+        recordings = [recording for call in self.calls.values() for recording in call.recordings if not recording.live]
+        recordings.sort(key=lambda recording: recording.started)
+        for old in recordings[: max(0, len(recordings) - self.config.keep_recordings)]:
+            old.call.recordings.remove(old)
+
+
+def _reachable(url: str) -> str:
+    """What this machine can ask of a server that listens everywhere."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")

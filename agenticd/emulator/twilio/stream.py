@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -77,11 +80,14 @@ class MediaStream:
         self._sequence = 1  # of the last message sent; 1 is `start`
         self._frames = 0  # of the telephone since the start, dropped ones counted
         self._noted: set[int] = set()
+        self._began = 0.0  # on the loop's clock
+        self._dead = False  # what is sent vanishes, both ways
+        self._marked = asyncio.Event()  # marks may be due at another time than before
 
     @property
     def live(self) -> bool:
         """Whether messages can be sent."""
-        return self.started and self._socket is not None and self._socket.state is State.OPEN
+        return self.started and self._socket is not None and self._socket.state is State.OPEN and not self._dead
 
     async def open(self) -> None:
         """Connect, and send `connected` and `start`.
@@ -93,22 +99,29 @@ class MediaStream:
         check_url(self.noun.url, self._config.allow_plain)
         if self.noun.track not in ("", "inbound_track"):
             raise StreamRefused(31941, f"track {self.noun.track!r}: <Connect> has inbound_track only")
-        faults = self._config.streams
+        faults = self._config.now.streams
         await asyncio.sleep(faults.delay)
         if len(self._call.streams) <= faults.refused:
             raise StreamRefused(31901, f"{self.noun.url} did not answer in time")
         self._socket = opened = await self._handshake()
         try:
             await opened.send(wire.CONNECTED)
-            await opened.send(wire.start(self.sid, self._call.account_sid, self._call.sid, self.noun.parameters))
+            sids = self.sid, self._call.account_sid, self._call.sid
+            await opened.send(wire.start(*sids, self.noun.parameters, faults.encoding, faults.sample_rate))
         except ConnectionClosed:
             pass  # `listen` finds out how and why
         self.skip = len(self._call.phone.sent)
         self.started = True
+        self._began = asyncio.get_running_loop().time()
 
     async def _handshake(self) -> ClientConnection:
         url = self.noun.url
+        there: dict[str, Any] = {}
         try:
+            if self._config.now.road is not None:
+                parts = urlsplit(url)
+                port = parts.port or (443 if parts.scheme == "wss" else 80)
+                there["host"], there["port"] = await self._config.now.road(parts.hostname or "", port)
             return await _Connect(
                 url,
                 # Seen in lower case on the wire.
@@ -121,6 +134,7 @@ class MediaStream:
                 close_timeout=self._config.close_timeout,
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_LIMIT,
+                **there,
             )
         except (InvalidURI, InvalidHandshake, OSError, EOFError, ValueError) as error:
             raise _refusal(error, url) from error
@@ -129,12 +143,57 @@ class MediaStream:
         """Take what the server sends until it ends the stream."""
         assert self._socket is not None, "open it first"
         try:
-            while True:
-                self._take(await self._socket.recv())
-                await self.echo_marks()
-        except ConnectionClosed as closed:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._echo())
+                tasks.create_task(self._after("break_after", "breaks", self._reset))
+                tasks.create_task(self._after("vanish_after", "vanishes", self._vanish))
+                while True:
+                    self._take(await self._socket.recv())
+                    self._marked.set()
+        except* ConnectionClosed as group:
+            closed = group.exceptions[0]
+            assert isinstance(closed, ConnectionClosed)
             self.closed = _closed(closed)
-            return self.closed
+        assert self.closed is not None, "nothing else ends it"
+        return self.closed
+
+    async def _echo(self) -> None:
+        """Send each mark when what was before it has been played: not 20 ms later."""
+        loop, phone = asyncio.get_running_loop(), self._call.phone
+        while True:
+            self._marked.clear()
+            phone.playout.advance(phone.seconds(loop.time()))
+            await self.echo_marks()
+            due = phone.playout.next_echo()
+            try:
+                async with asyncio.timeout_at(None if due is None else phone.clock(due)):
+                    await self._marked.wait()
+            except TimeoutError:
+                pass
+
+    async def _after(self, time: str, count: str, strike: Callable[[], None]) -> None:
+        """Strike so long after the start as the present faults say, and again when they are changed."""
+        now = self._config.now
+        while True:
+            changed, seconds = now.changed, getattr(now.streams, time)
+            try:
+                async with asyncio.timeout_at(None if seconds is None else self._began + seconds):
+                    await changed.wait()
+            except TimeoutError:
+                if now.strikes(time, self._call.sid, getattr(now.streams, count)):
+                    strike()
+                await changed.wait()
+
+    def _reset(self) -> None:
+        assert self._socket is not None
+        raw = self._socket.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.transport.abort()
+
+    def _vanish(self) -> None:
+        assert self._socket is not None
+        self._dead = True
+        self._socket.transport.pause_reading()
 
     def _take(self, message: str | bytes) -> None:
         phone = self._call.phone
@@ -191,7 +250,9 @@ class MediaStream:
         """End it from Twilio's side: `stop`, then the close."""
         if self._socket is None:
             return
-        if not self._config.streams.stop:
+        if self._dead:
+            return
+        if not self._config.now.streams.stop:
             await self.abort()
             return
         if self.started:
@@ -207,7 +268,7 @@ class MediaStream:
 
     async def _send(self, message: str) -> None:
         # On a socket that is closing, send() would wait for the end; nobody will read this.
-        if self._socket is None or self._socket.state is not State.OPEN:
+        if self._socket is None or self._dead or self._socket.state is not State.OPEN:
             return
         try:
             await self._socket.send(message)

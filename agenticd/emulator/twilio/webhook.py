@@ -5,12 +5,12 @@ What the answers mean is not judged here, beyond whether one came.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
 import aiohttp
@@ -18,18 +18,18 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from agenticd.emulator.twilio import urls
-from agenticd.emulator.twilio.call import Call, Webhook
+from agenticd.emulator.twilio.call import Call, Kind, Webhook
 from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.twiml import MAX_BYTES, Method
 
-Kind: TypeAlias = Literal["voice", "fallback", "redirect", "action", "status", "stream"]
-
+MAX_SOUND = 40 * 1024 * 1024
+"""Bytes of an answer that is audio."""
 _MAX_REDIRECTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: an HTTP answer, of which at most 64 kB and a byte were read."""
+    """What came back: an HTTP answer, of which at most 64 kB and a byte were read; of audio 40 MB."""
 
     status: int
     content_type: str
@@ -60,6 +60,11 @@ class _Patience:
     read: float
     retries: int = 1
     policy: frozenset[str] = frozenset({"ct"})
+
+    @property
+    def whole(self) -> float:
+        """The longest that it can take."""
+        return self.connect + self.read
 
     def again(self, attempt: int, code: int, status: int | None) -> bool:
         """Whether to try once more after this outcome."""
@@ -106,15 +111,17 @@ class Webhooks:
 
         """
         _demand_web(url)
-        params = {**self._call.params(), **extra}
+        params = {**self._standard(kind), **extra}
         patience = _patience(url, self._config)
         attempt = 0
         while True:
             began, answer, failure = time.time(), None, None
             try:
+                await self._on_its_way(kind, url, patience)
                 answer = await self._follow(method, url, params, patience)
+                await self._on_its_way_back(kind, url, patience, began)
             except NoAnswer as error:
-                failure = error
+                answer, failure = None, error
             status, code = (answer.status if answer else None), (failure.code if failure else 0)
             record = Webhook(kind, method, url, params, status, code, time.time() - began, began)
             self._call.callbacks.append(record)
@@ -124,6 +131,31 @@ class Webhooks:
                 assert answer is not None
                 return answer
             attempt += 1
+
+    def _standard(self, kind: Kind) -> Mapping[str, str]:
+        """What a request of this kind says besides what it is about."""
+        match kind:
+            case "media":  # a file is fetched, and told nothing
+                return {}
+            case "recording":
+                return {"AccountSid": self._call.account_sid, "CallSid": self._call.sid}
+            case _:
+                return self._call.params()
+
+    async def _on_its_way(self, kind: Kind, url: str, patience: _Patience) -> None:
+        """A request that is slow arrives late, or when nobody waits for its answer any more."""
+        slow = self._config.now.callbacks.slow.get(kind, 0.0)
+        await asyncio.sleep(min(slow, patience.whole))
+        if slow >= patience.whole:
+            raise NoAnswer(11200, f"no answer from {url} in time")
+
+    async def _on_its_way_back(self, kind: Kind, url: str, patience: _Patience, began: float) -> None:
+        """An answer may be lost."""
+        now = self._config.now
+        count = now.callbacks.unanswered.get(kind, 0)
+        if count and now.strikes(f"unanswered {kind}", self._call.sid, count):
+            await asyncio.sleep(began + patience.whole - time.time())
+            raise NoAnswer(11200, f"no answer from {url} in time")
 
     async def _follow(self, method: Method, url: str, params: Mapping[str, str], patience: _Patience) -> Answer:
         url = urldefrag(url).url
@@ -153,16 +185,25 @@ class Webhooks:
         if method == "POST":
             data = urlencode(params)
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        timeout = aiohttp.ClientTimeout(
-            total=patience.connect + patience.read, sock_connect=patience.connect, sock_read=patience.read
-        )
+        timeout = aiohttp.ClientTimeout(total=patience.whole, sock_connect=patience.connect, sock_read=patience.read)
         try:
             # Not re-quoted: what is signed and what is sent are the text that was given.
-            target = URL(url, encoded=True)
+            target, server_name = URL(url, encoded=True), None
+            if self._config.now.road is not None:
+                headers["Host"], server_name = target.host_port_subcomponent or "", target.host
+                host, port = await self._config.now.road(target.host or "", target.port or 80)
+                target = target.with_host(host).with_port(port)
             async with self._session.request(
-                method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                method,
+                target,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                server_hostname=server_name,
             ) as response:
-                body = await _read(response, MAX_BYTES + 1)
+                audio = response.content_type.startswith("audio/")
+                body = await _read(response, MAX_SOUND if audio else MAX_BYTES + 1)
                 location = response.headers.get("Location") if 300 <= response.status < 400 else None
                 return Answer(response.status, response.headers.get("Content-Type", ""), body, url), location
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -185,6 +226,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def _with_query(url: str, params: Mapping[str, str]) -> str:
+    if not params:
+        return url
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params)}"
 
 

@@ -75,7 +75,14 @@ def decode(message: str | bytes, stream_sid: str) -> Command:
     return command
 
 
-def start(stream_sid: str, account_sid: str, call_sid: str, parameters: Mapping[str, str]) -> str:
+def start(
+    stream_sid: str,
+    account_sid: str,
+    call_sid: str,
+    parameters: Mapping[str, str],
+    encoding: str = "audio/x-mulaw",
+    sample_rate: int = 8000,
+) -> str:
     """The `start` message, always the first with a sequence number."""
     return msgspec.json.encode(
         {
@@ -86,7 +93,7 @@ def start(stream_sid: str, account_sid: str, call_sid: str, parameters: Mapping[
                 "streamSid": stream_sid,
                 "callSid": call_sid,
                 "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                "mediaFormat": {"encoding": encoding, "sampleRate": sample_rate, "channels": 1},
                 "customParameters": dict(parameters),
             },
             "streamSid": stream_sid,

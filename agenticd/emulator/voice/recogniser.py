@@ -166,6 +166,14 @@ def _clip_bank() -> _Bank:
     return _Bank(_clip_templates())
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What was understood; `confidence` is the least correlation of its sentences, 0 to 1."""
+
+    text: str
+    confidence: float
+
+
 class Recogniser:
     """Knows the clips of both voices, and up to 256 learnt sentences (the oldest is forgotten first)."""
 
@@ -186,6 +194,11 @@ class Recogniser:
 
     def text_of(self, audio: bytes) -> str | None:
         """The text of 8 kHz mu-law audio, or None if it is not known. Several are joined by a space."""
+        found = self.recognise(audio)
+        return found.text if found is not None else None
+
+    def recognise(self, audio: bytes) -> Recognised | None:
+        """The text as in `text_of`, and how sure it is."""
         features = fingerprint(ulaw.decode(audio))
         whole = float((features**2).sum())
         found: list[_Match] = []
@@ -198,7 +211,8 @@ class Recogniser:
         rest = float((features**2).sum())
         if not found or 1 - rest / whole < _EXPLAINED:
             return None
-        return " ".join(match.template.text for match in sorted(found, key=lambda match: match.start))
+        text = " ".join(match.template.text for match in sorted(found, key=lambda match: match.start))
+        return Recognised(text, min(1.0, *(match.correlation for match in found)))
 
     def _best(self, features: Features) -> _Match | None:
         matches = [match for bank in (_clip_bank(), self._learnt_bank) if (match := bank.best(features)) is not None]

@@ -144,7 +144,7 @@ async def _hangup(client: Client, env: Env, call_ids: Sequence[str], ask: bool, 
         if not call_ids:
             click.echo("# no call is live", err=True)
             return Exit.OK
-        if ask and not _sure(len(call_ids)):
+        if ask and not await _sure(len(call_ids)):
             return Exit.FAILED
     for call_id in call_ids:
         answer = await client.hang_up(call_id, reason)
@@ -152,10 +152,19 @@ async def _hangup(client: Client, env: Env, call_ids: Sequence[str], ask: bool, 
     return Exit.OK
 
 
-def _sure(count: int) -> bool:
+async def _sure(count: int) -> bool:
     """Whether the person means it. Who is no person must say --yes."""
+    import asyncio
     import sys
 
     if not sys.stdin.isatty():
         raise click.UsageError("--all needs --yes where nobody can be asked")
-    return click.confirm(f"End {count} call{'' if count == 1 else 's'}?", err=True)
+    click.echo(f"End {count} call{'' if count == 1 else 's'}? [y/N]: ", err=True, nl=False)
+    # Not by click.confirm: while that waits, the loop does not, and Ctrl-C would be heard after the answer.
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -67,7 +67,7 @@ class Root(Group):
 
 def _commands(command: click.Command, path: str) -> list[tuple[str, str]]:
     if not isinstance(command, click.Group):
-        return [(path, command.get_short_help_str(80))]
+        return [(path, command.get_short_help_str())]
     return [row for name, one in command.commands.items() for row in _commands(one, f"{path} {name}")]
 
 

@@ -82,5 +82,7 @@ def completion(shell: str) -> int:
 
     found = get_completion_class(shell)
     assert found is not None, "click knows these shells"
-    output.write(found(click.Group(), {}, "agentctl", VARIABLE).source())
+    # In fish, click cuts what is said of a word at its first comma.
+    script = found(click.Group(), {}, "agentctl", VARIABLE).source().replace('split ","', 'split --max 1 ","')
+    output.write(script)
     return Exit.OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--cursor-file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Keep the place in FILE, and begin behind it. --after and --since hold only until there is one.",
 )
@@ -69,7 +68,7 @@ def events(
     types: Sequence[str],
     after: int | Cursor | None,
     since: float | None,
-    cursor_file: Path | None,
+    cursor_file: str | None,
     until_end: bool,
     bookmarks: bool,
     everything: bool,
@@ -85,8 +84,8 @@ def events(
     \b
     Examples:
       agentctl events --since 10m --type call_ended
-      agentctl events --cursor-file /var/lib/billing/cursor --after 0 -o jsonl | ./bill
-    """  # fmt: skip
+      agentctl events --cursor-file billing --after 0 -o jsonl | ./bill
+    """
     if after is not None and since is not None:
         raise click.UsageError("give either --after or --since")
     from agentctl.watching import Order, watch

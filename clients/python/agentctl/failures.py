@@ -104,6 +104,13 @@ def _unreachable(target: Target, said: str) -> tuple[Exit, str, str]:
     silent = f"agenticd does not answer on {target.address}"
     path = target.path
     if path is None:
+        host, _, port = target.address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+        except ConnectionRefusedError:
+            said = "nobody listens"
+        except OSError as error:
+            said = (error.strerror or said).lower()
         return Exit.UNREACHABLE, f"{silent} ({said})", f"is it running there? Else {_ELSEWHERE}"
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)

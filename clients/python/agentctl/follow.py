@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from agentctl import output, words
-from agentctl.connect import deaf
 from agentctl.conversation import Conversation
 from agentctl.exits import Exit
 from agentctl.options import Env
@@ -71,7 +70,6 @@ async def follow_call(client: Client, env: Env, call_id: str, after: Cursor | in
                 if form in ("table", "plain"):
                     output.write(text)
     except asyncio.CancelledError:
-        deaf()
         newline(env)
         place = words.flat(str(stream.cursor or after))
         click.echo(f"# the call goes on; to end it: agentctl call hangup {call_id}", err=True)

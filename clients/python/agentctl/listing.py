@@ -69,13 +69,19 @@ LIVE = Filter(frozenset(STATES) - {"ended"})
 @click.option(
     "--state",
     "states",
-    type=OneOf((*STATES, "live"), "STATE"),
+    type=OneOf((*STATES, "live"), "STATE", {end: f"--end {end}" for end in ENDS}),
     multiple=True,
     help=f"Only in this state: {', '.join(STATES)}; live is all but ended.",
 )
 @click.option("--direction", type=OneOf(("inbound", "outbound")), help="Only these.")
 @click.option("--since", type=MOMENT, metavar="TIME", help="Only since then: 10m, 2h or 7d ago, or 2026-11-22T08:30.")
-@click.option("--end", "ends", type=OneOf(ENDS, "REASON"), multiple=True, help="Only what ended so, for example busy.")
+@click.option(
+    "--end",
+    "ends",
+    type=OneOf(ENDS, "REASON", {state: f"--state {state}" for state in STATES}),
+    multiple=True,
+    help="Only what ended so, for example busy.",
+)
 @click.option("--agent", help="Only this agent profile's.")
 @click.option("--number", help="Only with this number, on either side.")
 @click.option("--meta", "metadata", type=PAIR, multiple=True, help="Only what was placed with it.")
@@ -99,8 +105,8 @@ def ls(
     \b
     Examples:
       agentctl call ls --state live
-      agentctl call ls --since 1d --end busy --end no_answer -o jsonl --limit 500 | jq -r .to_address
-    """  # fmt: skip
+      agentctl call ls --since 1d --end busy --end no_answer -o id
+    """
     wanted = {*states} - {"live"} | ({*STATES} - {"ended"} if "live" in states else set())
     which = Filter(frozenset(wanted), direction or "", since, frozenset(ends), agent, number, tuple(metadata))
     return run(env, lambda client: _ls(client, env, which, limit))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from agentctl.render import Style
 
 FORMATS = ("table", "plain", "json", "jsonl", "id")
+SENTENCE = 80
+"""What a command says of itself in a list, at most."""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,10 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params += everywhere(hidden=True)
 
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """As ever, but a sentence is shown whole: in a shell's list too, which click keeps shorter."""
+        return super().get_short_help_str(max(limit, SENTENCE))
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As ever, but who gave a word too many is told which, and every error knows its command."""
         ctx.allow_extra_args = True
@@ -120,6 +126,10 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As they are defined: the most used first."""
         return list(self.commands)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """As a command's."""
+        return super().get_short_help_str(max(limit, SENTENCE))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As ever; every error knows its command."""

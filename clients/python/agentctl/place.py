@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,14 +57,13 @@ def place(
     \b
     Examples:
       agentctl call place +15550001111 --follow
-      agentctl call place +15550001111 --agent sales --var name=Ada --meta order=17 -o id
+      agentctl call place +15550001111 --agent sales --var name=Ada -o id
     """
     if instructions_file is not None:
         if order["instructions"] is not None:
             raise click.UsageError("give either --instructions or --instructions-file")
         order["instructions"] = _read(instructions_file)
     order |= {"variables": dict(variables), "metadata": dict(metadata)}
-    order["request_id"] = order["request_id"] or str(uuid.uuid4())
     return run(env, lambda client: _place(client, env, to, order, follow))
 
 
@@ -89,9 +87,9 @@ async def _place(client: Client, env: Env, to: str, order: dict[str, Any], follo
         raise Failure(
             Exit.TIMEOUT,
             [f"no answer in {client.timeout:g} s; whether the call was placed is not known"],
-            f"the same command with --request-id {order['request_id']} cannot dial twice",
+            f"the same command with --request-id {error.request_id} cannot dial twice",
             {"code": error.code, "reason": error.reason, "message": error.message,
-             "metadata": {"request_id": order["request_id"]}},
+             "metadata": {"request_id": error.request_id}},
         ) from error  # fmt: skip
     if follow:
         from agentctl.follow import follow_call

@@ -26,7 +26,9 @@ class CursorFile:
         try:
             text = self._path.read_text(encoding="utf-8")
             return Cursor.parse(text) if text.strip() else None
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not self._path.parent.is_dir():
+                raise Failure(Exit.FAILED, [f"{self._path}: there is no directory {self._path.parent}"]) from error
             return None
         except OSError as error:
             raise Failure(Exit.FAILED, [f"{self._path}: {error.strerror}"]) from error

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,11 +22,13 @@ KINDS = (
 
 
 class OneOf(click.Choice):  # type: ignore[type-arg]  # generic only from click 8.2 on, when it runs
-    """One of some words. `shown` stands for them in the help, where they are many."""
+    """One of some words. `shown` stands for them in the help, where they are many; `elsewhere`: words that belong to
+    another option, and how they are given there."""
 
-    def __init__(self, choices: Sequence[str], shown: str = "") -> None:
+    def __init__(self, choices: Sequence[str], shown: str = "", elsewhere: Mapping[str, str] | None = None) -> None:
         super().__init__(choices)
         self._shown = shown
+        self._elsewhere = elsewhere or {}
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         """What stands for the value in the help."""
@@ -37,8 +38,11 @@ class OneOf(click.Choice):  # type: ignore[type-arg]  # generic only from click 
         """The word."""
         if value in self.choices:
             return str(value)
-        near = get_close_matches(str(value).lower(), self.choices, n=1)
-        right = f"unknown; did you mean {near[0]}?" if near else f"none of {', '.join(map(str, self.choices))}"
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(value).lower(), [*self.choices, *self._elsewhere], n=1)
+        meant = self._elsewhere.get(near[0], near[0]) if near else ""
+        right = f"unknown; did you mean {meant}?" if meant else f"none of {', '.join(map(str, self.choices))}"
         return self.fail(f"{value!r} is {right}", param, ctx)
 
 

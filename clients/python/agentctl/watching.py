@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from agentctl import output, places, words
-from agentctl.connect import deaf
 from agentctl.conversation import Conversation
 from agentctl.exits import Exit
 from agentctl.follow import newline, resumed
@@ -50,9 +49,9 @@ class _End(Exception):
     """Everything up to the log's end was shown."""
 
 
-async def watch(client: Client, env: Env, order: Order, path: Path | None) -> int:
+async def watch(client: Client, env: Env, order: Order, path: str | None) -> int:
     """Follow as ordered. Ends with its calls, at the log's end if that was ordered, or by Ctrl-C."""
-    file = places.CursorFile(path) if path else None
+    file = places.CursorFile(Path(path)) if path else None
     begin = (file.load() if file else None) or await _begin(client, order)
     limit = await _Limit.at(client, order, begin) if order.until_end else None
     if limit is not None and limit.reached:
@@ -94,7 +93,6 @@ async def watch(client: Client, env: Env, order: Order, path: Path | None) -> in
     except _End:
         pass
     except asyncio.CancelledError:
-        deaf()
         newline(env)
         if file is not None:
             click.echo(

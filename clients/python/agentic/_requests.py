@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Iterable, Mapping
 
@@ -12,6 +11,7 @@ from agentic._follower import backoff
 from agentic.cursor import Cursor
 from agentic.errors import AgenticError, Unreachable
 from agentic.v1 import call_service_pb2 as pb
+from agentic.v1 import node_service_pb2
 
 
 def place_call(
@@ -52,6 +52,14 @@ def place_call(
     )
 
 
+def whole(opened: node_service_pb2.BackupOpened | None, written: int) -> node_service_pb2.BackupOpened:
+    """What the backup is a copy of, if it came whole. Raises AgenticError."""
+    if opened is None or written != opened.size:
+        size = "unknown" if opened is None else f"{opened.size}"
+        raise AgenticError(f"the backup ended after {written} of {size} bytes", "DATA_LOSS")
+    return opened
+
+
 def stream_events(
     call_ids: Iterable[str], types: Iterable[str], after: Cursor | int | None, live: bool
 ) -> pb.StreamEventsRequest:
@@ -78,6 +86,8 @@ def _duration(seconds: float | None) -> Duration | None:
 
 def scattered(seconds: float) -> float:
     """About so long: not all who lost the same daemon shall come back in the same moment."""
+    import random  # most programs never wait
+
     return seconds * random.uniform(0.8, 1.2)
 
 

@@ -1,23 +1,23 @@
 """google.rpc.Status and the details that agenticd sends with its errors, read without another dependency.
 
-The messages are built here, in a pool of their own, so that they meet nobody's googleapis-common-protos.
+The messages are built here, in a pool of their own, so that they meet nobody's googleapis-common-protos; and only when
+an error has come, as it takes 10 ms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 KEY = "grpc-status-details-bin"
 _DOMAIN = "agenticd"
 
-_TEXT = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-_BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
-_NUMBER = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
+# As in FieldDescriptorProto.Type.
+_NUMBER, _TEXT, _BYTES, _MESSAGE = 3, 9, 12, 11
 # Fields by number. A message's name in brackets: repeated. A map is a repeated pair, on the wire.
 _SHAPES: Mapping[str, Mapping[int, tuple[str, int | str | list[str]]]] = {
     "Status": {1: ("code", _NUMBER), 2: ("message", _TEXT), 3: ("details", ["Packed"])},
@@ -51,17 +51,18 @@ class Details:
     resource: str = ""
 
 
-def _build() -> Mapping[str, type[Any]]:
+@cache
+def _messages() -> Mapping[str, type[Any]]:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
     file = descriptor_pb2.FileDescriptorProto(name="status.proto", package="agentic.status", syntax="proto3")
     for name, fields in _SHAPES.items():
         message = file.message_type.add(name=name)
         for number, (label, kind) in fields.items():
             made = message.field.add(name=label, number=number)
             made.label = made.LABEL_REPEATED if isinstance(kind, list) else made.LABEL_OPTIONAL
-            if isinstance(kind, int):
-                made.type = descriptor_pb2.FieldDescriptorProto.Type.ValueType(kind)
-            else:
-                made.type = made.TYPE_MESSAGE
+            made.type = descriptor_pb2.FieldDescriptorProto.Type.ValueType(kind if isinstance(kind, int) else _MESSAGE)
+            if not isinstance(kind, int):
                 made.type_name = f".agentic.status.{kind[0] if isinstance(kind, list) else kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -70,27 +71,25 @@ def _build() -> Mapping[str, type[Any]]:
     }
 
 
-_MESSAGES = _build()
-
-
 def read(data: bytes) -> Details:
     """What the bytes under KEY say. Empty for what is no status, or not agenticd's."""
     reason, metadata, retry_after, resource = "", {}, None, ""
     violations: list[Violation] = []
+    messages = _messages()
     try:
-        for packed in _MESSAGES["Status"].FromString(data).details:
+        for packed in messages["Status"].FromString(data).details:
             match packed.type_url.rpartition("/")[2]:
                 case "google.rpc.ErrorInfo":
-                    info = _MESSAGES["ErrorInfo"].FromString(packed.value)
+                    info = messages["ErrorInfo"].FromString(packed.value)
                     if info.domain == _DOMAIN:
                         reason, metadata = info.reason, {pair.key: pair.value for pair in info.metadata}
                 case "google.rpc.RetryInfo":
-                    delay = _MESSAGES["RetryInfo"].FromString(packed.value).retry_delay
+                    delay = messages["RetryInfo"].FromString(packed.value).retry_delay
                     retry_after = delay.seconds + delay.nanos / 1e9
                 case "google.rpc.ResourceInfo":
-                    resource = _MESSAGES["ResourceInfo"].FromString(packed.value).resource_name
+                    resource = messages["ResourceInfo"].FromString(packed.value).resource_name
                 case "google.rpc.BadRequest":
-                    for one in _MESSAGES["BadRequest"].FromString(packed.value).field_violations:
+                    for one in messages["BadRequest"].FromString(packed.value).field_violations:
                         violations.append(Violation(one.field, one.description))
     except DecodeError:
         return Details()

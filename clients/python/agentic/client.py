@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, TypeVar, overload
 from weakref import WeakSet
 
 from grpc import aio
@@ -191,6 +191,22 @@ class Client:
     async def drain(self) -> node_service_pb2.DrainResponse:
         """Let the daemon take no new calls, until it is started again; those that live go on to their ends."""
         return await self._ask(self._node.Drain, node_service_pb2.DrainRequest())
+
+    async def backup(self, file: BinaryIO) -> node_service_pb2.BackupOpened:
+        """Write a copy of the daemon's whole event log into the file, and say what it is a copy of. `agenticd restore`
+        takes it. Raises StoreDown; Unavailable when the connection breaks: then the file is of no use."""
+        self._check_open()
+        opened: node_service_pb2.BackupOpened | None = None
+        written = 0
+        try:
+            async for response in self._node.Backup(node_service_pb2.BackupRequest(), metadata=self._metadata):
+                if response.HasField("opened"):
+                    opened = response.opened
+                else:
+                    written += file.write(response.data)
+        except aio.AioRpcError as failure:
+            raise from_rpc(failure) from failure
+        return _requests.whole(opened, written)
 
     @overload
     def follow(

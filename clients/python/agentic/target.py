@@ -3,17 +3,19 @@ connects."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADDRESS_VARIABLE = "AGENTCTL_ADDR"
 TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE"
 SOCKET = "agenticd.sock"
 TOKEN = "token"
-SYSTEM_RUNTIME = Path("/run/agenticd")
+SYSTEM_RUNTIME = "/run/agenticd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Target:
     @property
     def path(self) -> Path | None:
         """The Unix socket's, or None for TCP."""
+        from pathlib import Path
+
         return Path(self.address.removeprefix("unix:")) if self.address.startswith("unix:") else None
 
 
@@ -42,8 +46,8 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
     """
     given = address or env.get(ADDRESS_VARIABLE) or ""
     if not given:
-        sockets = [directory / SOCKET for directory in _runtime(env)]
-        return Target(f"unix:{next((path for path in sockets if path.exists()), sockets[-1])}")
+        sockets = [os.path.join(directory, SOCKET) for directory in _runtime(env)]
+        return Target(f"unix:{next((path for path in sockets if os.path.exists(path)), sockets[-1])}")
     if given.startswith(("unix:", "/")):
         path = given.removeprefix("unix:")
         if not path.startswith("/"):
@@ -54,24 +58,24 @@ def find(address: str | None = None, token: str | None = None, env: Mapping[str,
     return Target(given, token or _token(env))
 
 
-def _runtime(env: Mapping[str, str]) -> Iterator[Path]:
+def _runtime(env: Mapping[str, str]) -> Iterator[str]:
     """Where daemons keep their sockets and tokens, the nearest first."""
     if runtime := _directory(env, "RUNTIME_DIRECTORY"):
         yield runtime
     if user := _directory(env, "XDG_RUNTIME_DIR"):
-        yield user / "agenticd"
+        yield os.path.join(user, "agenticd")
     else:
-        temporary = (_directory(env, "TMPDIR") or Path("/tmp")) / f"agenticd-{os.getuid()}"
+        temporary = os.path.join(_directory(env, "TMPDIR") or "/tmp", f"agenticd-{os.getuid()}")
         # Anybody can make that directory first, to stand in for the daemon.
-        if temporary.is_dir() and not temporary.is_symlink() and temporary.stat().st_uid == os.getuid():
+        if os.path.isdir(temporary) and not os.path.islink(temporary) and os.stat(temporary).st_uid == os.getuid():
             yield temporary
     yield SYSTEM_RUNTIME
 
 
-def _directory(env: Mapping[str, str], name: str) -> Path | None:
+def _directory(env: Mapping[str, str], name: str) -> str | None:
     """A variable's directory: the first of several (systemd), and none that is relative (XDG)."""
     first = env.get(name, "").partition(":")[0]
-    return Path(first) if first.startswith("/") else None
+    return first if first.startswith("/") else None
 
 
 def _is_loopback(address: str) -> bool:
@@ -79,6 +83,8 @@ def _is_loopback(address: str) -> bool:
     host = host.removeprefix("[").removesuffix("]")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         return False
+    import ipaddress
+
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -87,10 +93,15 @@ def _is_loopback(address: str) -> bool:
 
 def _token(env: Mapping[str, str]) -> str | None:
     if named := env.get(TOKEN_VARIABLE):
-        return Path(named).read_text(encoding="ascii", errors="replace").strip()
+        return _read(named)
     for directory in _runtime(env):
         try:
-            return (directory / TOKEN).read_text(encoding="ascii", errors="replace").strip()
+            return _read(os.path.join(directory, TOKEN))
         except OSError:
             continue  # not there, or not for us: the daemon will ask for it
     return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read().strip()

@@ -62,6 +62,9 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         """How open streams end, once, when they have given all events."""
         self.extra: list[pb.StreamEventsResponse] = []
         """Frames between the events and the waiting, for the next stream."""
+        self.backup = bytes(range(256)) * 10
+        self.backup_missing = 0
+        """How many bytes a backup is shorter than it says."""
         self.following = 0
         """How many streams have begun to follow, ever."""
         self.answers = asyncio.Event()
@@ -184,6 +187,17 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
     async def Drain(self, request: Any, context: Any) -> node_service_pb2.DrainResponse:
         await self._enter(request, context)
         return node_service_pb2.DrainResponse(live_calls=len(self.calls))
+
+    async def Backup(  # type: ignore[override]  # with context.write, as StreamEvents below
+        self, request: Any, context: Any
+    ) -> None:
+        await self._enter(request, context)
+        opened = node_service_pb2.BackupOpened(
+            epoch=self.epoch, revision=self._head, first_revision=1, size=len(self.backup) + self.backup_missing
+        )
+        await context.write(node_service_pb2.BackupResponse(opened=opened))
+        for at in range(0, len(self.backup), 1000):
+            await context.write(node_service_pb2.BackupResponse(data=self.backup[at : at + 1000]))
 
     @property
     def _head(self) -> int:

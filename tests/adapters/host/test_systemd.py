@@ -57,6 +57,43 @@ def test_systemd_hears_what_is_said(tmp_path: Path, abstract: bool):
     assert environ == {"HOME": "/"}  # a child does not inherit it
 
 
+def test_remarks_stand_in_front_of_the_status_until_they_are_taken_back(tmp_path: Path):
+    path = str(tmp_path / "notify")
+    with manager(path) as heard:
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        notifier.ready("1 calls")
+        notifier.remark("reload", "refused")
+        notifier.remark("stop", "stopping")
+        notifier.remark("reload", "refused again")
+        notifier.status("2 calls")
+        notifier.ready()
+        notifier.remark("reload", "")
+        notifier.remark("stop", "")
+        said = [heard.recv(1000).decode() for _ in range(8)]
+        notifier.close()
+    assert said == [
+        "READY=1\nSTATUS=1 calls",
+        "STATUS=refused; 1 calls",
+        "STATUS=refused; stopping; 1 calls",
+        "STATUS=refused again; stopping; 1 calls",
+        "STATUS=refused again; stopping; 2 calls",
+        "READY=1",
+        "STATUS=stopping; 2 calls",
+        "STATUS=2 calls",
+    ]
+
+
+def test_a_remark_is_one_line_that_systemd_takes_whatever_is_in_it(tmp_path: Path):
+    path = str(tmp_path / "notify")
+    with manager(path) as heard:
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        notifier.remark("reload", "a\nSTOPPING=1 \x1b[31m\udcff \u202e")
+        assert heard.recv(1000).decode() == r"STATUS=a STOPPING=1 \x1b[31m\udcff \u202e"
+        notifier.remark("reload", "\udcff" * 10_000)
+        assert len(heard.recv(10_000)) < 4096  # more is thrown away
+        notifier.close()
+
+
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}])
 def test_without_systemd_nothing_is_said(environ: dict[str, str]):
     notifier = Notifier(environ)
@@ -109,7 +146,12 @@ async def test_a_sick_service_gives_no_sign_of_life(tmp_path: Path):
             await run_watchdog(notifier, 0.0, ailment)
         notifier.close()
         heard.setblocking(False)
-        assert [heard.recv(100), heard.recv(100)] == [b"WATCHDOG=1"] * 2
+        assert [heard.recv(100) for _ in range(4)] == [
+            b"WATCHDOG=1",
+            b"STATUS=no sign of life for the watchdog: the log writer stands still",
+            b"WATCHDOG=1",
+            b"STATUS=",
+        ]
         with pytest.raises(BlockingIOError):
             heard.recv(100)
     assert [(line["log_level"], line.get("why")) for line in logs] == [

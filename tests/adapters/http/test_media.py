@@ -471,7 +471,9 @@ def test_a_defect_of_ours_ends_this_socket_and_is_in_the_log(loop: str):
             assert await client.closed_with() == 1011
             await client.close()
             await home.board.until(lambda: "MediaClosed" in home.board.kinds())
-        assert [(line["log_level"], line["event"]) for line in logs] == [("error", "a media socket's handler failed")]
+        (line,) = logs
+        assert (line["log_level"], line["event"]) == ("error", "a media socket's handler failed")
+        assert line["call_id"] == CALL
         other.say(mark("m"))
         await home.board.until(lambda: home.board.inputs[-1] == MarkEchoed(STREAM, "m"))
 

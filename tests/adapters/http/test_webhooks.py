@@ -304,6 +304,59 @@ def test_a_thousand_forged_requests_are_a_thousand_counts_and_a_few_lines():
     on_asyncio(check)
 
 
+@pytest.mark.parametrize("signature", [None, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="])
+@pytest.mark.parametrize(
+    ("path", "call_id"),
+    [
+        *((path.format(CALL), CALL) for path in ("/twilio/voice/{}", "/twilio/status/{}?x=/y", "/twilio/media/{}")),
+        (f"/twilio/voice/{CALL.lower()}", CALL),  # as our id is written
+        ("/twilio/voice", None),
+        (f"/twilio/voice/{CALL}%0aAGENTICD_CALL={OTHER_CALL}", None),
+        (f"/twilio/voice/x?{CALL}/{OTHER_CALL}", None),
+        ("/twilio/status/01H%5a%1b[2J", None),
+    ],
+)
+def test_what_is_refused_about_a_call_is_found_with_the_call(path: str, call_id: str | None, signature: str | None):
+    """Only where what stands in the path is a call id: a stranger chooses it."""
+
+    async def check(home: House) -> None:
+        client = await home.connect()
+        headers = FORM_TYPE if signature is None else FORM_TYPE | {"X-Twilio-Signature": signature}
+        with capture_logs() as logs:
+            status, _, _ = await client.request(f"{'GET' if '/media/' in path else 'POST'} {path}", headers, b"")
+        assert status == 403
+        (line,) = logs
+        assert line["event"] == "request refused"
+        assert line.get("call_id") == call_id
+        assert ("call_id" in line) == (call_id is not None)
+
+    on_asyncio(check)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "event"),
+    [
+        (Draining(), 503, "request not served"),
+        (NotLive(CALL, "ENDED"), None, None),
+    ],
+)
+@pytest.mark.parametrize("what", ["voice", "status"])
+def test_what_cannot_be_served_about_a_call_is_found_with_the_call(
+    what: str, error: Exception, status: int | None, event: str | None
+):
+    async def check(home: House) -> None:
+        home.board.error = error
+        client = await home.connect()
+        with capture_logs() as logs:
+            found, _, _ = await client.post(ALL[what], FORM)
+        assert found == (status or (200 if what == "voice" else 204))
+        (line,) = logs
+        assert line["call_id"] == CALL
+        assert event is None or line["event"] == event
+
+    on_asyncio(check)
+
+
 # --- Calls that are not there
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from agenticd.adapters.rpc import needs
 from agenticd.adapters.rpc.server import Config, RpcServer
+from agenticd.adapters.store import SqliteLog
 from agenticd.core.errors import AgenticError, InvalidArgument, NotFound
 from agenticd.core.events import (
     AgentBrief,
@@ -78,6 +79,10 @@ class MemoryCalls:
 
     def drain(self) -> None:
         self.drains += 1
+
+    def queue_positions(self) -> Mapping[CallId, int]:
+        waiting = (call_id for call_id, made in self.records.items() if made.state is CallState.QUEUED)
+        return {call_id: place for place, call_id in enumerate(waiting, 1)}
 
     async def _enter(self) -> None:
         await self.blocked.wait()
@@ -180,9 +185,43 @@ class LedWatch:
             self.left.set()
 
 
-def fits(calls: service_calls.Calls, watch: service_watch.Watch) -> tuple[needs.Calls, needs.Watch]:
+class MemoryLog:
+    """Copies of nothing, or of `data`; or the fault."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.fault: BaseException | None = None
+        self.open = 0
+
+    @asynccontextmanager
+    async def backup(self) -> AsyncIterator[MemoryCopy]:
+        if self.fault is not None:
+            raise self.fault
+        self.open += 1
+        try:
+            yield MemoryCopy(self.data)
+        finally:
+            self.open -= 1
+
+
+class MemoryCopy:
+    epoch = EPOCH
+    revision, first_revision = 9, 2
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._rest = data
+
+    async def read(self, size: int) -> bytes:
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+def fits(
+    calls: service_calls.Calls, watch: service_watch.Watch, log: SqliteLog
+) -> tuple[needs.Calls, needs.Watch, needs.Log]:
     """Never called: mypy sees here that the daemon's use cases are what the API needs."""
-    return calls, watch
+    return calls, watch, log
 
 
 OPENED = Opened(revision=9, first_revision=2, epoch=EPOCH, node_id=NODE)
@@ -190,7 +229,7 @@ OPENED = Opened(revision=9, first_revision=2, epoch=EPOCH, node_id=NODE)
 
 @asynccontextmanager
 async def served(
-    path: Path, calls: MemoryCalls, watch: LedWatch, *more: str, **limits: object
+    path: Path, calls: MemoryCalls, watch: LedWatch, *more: str, log: MemoryLog | None = None, **limits: object
 ) -> AsyncIterator[RpcServer]:
     """A server on path/api.sock, and on `more`."""
     config = Config(
@@ -198,7 +237,7 @@ async def served(
         token_path=path / "token",
         **limits,  # type: ignore[arg-type]
     )
-    server = RpcServer(config, calls, watch)
+    server = RpcServer(config, calls, watch, log or MemoryLog())
     await server.start()
     try:
         yield server

@@ -34,6 +34,7 @@ from tests.adapters.rpc.support import (
     NODE,
     LedWatch,
     MemoryCalls,
+    MemoryLog,
     call_id,
     channel,
     record,
@@ -69,6 +70,17 @@ REFLECTION: Any = reflection_pb2_grpc.ServerReflectionStub
 
 
 # What answers say.
+
+
+async def test_a_call_that_waits_shows_its_place_in_the_queue(stub) -> None:
+    first, second = [await stub.PlaceCall(pb.PlaceCallRequest(to_address="+15550002222")) for _ in range(2)]
+    assert (first.call.queue_position, second.call.queue_position) == (1, 2)
+    await stub.HangUp(pb.HangUpRequest(call_id=first.call.call_id))
+    listed = await stub.ListCalls(pb.ListCallsRequest())
+    places = {call.call_id: call.queue_position for call in listed.calls}
+    assert places == {first.call.call_id: 0, second.call.call_id: 1}
+    shown = await stub.GetCall(pb.GetCallRequest(call_id=second.call.call_id))
+    assert shown.call.queue_position == 1
 
 
 async def test_a_call_is_placed_shown_listed_and_hung_up(stub, calls: MemoryCalls) -> None:
@@ -193,6 +205,7 @@ async def test_no_text_of_an_exception_leaves_the_daemon(
     (line,) = logs
     assert line["incident"] == info.metadata["incident"], "the operator finds the text by the client's incident id"
     assert line["exc_info"]
+    assert line.get("call_id") == (call_id(1) if kind == "unary" else None)
 
 
 async def test_bytes_that_are_no_request_are_an_invalid_argument(
@@ -275,6 +288,45 @@ async def test_a_drained_daemon_is_not_serving(tmp_path: Path, calls: MemoryCall
     assert calls.drains == 2
 
 
+async def test_a_backup_comes_whole_and_is_let_go_of(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+    log = MemoryLog()
+    log.data = bytes(range(256)) * 5000
+    async with served(tmp_path, calls, watch, log=log), channel(tmp_path) as plain:
+        frames = [frame async for frame in NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())]
+        opened = frames[0].opened
+        assert (opened.epoch, opened.revision, opened.first_revision, opened.size) == (EPOCH, 9, 2, len(log.data))
+        assert b"".join(frame.data for frame in frames[1:]) == log.data
+        assert max(len(frame.data) for frame in frames) <= 1 << 20
+        log.fault = errors.StoreDown("no copy of the event log can be made: no space left on device")
+        with pytest.raises(aio.AioRpcError) as refused:
+            [frame async for frame in NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())]
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert wire(refused.value)[1].reason == "STORE_DOWN"
+    assert log.open == 0
+
+
+async def _rest(stream: Any) -> AsyncIterator[object]:
+    while True:
+        yield await stream.read()
+
+
+async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+    log = MemoryLog()
+    log.data = bytes(64 << 20)
+    async with (
+        served(tmp_path, calls, watch, log=log, stall_timeout=0.2),
+        channel(tmp_path, **{"http2.bdp_probe": 0}) as plain,
+    ):
+        stream: Any = NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())
+        assert (await stream.read()).HasField("opened")
+        assert log.open == 1
+        while log.open:  # noqa: ASYNC110 - until the server has had enough
+            await asyncio.sleep(0.01)
+        with pytest.raises(aio.AioRpcError) as ended:
+            [frame async for frame in _rest(stream)]
+        assert wire(ended.value)[1].reason == "CONSUMER_STALLED"
+
+
 # Where it listens, and who may come.
 
 
@@ -295,7 +347,7 @@ async def test_a_second_daemon_does_not_take_the_socket_away(
     tmp_path: Path, calls: MemoryCalls, watch: LedWatch
 ) -> None:
     async with served(tmp_path, calls, watch), channel(tmp_path) as plain:
-        second = RpcServer(Config(listen=(f"unix:{tmp_path}/api.sock",)), calls, watch)
+        second = RpcServer(Config(listen=(f"unix:{tmp_path}/api.sock",)), calls, watch, MemoryLog())
         with pytest.raises(CannotListen, match="another daemon listens there"):
             await second.start()
         await CallServiceStub(plain).ListCalls(pb.ListCallsRequest())

@@ -37,8 +37,12 @@ class SqlitePlace:
         self.path = folder / "state" / "agenticd.db"
         self.opened: list[SqliteLog] = []
 
-    async def open(self, *, keep: float | None = None, window: int = 1000, waiting: int = 10_000) -> SqliteLog:
-        config = Config(self.path, keep, waiting, window_events=window, warm_events=window // 2)
+    async def open(
+        self, *, keep: float | None = None, window: int = 1000, waiting: int = 10_000, size: int | None = None
+    ) -> SqliteLog:
+        config = Config(
+            self.path, keep, waiting, window_events=window, warm_events=window // 2, keep_bytes=size, retry_seconds=0.01
+        )
         log = await SqliteLog.open(config, JsonCodec(), self.clock)
         self.opened.append(log)
         return log

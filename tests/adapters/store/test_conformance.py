@@ -247,6 +247,16 @@ async def test_which_calls_exist_are_closed_and_are_live(store: Store) -> None:
     assert await store.live() == [old.record, young.record]
 
 
+async def test_the_carriers_ids_of_our_calls_are_known_also_of_closed_ones(store: Store) -> None:
+    old, live, closed, none = Call(NOW - 100), Call(NOW), Call(NOW + 5), Call(NOW)
+    await append_all(store, *(call.queued() for call in (old, live, closed, none)))
+    changes = ((old, "CA1"), (live, "CA2"), (closed, "CA3"))
+    await append_all(store, *(call.amended(carrier_call_id=sid) for call, sid in changes), closed.closed())
+    assert await store.carrier_call_ids(NOW) == {"CA2", "CA3"}
+    assert await store.carrier_call_ids(NOW - 100) == {"CA1", "CA2", "CA3"}
+    assert await store.carrier_call_ids(NOW + 6) == frozenset()
+
+
 async def test_a_change_of_the_row_alone_does_not_open_a_closed_call(place: Place) -> None:
     store = await place.open(keep=DAY)
     old, call = Call(NOW), Call(NOW)

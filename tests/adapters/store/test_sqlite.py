@@ -24,11 +24,10 @@ from agenticd.adapters.store import (
     StoreUnusable,
 )
 from agenticd.adapters.store.database import NewLog, open_database
-from agenticd.adapters.store.retention import PIECE, prune_piece
+from agenticd.adapters.store.retention import PIECE, Limits, prune_piece
 from agenticd.adapters.store.schema import MIGRATIONS
 from agenticd.core.errors import StoreDown
 from agenticd.core.events import Event
-from agenticd.core.log import Select
 from agenticd.service.ports import RequestKey
 from tests.adapters.store.conftest import DAY, SqlitePlace
 from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
@@ -269,7 +268,7 @@ async def test_one_piece_of_forgetting_is_small(sqlite: SqlitePlace) -> None:
     await log.close()
     database = open_database(sqlite.path, NEW)
     late = Call().record.create_time + 9 * DAY
-    pieces = [prune_piece(database.writer, first, late, DAY) for first in (1, 1 + PIECE, 1 + 2 * PIECE)]
+    pieces = [prune_piece(database.writer, first, late, Limits(DAY)) for first in (1, 1 + PIECE, 1 + 2 * PIECE)]
     left = {
         table: database.writer.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         for table in ("events", "calls", "briefs", "requests")
@@ -282,32 +281,29 @@ async def test_one_piece_of_forgetting_is_small(sqlite: SqlitePlace) -> None:
 # --- when it fails ---
 
 
-async def test_a_full_disk_takes_the_log_down_and_nothing_that_was_acknowledged(sqlite: SqlitePlace) -> None:
+async def test_a_file_that_may_not_grow_is_written_again_when_it_may(sqlite: SqlitePlace) -> None:
+    """A quota, as SQLite itself knows one. Other faults, below SQLite: test_faults.py."""
     log = await sqlite.open()
     writer = log._database.writer
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages + 10}")
     call = Call()
     answers = [append(log, call.queued())]
-    while not log.failed.is_set():
+    await answers[0]
+    troubled = asyncio.Event()
+    log.on_trouble(troubled.set)
+    while not troubled.is_set():
         answers.append(append(log, call.digit("5" * 500)))
         await asyncio.sleep(0)
-    later = [append(log, call.digit()), append(log, call.closed())]
-    told = [await answer for answer in answers]
-    assert [await answer for answer in later] == [None, None]
-    kept = len([revision for revision in told if revision is not None])
-    assert told == [*range(1, kept + 1), *[None] * (len(told) - kept)]
-    assert kept < len(told)
-    assert "full" in log.failure
-    assert "SQLITE_FULL" in log.failure
-    assert log.window.head == kept
-    for question in (log.call(call.call_id), log.read(0, Select(), 1), log.prune(0.0)):
-        with pytest.raises(StoreDown):
-            await question
-    await log.close()
-    again = await sqlite.open()
-    assert again.window.head == kept
-    assert not again.failed.is_set()
+    assert log.trouble == "database or disk is full (SQLITE_FULL)"
+    assert log.full
+    kept = sum(answer.done() for answer in answers)
+    assert log.window.head == kept < len(answers)
+    troubled.clear()
+    writer.execute("PRAGMA max_page_count = 100000")
+    await troubled.wait()
+    assert [await answer for answer in answers] == [*range(1, len(answers) + 1)]
+    assert (log.trouble, log.full) == ("", False)
 
 
 async def test_a_file_that_cannot_be_read_is_store_down_and_not_an_sqlite_error(sqlite: SqlitePlace) -> None:

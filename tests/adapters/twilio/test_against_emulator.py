@@ -210,6 +210,16 @@ async def test_words_are_said_to_their_end_and_then_the_call_is_over(twilio, dae
     assert twilio.debugger.codes() == []
 
 
+async def test_twilio_says_which_urls_it_asked_for_a_call(twilio, daemon, carrier):
+    dialled = await carrier.dial(order(daemon))
+    await daemon.until(StreamStarted)
+    urls = await carrier.requested(dialled.carrier_call_id)
+    assert f"{daemon.origin}/voice" in urls
+    assert f"{daemon.origin}/status" in urls
+    await carrier.hang_up(dialled.carrier_call_id, answered=True)
+    await daemon.until(StreamStopped)
+
+
 async def test_a_ringing_call_is_canceled(twilio, daemon, carrier):
     twilio.set_phone(CALLEE, PhoneScript(outcome="no-answer"))
     dialled = await carrier.dial(order(daemon))

@@ -499,6 +499,16 @@ async def test_a_search_ends_with_the_last_page(twilio, carrier):
     assert await carrier.find(THEIRS, OURS, since=0) == [SEEN]
 
 
+async def test_the_urls_that_were_asked_for_a_call(twilio, carrier):
+    asked = [{"request": {"method": "POST", "url": f"https://voice.example.com/{n}"}, "response": {}} for n in (1, 2)]
+    body = {"events": asked, "page": 0, "page_size": 50, "next_page_uri": None, "uri": "/"}
+    twilio.answers += [web.json_response(body), web.json_response(body | {"events": [{"request": None}]})]
+    assert await carrier.requested(SID) == ["https://voice.example.com/1", "https://voice.example.com/2"]
+    assert (twilio.asked[0].method, twilio.asked[0].path) == ("GET", f"{CALLS}/{SID}/Events.json")
+    with pytest.raises(CarrierUnanswered, match="not understood"):
+        await carrier.requested(SID)
+
+
 async def test_a_search_without_end_is_ended(twilio, carrier):
     again = f"{CALLS}.json?Page=1"
     twilio.answers += [web.json_response(page(call(), next_page_uri=again)) for _ in range(100)]

@@ -194,3 +194,40 @@ def test_times_below_zero_are_refused():
         Line(say="a", pause=-1)
     with pytest.raises(ValueError, match="ring"):
         PhoneScript(ring=-1)
+
+
+def understanding(phone_lines: tuple[Line, ...]) -> tuple[Phone, list[bytes]]:
+    """A phone whose person takes a second of the agent for "one word" and anything else for nothing; what they got."""
+    got: list[bytes] = []
+
+    def understands(audio: bytes) -> str | None:
+        got.append(audio)
+        return "One word!" if abs(len(audio) - 8000) < 800 else None
+
+    return Phone(PhoneScript(lines=phone_lines, understands=understands), Mouth()), got
+
+
+def test_who_waits_for_words_begins_when_they_were_said_and_the_agent_is_silent():
+    phone, got = understanding((Line(say="a", after="words", words="one word"),))
+    run(phone, 8.0, {1.0: tone(2.0), 4.0: tone(1.0)})
+    assert begins(phone) == pytest.approx([5.5], abs=0.05), "not after the two seconds before it"
+    assert len(got) == 2
+
+
+def test_words_count_once_for_the_line_that_waits_for_them():
+    lines = (Line(say="a", after="words", words="one word"), Line(say="b", after="words", words="one word"))
+    phone, _ = understanding(lines)
+    run(phone, 9.0, {1.0: tone(1.0), 5.0: tone(1.0)})
+    assert begins(phone) == pytest.approx([2.5, 6.5], abs=0.05)
+
+
+def test_nothing_is_listened_for_that_no_line_waits_for():
+    phone, got = understanding((Line(say="a"),))
+    run(phone, 4.0, {1.0: tone(1.0)})
+    assert got == []
+
+
+@pytest.mark.parametrize("wrong", [{"after": "words"}, {"words": "hello"}])
+def test_words_and_waiting_for_words_go_together(wrong):
+    with pytest.raises(ValueError, match="words"):
+        Line(say="a", **wrong)

@@ -209,3 +209,19 @@ def test_each_clear_leaves_a_record_of_what_had_been_played():
         (0.6, 2400, 800),
         (1.0, 2400, 0),
     ]
+
+
+def test_when_the_next_mark_is_due_is_known_beforehand():
+    playout = Playout()
+    assert playout.next_echo() is None
+    playout.media(TONE * 5, 1.0)
+    playout.mark("a", 1.03)
+    playout.mark("b", 1.03)
+    assert playout.next_echo() == pytest.approx(1.1)
+    playout.media(TONE, 1.05)
+    playout.mark("c", 1.05)
+    playout.advance(1.1)
+    assert playout.echoes() == ["a", "b"]
+    assert playout.next_echo() == pytest.approx(1.12)
+    playout.clear(1.11)
+    assert (playout.echoes(), playout.next_echo()) == (["c"], None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus, WebSocketException
 
 from agenticd.emulator.realtime import (
     DEMO_GREETING,
@@ -21,11 +22,22 @@ from agenticd.emulator.realtime import (
     Messages,
     RealtimeConfig,
     RealtimeFaults,
+    RealtimeServer,
     Refusal,
     Stall,
 )
 from agenticd.emulator.voice import Voice
-from tests.emulator.realtime.client import INSTANT, SERVER_EVENTS, SLOW, Client, connected, serving, talking, validate
+from tests.emulator.realtime.client import (
+    INSTANT,
+    PCMU,
+    SERVER_EVENTS,
+    SLOW,
+    Client,
+    connected,
+    serving,
+    talking,
+    validate,
+)
 
 KEY = {"Authorization": "Bearer sk-emulator"}
 GREETING = {"instructions": f'Say: "{DEMO_GREETING}"'}
@@ -51,6 +63,56 @@ async def closed(client: Client) -> ConnectionClosed:
             await client.next()
     except ConnectionClosed as end:
         return end
+
+
+# Slow, silent, in another format.
+
+
+async def test_a_handshake_and_an_answer_take_as_long_as_they_are_told_to() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with talking(broken(handshake_delay=0.2, answer_delay=0.3)) as (_, client):
+        assert loop.time() - began >= 0.2
+        asked = loop.time()
+        assert (await greeted(client))["status"] == "completed"
+        assert loop.time() - asked >= 0.3
+
+
+async def test_a_handshake_that_is_never_answered_does_not_hold_up_the_end() -> None:
+    server = RealtimeServer(broken(handshake_delay=math.inf))
+    await server.start()
+    opening = asyncio.create_task(connect(f"{server.url}?model=gpt-realtime", additional_headers=KEY).__aenter__())
+    await asyncio.sleep(0)
+    await server.stop()
+    with pytest.raises((OSError, WebSocketException, EOFError)):
+        await opening
+
+
+async def test_a_model_that_answers_nothing_takes_all_else() -> None:
+    async with talking(broken(silent="answers")) as (server, client):
+        await client.phone()
+        await client.send("response.create", response=GREETING)
+        await client.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
+        assert (await client.next())["type"] == "session.updated"
+        (session,) = server.sessions
+        assert (session.requests["response.create"], session.errors) == (1, [])
+        server.config.now.faults = RealtimeFaults()
+        assert (await greeted(client))["status"] == "completed"
+
+
+@pytest.mark.parametrize("admits", [True, False])
+async def test_it_speaks_another_format_and_says_so_or_not(admits: bool) -> None:
+    async with talking(broken(speaks="audio/pcm", admits=admits)) as (_, client):
+        await client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": PCMU}}})
+        updated = await client.until("session.updated")
+        said = updated["session"]["audio"]["output"]["format"]["type"]
+        assert said == ("audio/pcm" if admits else "audio/pcmu")
+        await client.send("response.create", response=GREETING)
+        audio = b""
+        while (event := await client.next())["type"] != "response.done":
+            if event["type"] == DELTA:
+                audio += base64.b64decode(event["delta"])
+        assert len(audio) == 6 * len(AUDIO)
 
 
 # Stalls.
@@ -397,6 +459,7 @@ async def test_a_session_remembers_what_it_was_asked_and_what_it_told_and_when()
         (lambda: RealtimeFaults(silent="always"), "silent"),  # type: ignore[arg-type]
         (lambda: RealtimeFaults(oversized_bytes=0), "oversized_bytes"),
         (lambda: RealtimeFaults(late_ms=-1), "late_ms"),
+        (lambda: RealtimeFaults(speaks="audio/mp3"), "speaks"),  # type: ignore[arg-type]
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(make: Any, word: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -13,13 +14,15 @@ from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import (
     ALL_STATUSES,
     CallbackFaults,
+    Mishap,
     RestFaults,
     StreamFaults,
     TwilioConfig,
     TwilioServer,
 )
+from agenticd.emulator.twilio.faults import Outcome
 from tests.emulator.twilio.conftest import CALLEE, EVENTS, OWNED, Account, Tones
-from tests.emulator.twilio.customer import Customer
+from tests.emulator.twilio.customer import Customer, Socket
 
 LEAVES = PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=0.1),))
 Make = Callable[..., Awaitable[Account]]
@@ -143,7 +146,7 @@ async def test_a_slow_answer_is_overtaken_by_the_callbacks(faulty: Make, custome
 
 
 async def test_updates_fail_so_often_for_each_call_and_are_not_done(faulty: Make, customer: Customer):
-    account = await faulty(rest=RestFaults(failed_updates=2))
+    account = await faulty(rest=RestFaults(update=Mishap("503", first=2)))
     calls = [await account.dial(PhoneScript(ring=0)) for _ in range(2)]
     for call in calls:
         await call.wait_status("in-progress")
@@ -182,3 +185,161 @@ async def test_a_stream_that_ends_without_a_word(faulty: Make, customer: Custome
     assert await call.ended() == "completed"
     assert customer.sockets[0].of("stop") == []
     assert customer.sockets[0].ws.close_code == 1006
+
+
+@pytest.mark.parametrize("answer", ["429", "500", "502", "503", "504", "reset"])
+@pytest.mark.parametrize("done", [False, True])
+async def test_a_create_gets_another_answer_whether_it_is_done_or_not(
+    faulty: Make, customer: Customer, answer: Outcome, done: bool
+):
+    if answer == "429" and done:
+        pytest.skip("such a request is not looked at")
+    account = await faulty(rest=RestFaults(create=Mishap(answer, done=done, first=1, retry_after=7)))
+    root = f"{account.server.api_url}/2010-04-01/Accounts/{account.server.config.account_sid}/Calls.json"
+    config = account.server.config
+    auth = {"Authorization": aiohttp.encode_basic_auth(config.account_sid, config.auth_token)}
+    form = {"To": CALLEE, "From": OWNED, "Url": customer.url("/voice")}
+    if answer == "reset":
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await account._http.post(root, data=form, headers=auth)
+    else:
+        async with account._http.post(root, data=form, headers=auth) as response:
+            assert (response.status, response.headers["Retry-After"]) == (int(answer), "7")
+            json_expected = answer not in ("502", "504")
+            assert (response.content_type == "application/json") == json_expected
+    assert len(account.server.calls) == done
+    status, _ = await account.post("Calls.json", list(form.items()))
+    assert status == 201, "only the first goes wrong"
+
+
+async def test_reads_go_wrong_too_and_each_call_is_counted_for_itself(faulty: Make, customer: Customer):
+    account = await faulty(rest=RestFaults(fetch=Mishap("500", first=1), list=Mishap("503", first=1), list_delay=0.01))
+    calls = [await account.dial(PhoneScript(ring=0)) for _ in range(2)]
+    for call in calls:
+        assert [(await account.get(f"Calls/{call.sid}.json"))[0] for _ in range(2)] == [500, 200]
+    assert [(await account.get("Calls.json"))[0] for _ in range(2)] == [503, 200]
+    account.server.config.now.change(CallbackFaults(), RestFaults(fetch=Mishap("500", first=1)), StreamFaults())
+    assert (await account.get(f"Calls/{calls[0].sid}/Events.json"))[0] == 500, "counted anew since the change"
+    assert (await account.get(f"Calls/{calls[0].sid}/Events.json"))[0] == 200
+
+
+async def test_what_is_never_answered_does_not_hold_up_the_end(faulty: Make, customer: Customer):
+    account = await faulty(rest=RestFaults(create_delay=math.inf))
+    form = [("To", CALLEE), ("From", OWNED), ("Url", customer.url("/voice"))]
+    asked = asyncio.create_task(account.post("Calls.json", form))
+    await account.get("Calls.json")
+    await account.server.stop()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await asked
+    assert not account.server.calls
+
+
+# Requests of Twilio's.
+
+
+async def test_a_request_that_is_slower_than_twilios_patience_never_arrives(customer: Customer):
+    faults = CallbackFaults(slow={"voice": 100.0, "status": 0.05})
+    config = TwilioConfig(numbers=(OWNED,), callbacks=faults, connect_timeout=0.1, read_timeout=0.3)
+    async with TwilioServer(config, Tones()) as server, aiohttp.ClientSession() as http:
+        call = await Account(server, customer, http).dial(PhoneScript(ring=0))
+        assert await call.ended() == "completed", "there is no document and no fallback"
+        assert server.debugger.codes() == [11200]
+    assert customer.at("/voice") == []
+    assert [status for status, _ in told(customer)] == ["initiated", "ringing", "in-progress", "completed"]
+
+
+async def test_an_answer_that_is_lost_was_asked_for(customer: Customer):
+    faults = CallbackFaults(unanswered={"voice": 1})
+    config = TwilioConfig(numbers=(OWNED,), callbacks=faults, connect_timeout=0.1, read_timeout=0.3)
+    async with TwilioServer(config, Tones()) as server, aiohttp.ClientSession() as http:
+        account = Account(server, customer, http)
+        stays = PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=2.0),))
+        call = await account.dial(stays, FallbackUrl=customer.url("/voice"))
+        await call.ended()
+        asked = [webhook for webhook in call.callbacks if webhook.kind in ("voice", "fallback")]
+        assert [(webhook.kind, webhook.status) for webhook in asked] == [("voice", None), ("fallback", 200)]
+    assert [request.form.get("ErrorCode") for request in customer.at("/voice")] == [None, "11200"]
+
+
+# Media streams that go wrong when they are open.
+
+
+async def test_a_stream_is_reset_and_twilio_goes_on_with_the_next(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(break_after=0.1))
+    customer.documents["/voice"] = customer.connect(action="/voice")
+    call = await account.dial(PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=1.0),)))
+    await call.ended()
+    assert account.server.debugger.codes() == [31903]
+    assert len(customer.sockets) == 2
+    assert [bool(socket.of("stop")) for socket in customer.sockets] == [False, True]
+
+
+async def test_an_open_stream_breaks_when_that_is_wanted_while_it_is_open(faulty: Make, customer: Customer):
+    account = await faulty()
+    customer.documents["/voice"] = customer.connect(after="<Hangup/>")
+    heard = asyncio.Event()
+
+    async def media(socket: Socket) -> None:
+        await socket.until("media")
+        heard.set()
+        await socket.drain()
+
+    customer.media = media
+    call = await account.dial(PhoneScript(ring=0))
+    await heard.wait()
+    account.server.config.now.change(CallbackFaults(), RestFaults(), StreamFaults(break_after=0.0))
+    assert await call.ended() == "completed"
+    assert account.server.debugger.codes() == [31903]
+
+
+async def test_what_is_sent_on_a_dead_stream_vanishes_and_nobody_is_told(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(vanish_after=0.2))
+    deaf = asyncio.Event()
+
+    async def media(socket: Socket) -> None:
+        await asyncio.sleep(0.4)  # dead by now: neither the mark is echoed, nor is a frame on its way
+        await socket.mark("m")
+        deaf.set()
+        await socket.drain()
+
+    customer.media = media
+    call = await account.dial(PhoneScript(ring=0, lines=(Line(hang_up=True, after="time", pause=1.0),)))
+    await call.ended()
+    await deaf.wait()
+    (socket,) = customer.sockets
+    assert call.stream is not None
+    assert socket.of("media")
+    assert len(socket.of("media")) == call.stream.media_sent < 40
+    assert (socket.of("mark"), socket.of("stop"), call.stream.marks_received) == ([], [], 0)
+
+
+async def test_start_says_what_the_fault_says(faulty: Make, customer: Customer):
+    account = await faulty(streams=StreamFaults(encoding="audio/l16", sample_rate=16000))
+    await (await account.dial(LEAVES)).ended()
+    (socket,) = customer.sockets
+    assert socket.of("start")[0]["start"]["mediaFormat"] == {
+        "encoding": "audio/l16",
+        "sampleRate": 16000,
+        "channels": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Mishap("418"),  # type: ignore[arg-type]
+        lambda: Mishap("429", done=True),
+        lambda: Mishap("500", first=0),
+        lambda: Mishap("500", retry_after=-1),
+        lambda: RestFaults(list_delay=-1),
+        lambda: StreamFaults(break_after=-1),
+        lambda: StreamFaults(breaks=0),
+        lambda: StreamFaults(encoding="audio/mp3"),  # type: ignore[arg-type]
+        lambda: StreamFaults(sample_rate=0),
+        lambda: CallbackFaults(slow={"voice": -1}),
+        lambda: CallbackFaults(unanswered={"voice": -1}),
+    ],
+)
+def test_faults_that_make_no_sense_are_refused(wrong: Callable[[], object]):
+    with pytest.raises(ValueError, match=r" (is|are|must) "):
+        wrong()

@@ -10,16 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException
-from twilio.http.async_http_client import AsyncTwilioHttpClient
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import TwilioConfig, TwilioServer
 from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer
+from tests.emulator.twilio.library import AsyncHttpClient, HttpClient
 
-REAL = "https://api.twilio.com"
 RINGS = PhoneScript(outcome="no-answer")
 
 # The helper library still uses what aiohttp has deprecated.
@@ -27,28 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning"),
 ]
-
-
-class HttpClient(TwilioHttpClient):  # type: ignore[misc]
-    """The library's own client, sent to another host: the one way that it offers for this."""
-
-    def __init__(self, api_url: str) -> None:
-        super().__init__(pool_connections=False)
-        self.api_url = api_url
-
-    def request(self, method, url, *args, **kwargs):
-        assert url.startswith(REAL)
-        return super().request(method, url.replace(REAL, self.api_url), *args, **kwargs)
-
-
-class AsyncHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
-    def __init__(self, api_url: str) -> None:
-        super().__init__()
-        self.api_url = api_url
-
-    async def request(self, method, url, *args, **kwargs):
-        assert url.startswith(REAL)
-        return await super().request(method, url.replace(REAL, self.api_url), *args, **kwargs)
 
 
 @pytest.fixture
@@ -150,6 +126,10 @@ async def test_a_call_shows_every_key_of_the_resource(account: Account, customer
         ({"to": "+15005550004"}, 21216),
         ({"from_": "+15005550001"}, 21212),
         ({"url": "", "twiml": "<Response/>" + " " * 4000}, 20001),
+        ({"send_digits": "12x"}, 21206),
+        ({"send_digits": "1" * 33}, 21206),
+        ({"record": True, "recording_channels": "stereo"}, 20001),
+        ({"record": True, "trim": "a bit"}, 20001),
     ],
 )
 async def test_a_wrong_create_is_refused_with_twilios_code(
@@ -276,6 +256,26 @@ async def test_calls_are_listed_newest_first_over_pages_and_by_filter(
     assert await twilio.calls.list_async(start_time_before=now - timedelta(minutes=1)) == []
     today = await twilio.calls.list_async(start_time=now.date())
     assert len(today) <= 5
+
+
+async def test_the_library_streams_pages_and_filters_by_the_end(
+    twilio: Client, server: TwilioServer, customer: Customer
+):
+    server.set_default_phone(PhoneScript(outcome="busy", ring=0))
+    made = [await create(twilio, customer, to=f"+1555222000{n}") for n in range(4)]
+    for call in server.calls.values():
+        await call.ended()
+    streamed = [call.sid async for call in await twilio.calls.stream_async(limit=3, page_size=2)]
+    assert streamed == [call.sid for call in reversed(made)][:3]
+    first = await twilio.calls.page_async(page_size=3)
+    second = await first.next_page_async()
+    assert [[call.sid for call in page] for page in (first, second)] == [
+        [call.sid for call in reversed(made)][:3], [made[0].sid],
+    ]  # fmt: skip
+    hour = timedelta(hours=1)
+    assert len(await twilio.calls.list_async(end_time_after=datetime.now(UTC) - hour)) == 4
+    assert await twilio.calls.list_async(end_time_before=datetime.now(UTC) - hour) == []
+    assert await twilio.calls.list_async(parent_call_sid=made[0].sid) == []
 
 
 async def test_a_call_that_is_made_while_pages_are_read_does_not_shift_them(account: Account, customer: Customer):

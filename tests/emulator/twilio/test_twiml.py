@@ -93,8 +93,12 @@ def test_a_parameter_of_499_characters_passes():
 
 
 def test_verbs_and_nouns_of_twilios_that_are_not_built_are_named():
-    body = '<Play>/hi.mp3</Play><Connect><ConversationRelay url="wss://h"/></Connect><Gather><Play/></Gather>'
-    assert response(body) == Document((NotBuilt("Play"), NotBuilt("ConversationRelay"), NotBuilt("Gather")))
+    body = (
+        '<Echo/><Connect><ConversationRelay url="wss://h"/></Connect><Dial><Conference>room</Conference></Dial>'
+        '<Start><Siprec name="s"/></Start><Stop><Transcription name="t"/></Stop>'
+    )
+    names = ("Echo", "ConversationRelay", "Dial/Conference", "Start/Siprec", "Stop/Transcription")
+    assert response(body) == Document(tuple(map(NotBuilt, names)))
 
 
 @pytest.mark.parametrize(

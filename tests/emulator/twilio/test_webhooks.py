@@ -101,7 +101,7 @@ BROKEN: list[tuple[Callable[[web.Request], Awaitable[web.StreamResponse]], int]]
     (answer(text=HANG_UP, content_type="application/json"), 12300),
     (answer(text="\n<?xml version='1.0'?>" + HANG_UP, content_type="text/xml"), 12100),
     (answer(text="<Response><Hangup></Response>", content_type="text/xml"), 12100),
-    (answer(text="<response/>", content_type="text/xml"), 12100),
+    (answer(text="<response/>", content_type="text/xml"), 12102),
     (answer(text="", content_type="text/xml"), 12100),
     (answer(text="<Response>" + " " * 65536 + "</Response>", content_type="text/xml"), 11750),
     (cut, 11200),

@@ -252,6 +252,7 @@ class Call(_message.Message):
     CARRIER_CALL_ID_FIELD_NUMBER: _builtins.int
     NODE_ID_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The call's id: a ULID, 26 characters. Never the carrier's id."""
     direction: Global___Direction.ValueType
@@ -270,6 +271,8 @@ class Call(_message.Message):
     """The daemon that holds the call."""
     last_sequence: _builtins.int
     """call_sequence of the call's last event at the time of the answer."""
+    queue_position: _builtins.int
+    """Its place among the calls that wait to be dialled: 1 is next. 0 when it does not wait, or no longer."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What PlaceCall was given, unchanged. At most 16 keys of at most 64 characters, values of at most 256."""
@@ -307,10 +310,11 @@ class Call(_message.Message):
         carrier_call_id: _builtins.str = ...,
         node_id: _builtins.str = ...,
         last_sequence: _builtins.int = ...,
+        queue_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_time", b"answer_time", "create_time", b"create_time", "end", b"end", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "answer_time", b"answer_time", "call_id", b"call_id", "carrier_call_id", b"carrier_call_id", "create_time", b"create_time", "direction", b"direction", "end", b"end", "end_time", b"end_time", "from_address", b"from_address", "last_sequence", b"last_sequence", "metadata", b"metadata", "node_id", b"node_id", "state", b"state", "to_address", b"to_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "answer_time", b"answer_time", "call_id", b"call_id", "carrier_call_id", b"carrier_call_id", "create_time", b"create_time", "direction", b"direction", "end", b"end", "end_time", b"end_time", "from_address", b"from_address", "last_sequence", b"last_sequence", "metadata", b"metadata", "node_id", b"node_id", "queue_position", b"queue_position", "state", b"state", "to_address", b"to_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

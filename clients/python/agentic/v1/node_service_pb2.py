@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61gentic/v1/node_service.proto\x12\nagentic.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0e\n\x0c\x44rainRequest\"#\n\rDrainResponse\x12\x12\n\nlive_calls\x18\x01 \x01(\x05\"\x12\n\x10GetStatusRequest\"\xcd\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nlive_calls\x18\x05 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x06 \x01(\x05\x12\x0f\n\x07streams\x18\x07 \x01(\x05\x12\x15\n\rhead_revision\x18\x08 \x01(\x03\x12\x16\n\x0e\x66irst_revision\x18\t \x01(\x03\x12\r\n\x05\x65poch\x18\n \x01(\t\x12\'\n\x07\x63\x61rrier\x18\x0b \x01(\x0b\x32\x16.agentic.v1.PeerStatus\x12%\n\x05model\x18\x0c \x01(\x0b\x32\x16.agentic.v1.PeerStatus\x12\x10\n\x08\x64raining\x18\r \x01(\x08\"v\n\nPeerStatus\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.agentic.v1.PeerState\x12\x31\n\rlast_use_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x03 \x01(\t*Y\n\tPeerState\x12\x1a\n\x16PEER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PEER_STATE_REACHABLE\x10\x01\x12\x16\n\x12PEER_STATE_FAILING\x10\x02\x32\x95\x01\n\x0bNodeService\x12H\n\tGetStatus\x12\x1c.agentic.v1.GetStatusRequest\x1a\x1d.agentic.v1.GetStatusResponse\x12<\n\x05\x44rain\x12\x18.agentic.v1.DrainRequest\x1a\x19.agentic.v1.DrainResponseBe\n\x16io.agenticd.agentic.v1P\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61gentic/v1/node_service.proto\x12\nagentic.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rBackupRequest\"U\n\x0e\x42\x61\x63kupResponse\x12*\n\x06opened\x18\x01 \x01(\x0b\x32\x18.agentic.v1.BackupOpenedH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05\x66rame\"U\n\x0c\x42\x61\x63kupOpened\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x16\n\x0e\x66irst_revision\x18\x03 \x01(\x03\x12\x0c\n\x04size\x18\x04 \x01(\x03\"\x0e\n\x0c\x44rainRequest\"#\n\rDrainResponse\x12\x12\n\nlive_calls\x18\x01 \x01(\x05\"\x12\n\x10GetStatusRequest\"\xcd\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nlive_calls\x18\x05 \x01(\x05\x12\x14\n\x0cqueued_calls\x18\x06 \x01(\x05\x12\x0f\n\x07streams\x18\x07 \x01(\x05\x12\x15\n\rhead_revision\x18\x08 \x01(\x03\x12\x16\n\x0e\x66irst_revision\x18\t \x01(\x03\x12\r\n\x05\x65poch\x18\n \x01(\t\x12\'\n\x07\x63\x61rrier\x18\x0b \x01(\x0b\x32\x16.agentic.v1.PeerStatus\x12%\n\x05model\x18\x0c \x01(\x0b\x32\x16.agentic.v1.PeerStatus\x12\x10\n\x08\x64raining\x18\r \x01(\x08\"v\n\nPeerStatus\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.agentic.v1.PeerState\x12\x31\n\rlast_use_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x03 \x01(\t*Y\n\tPeerState\x12\x1a\n\x16PEER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PEER_STATE_REACHABLE\x10\x01\x12\x16\n\x12PEER_STATE_FAILING\x10\x02\x32\xd8\x01\n\x0bNodeService\x12H\n\tGetStatus\x12\x1c.agentic.v1.GetStatusRequest\x1a\x1d.agentic.v1.GetStatusResponse\x12<\n\x05\x44rain\x12\x18.agentic.v1.DrainRequest\x1a\x19.agentic.v1.DrainResponse\x12\x41\n\x06\x42\x61\x63kup\x12\x19.agentic.v1.BackupRequest\x1a\x1a.agentic.v1.BackupResponse0\x01\x42\x65\n\x16io.agenticd.agentic.v1P\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,18 +34,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'agentic.v1.node_service_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026io.agenticd.agentic.v1P\001Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\252\002\nAgentic.V1'
-  _globals['_PEERSTATE']._serialized_start=639
-  _globals['_PEERSTATE']._serialized_end=728
-  _globals['_DRAINREQUEST']._serialized_start=110
-  _globals['_DRAINREQUEST']._serialized_end=124
-  _globals['_DRAINRESPONSE']._serialized_start=126
-  _globals['_DRAINRESPONSE']._serialized_end=161
-  _globals['_GETSTATUSREQUEST']._serialized_start=163
-  _globals['_GETSTATUSREQUEST']._serialized_end=181
-  _globals['_GETSTATUSRESPONSE']._serialized_start=184
-  _globals['_GETSTATUSRESPONSE']._serialized_end=517
-  _globals['_PEERSTATUS']._serialized_start=519
-  _globals['_PEERSTATUS']._serialized_end=637
-  _globals['_NODESERVICE']._serialized_start=731
-  _globals['_NODESERVICE']._serialized_end=880
+  _globals['_PEERSTATE']._serialized_start=830
+  _globals['_PEERSTATE']._serialized_end=919
+  _globals['_BACKUPREQUEST']._serialized_start=110
+  _globals['_BACKUPREQUEST']._serialized_end=125
+  _globals['_BACKUPRESPONSE']._serialized_start=127
+  _globals['_BACKUPRESPONSE']._serialized_end=212
+  _globals['_BACKUPOPENED']._serialized_start=214
+  _globals['_BACKUPOPENED']._serialized_end=299
+  _globals['_DRAINREQUEST']._serialized_start=301
+  _globals['_DRAINREQUEST']._serialized_end=315
+  _globals['_DRAINRESPONSE']._serialized_start=317
+  _globals['_DRAINRESPONSE']._serialized_end=352
+  _globals['_GETSTATUSREQUEST']._serialized_start=354
+  _globals['_GETSTATUSREQUEST']._serialized_end=372
+  _globals['_GETSTATUSRESPONSE']._serialized_start=375
+  _globals['_GETSTATUSRESPONSE']._serialized_end=708
+  _globals['_PEERSTATUS']._serialized_start=710
+  _globals['_PEERSTATUS']._serialized_end=828
+  _globals['_NODESERVICE']._serialized_start=922
+  _globals['_NODESERVICE']._serialized_end=1138
 # @@protoc_insertion_point(module_scope)

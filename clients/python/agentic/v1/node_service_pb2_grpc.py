@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NodeServiceStub:
-    """Shows the daemon itself, and takes it out of service.
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,15 @@ class NodeServiceStub:
                 request_serializer=agentic_dot_v1_dot_node__service__pb2.DrainRequest.SerializeToString,
                 response_deserializer=agentic_dot_v1_dot_node__service__pb2.DrainResponse.FromString,
                 _registered_method=True)
+        self.Backup = channel.unary_stream(
+                '/agentic.v1.NodeService/Backup',
+                request_serializer=agentic_dot_v1_dot_node__service__pb2.BackupRequest.SerializeToString,
+                response_deserializer=agentic_dot_v1_dot_node__service__pb2.BackupResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer:
-    """Shows the daemon itself, and takes it out of service.
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded.
     """
 
     def GetStatus(self, request, context):
@@ -67,6 +72,16 @@ class NodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Backup(self, request, context):
+        """Streams a copy of the whole event log, with its calls, as of one revision, while calls go on: first `opened`, then the
+        bytes of the file in their order, as many as `opened` says. To be put in place by `agenticd restore`. It holds
+        telephone numbers and all that was said. The copy is made on the daemon's disk first, beside the log, and needs as much
+        room there. UNAVAILABLE with STORE_DOWN when it cannot be made; ABORTED with CONSUMER_STALLED when it is not read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +95,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     request_deserializer=agentic_dot_v1_dot_node__service__pb2.DrainRequest.FromString,
                     response_serializer=agentic_dot_v1_dot_node__service__pb2.DrainResponse.SerializeToString,
             ),
+            'Backup': grpc.unary_stream_rpc_method_handler(
+                    servicer.Backup,
+                    request_deserializer=agentic_dot_v1_dot_node__service__pb2.BackupRequest.FromString,
+                    response_serializer=agentic_dot_v1_dot_node__service__pb2.BackupResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'agentic.v1.NodeService', rpc_method_handlers)
@@ -89,7 +109,7 @@ def add_NodeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NodeService:
-    """Shows the daemon itself, and takes it out of service.
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded.
     """
 
     @staticmethod
@@ -136,6 +156,33 @@ class NodeService:
             '/agentic.v1.NodeService/Drain',
             agentic_dot_v1_dot_node__service__pb2.DrainRequest.SerializeToString,
             agentic_dot_v1_dot_node__service__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Backup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/agentic.v1.NodeService/Backup',
+            agentic_dot_v1_dot_node__service__pb2.BackupRequest.SerializeToString,
+            agentic_dot_v1_dot_node__service__pb2.BackupResponse.FromString,
             options,
             channel_credentials,
             insecure,

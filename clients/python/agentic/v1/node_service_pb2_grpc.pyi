@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NodeServiceStub:
-    """Shows the daemon itself, and takes it out of service."""
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,10 +40,16 @@ class NodeServiceStub:
     for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
     own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
     """
+    Backup: _grpc.UnaryStreamMultiCallable[_node_service_pb2.BackupRequest, _node_service_pb2.BackupResponse]
+    """Streams a copy of the whole event log, with its calls, as of one revision, while calls go on: first `opened`, then the
+    bytes of the file in their order, as many as `opened` says. To be put in place by `agenticd restore`. It holds
+    telephone numbers and all that was said. The copy is made on the daemon's disk first, beside the log, and needs as much
+    room there. UNAVAILABLE with STORE_DOWN when it cannot be made; ABORTED with CONSUMER_STALLED when it is not read.
+    """
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
-    """Shows the daemon itself, and takes it out of service."""
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_node_service_pb2.GetStatusRequest, _node_service_pb2.GetStatusResponse]  # type: ignore[assignment]
@@ -53,9 +59,15 @@ class NodeServiceAsyncStub(NodeServiceStub):
     for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
     own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
     """
+    Backup: _aio.UnaryStreamMultiCallable[_node_service_pb2.BackupRequest, _node_service_pb2.BackupResponse]  # type: ignore[assignment]
+    """Streams a copy of the whole event log, with its calls, as of one revision, while calls go on: first `opened`, then the
+    bytes of the file in their order, as many as `opened` says. To be put in place by `agenticd restore`. It holds
+    telephone numbers and all that was said. The copy is made on the daemon's disk first, beside the log, and needs as much
+    room there. UNAVAILABLE with STORE_DOWN when it cannot be made; ABORTED with CONSUMER_STALLED when it is not read.
+    """
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the daemon itself, and takes it out of service."""
+    """Shows the daemon itself, takes it out of service, and copies what it has recorded."""
 
     @_abc_1.abstractmethod
     def GetStatus(
@@ -74,6 +86,18 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes the daemon out of service: from now on it takes no new calls, inbound or outbound, and dials nobody that waits
         for their turn; PlaceCall answers UNAVAILABLE with DRAINING, and health says NOT_SERVING. Live calls go on to their
         own ends. The daemon does not exit, and a restart of it ends the drain. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def Backup(
+        self,
+        request: _node_service_pb2.BackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_service_pb2.BackupResponse], _abc.AsyncIterator[_node_service_pb2.BackupResponse]]:
+        """Streams a copy of the whole event log, with its calls, as of one revision, while calls go on: first `opened`, then the
+        bytes of the file in their order, as many as `opened` says. To be put in place by `agenticd restore`. It holds
+        telephone numbers and all that was said. The copy is made on the daemon's disk first, beside the log, and needs as much
+        room there. UNAVAILABLE with STORE_DOWN when it cannot be made; ABORTED with CONSUMER_STALLED when it is not read.
         """
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

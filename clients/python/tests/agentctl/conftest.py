@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,47 +57,61 @@ async def agentctl(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 @asynccontextmanager
 async def process(daemon: FakeDaemon, *arguments: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
-    """agentctl as people start it."""
+    """agentctl as people start it; or by a `program` of Python."""
     env = os.environ | {"AGENTCTL_ADDR": daemon.address, "TERM": "xterm", "NO_COLOR": "1", "TZ": "UTC"}
     for name in ("COLUMNS", "LINES"):  # they would win over the terminal's own size; a test runner may have set them
         env.pop(name, None)
     env |= options.pop("variables", {})
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    command = [sys.executable, "-m", "agentctl", *arguments]
+    program = options.pop("program", None)
+    command = [sys.executable, *(("-m", "agentctl") if program is None else ("-c", program)), *arguments]
     started = await asyncio.create_subprocess_exec(*command, env=env, **options)
     try:
         yield started
     finally:
         if started.returncode is None:
-            started.kill()
+            # Not by started.kill(): that looks first whether the child has ended, and so takes the exit code of one
+            # that has away from asyncio, which then says 255.
+            with suppress(ProcessLookupError):
+                os.kill(started.pid, signal.SIGKILL)
             await started.wait()
 
 
 class Terminal:
-    """A terminal that an agentctl writes on: give `theirs` to the process, then `close` it and `read` what is shown."""
+    """A terminal that a program runs on: give `theirs` to it, then `close` it; `type`, and see what is shown."""
 
     def __init__(self, columns: int = 80) -> None:
         self._ours, self.theirs = pty.openpty()
+        self._seen = b""
         termios.tcsetwinsize(self.theirs, (24, columns))
 
     def close(self) -> None:
         os.close(self.theirs)
 
-    async def read(self) -> str:
-        """All of it, to the end."""
-        return (await asyncio.to_thread(self._read)).replace("\r\n", "\n")
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
 
-    def _read(self) -> str:
-        data = b""
-        while True:
-            try:
-                piece = os.read(self._ours, 4096)
-            except OSError:  # how a terminal says that the other side is gone
-                piece = b""
-            if not piece:
-                os.close(self._ours)
-                return data.decode()
-            data += piece
+    async def until(self, text: str) -> str:
+        """What is shown up to this text. What is shown behind it comes next."""
+        while text.encode() not in self._seen:
+            piece = await asyncio.to_thread(self._piece)
+            assert piece, self._seen
+            self._seen += piece
+        before, _, self._seen = self._seen.partition(text.encode())
+        return before.decode()
+
+    async def read(self) -> str:
+        """All the rest, to the end."""
+        while piece := await asyncio.to_thread(self._piece):
+            self._seen += piece
+        os.close(self._ours)
+        return self._seen.decode().replace("\r\n", "\n")
+
+    def _piece(self) -> bytes:
+        try:
+            return os.read(self._ours, 4096)
+        except OSError:  # how a terminal says that the other side is gone
+            return b""
 
 
 async def conversation(daemon: FakeDaemon, *live: event_pb2.LiveWords, answered: bool = True) -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,21 +97,3 @@ def test_the_script_names_the_command_and_its_variable(shell: str, capsys: pytes
     script = capsys.readouterr().out
     assert f"{VARIABLE}={shell}_complete" in script
     assert "_agentctl_completion" in script
-
-
-async def test_bash_completes_with_it(tmp_path: Path) -> None:
-    command = tmp_path / "agentctl"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m agentctl "$@"\n')
-    command.chmod(0o755)
-    typed = """
-        source <(agentctl completion bash)
-        COMP_WORDS=(agentctl call tr) COMP_CWORD=2
-        _agentctl_completion agentctl tr call
-        echo "${COMPREPLY[@]}"
-    """
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    shell = await asyncio.create_subprocess_exec(
-        "bash", "--norc", "-c", typed, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, err = await shell.communicate()
-    assert (out.decode(), err.decode()) == ("transcript\n", "")

@@ -104,6 +104,15 @@ async def test_the_place_is_safe_on_the_disk_before_it_takes_effect(
     assert CursorFile(tmp_path / "cursor").load() == Cursor(EPOCH, 7)
 
 
+async def test_a_cursor_file_that_nobody_can_write_is_said_before_anything_is_shown(
+    agentctl: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    await daemon.append(warning={})
+    done = await agentctl("events", "--after", "0", "--cursor-file", str(tmp_path / "none" / "cursor"))
+    assert (done.code, done.out) == (Exit.FAILED, "")
+    assert done.err == f"error: {tmp_path}/none/cursor: there is no directory {tmp_path}/none\n"
+
+
 async def test_a_cursor_file_that_is_not_there_yet_begins_where_it_is_told(
     agentctl: Run, daemon: FakeDaemon, tmp_path: Path
 ) -> None:

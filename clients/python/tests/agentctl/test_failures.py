@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from google.rpc import error_details_pb2 as details  # type: ignore[import-untyp
 from grpc import StatusCode
 
 from agentctl.exits import Exit
+from agentic.v1 import call_pb2
 from tests.agentctl.conftest import Run
 from tests.fake_daemon import CALL, FakeDaemon, Fault
 
@@ -77,6 +81,12 @@ async def test_why_nobody_answers(agentctl: Run, daemon: FakeDaemon, tmp_path: P
     assert dead.code == Exit.UNREACHABLE
     assert "(nobody listens)" in dead.err
     assert "systemctl status agenticd" in dead.err
+    with socket.socket() as bound:  # nobody else can have the port, and nobody listens on it
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        silent = await agentctl("node", "status", "--addr", f"127.0.0.1:{port}")
+    assert silent.code == Exit.UNREACHABLE
+    assert f"error: agenticd does not answer on 127.0.0.1:{port} (nobody listens)\n" in silent.err
 
 
 async def test_who_may_not_open_the_socket_is_told_the_group(
@@ -99,3 +109,24 @@ async def test_waiting_for_the_daemon(agentctl: Run, daemon: FakeDaemon) -> None
     await asyncio.sleep(0)
     await daemon.start()
     assert (await waiting).out == "node-1\n"
+
+
+@pytest.mark.parametrize("module", ["click", "agentctl.listing", "grpc", "grpc._cython.cygrpc"])
+async def test_ctrl_c_is_quiet_while_modules_are_loaded(daemon: FakeDaemon, module: str) -> None:
+    program = f"""if True:
+        import os, signal, sys
+        class Pressed:
+            def find_spec(self, name, path=None, target=None):
+                if name == {module!r}:
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Pressed())
+        from agentctl.__main__ import main
+        sys.exit(main())
+    """
+    command = [sys.executable, "-c", program, "call", "ls", "-o", "table"]
+    daemon.calls[CALL] = call_pb2.Call(call_id=CALL)
+    running = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | {"AGENTCTL_ADDR": daemon.address}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert await running.communicate() == (b"", b"")
+    assert running.returncode == Exit.INTERRUPTED

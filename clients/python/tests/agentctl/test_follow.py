@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
+from asyncio.subprocess import PIPE
+
+import pytest
 
 from agentctl.exits import Exit
-from agentic.v1 import event_pb2
+from agentic.v1 import call_pb2, event_pb2
 from tests.agentctl.conftest import Run, Terminal, conversation, process
 from tests.fake_daemon import CALL, EPOCH, OTHER, FakeDaemon
 
@@ -112,6 +117,75 @@ async def test_ctrl_c_ends_at_once_and_says_where_it_was(daemon: FakeDaemon) -> 
     assert f"agentctl call hangup {CALL}" in err.decode()
     assert f"agentctl events --call {CALL} --after {EPOCH}:2" in err.decode()
     assert "Traceback" not in err.decode()
+
+
+async def test_ctrl_c_wakes_a_loop_that_waits(daemon: FakeDaemon) -> None:
+    # Delivered to another thread, a signal interrupts nothing in the main one: as when it comes just before the wait.
+    program = """if True:
+        import selectors, signal, sys, threading
+        waits = threading.Event()
+        class Selector(selectors.DefaultSelector):
+            def select(self, timeout=None):
+                if timeout is None or timeout > 1:
+                    waits.set()
+                found = super().select(timeout)
+                waits.clear()
+                return found
+        selectors.DefaultSelector = Selector
+        def press():
+            sys.stdin.readline()
+            waits.wait()
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        threading.Thread(target=press, daemon=True).start()
+        from agentctl.__main__ import main
+        sys.exit(main())
+    """
+    async with process(daemon, "call", "place", "+1555", "--follow", program=program, stdin=PIPE) as running:
+        assert running.stdout is not None
+        await running.stdout.readline()
+        _, err = await running.communicate(b"now\n")
+        assert running.returncode == Exit.INTERRUPTED
+    assert f"agentctl call hangup {CALL}" in err.decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [("y", Exit.OK), ("n", Exit.FAILED), ("", Exit.FAILED), ("^C", Exit.INTERRUPTED)]
+)
+async def test_a_person_is_asked_before_all_calls_are_ended(daemon: FakeDaemon, answer: str, code: Exit) -> None:
+    daemon.calls[CALL] = call_pb2.Call(call_id=CALL, state=call_pb2.CALL_STATE_RINGING)
+    screen = Terminal()
+    async with process(daemon, "call", "hangup", "--all", stdin=screen.theirs, stderr=screen.theirs) as running:
+        screen.close()
+        await screen.until("End 1 call? [y/N]")
+        if answer == "^C":
+            running.send_signal(signal.SIGINT)
+        else:
+            screen.type(f"{answer}\r")
+        assert await running.wait() == code
+    assert "Traceback" not in await screen.read()
+    assert (daemon.calls[CALL].state == call_pb2.CALL_STATE_ENDED) is (code is Exit.OK)
+
+
+async def test_who_presses_ctrl_c_again_breaks_nothing(daemon: FakeDaemon) -> None:
+    async with process(daemon, "call", "place", "+15550001111", "--follow") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        await running.stdout.readline()
+        pidfd = os.pidfd_open(running.pid)  # the process itself: once it is gone, no other one can be meant
+        running.send_signal(signal.SIGINT)
+        said = await running.stderr.readline()
+        # Again and again, to its very end. Not by send_signal, see process().
+        reading = asyncio.ensure_future(running.stderr.read())
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                signal.pidfd_send_signal(pidfd, signal.SIGINT)
+                await asyncio.sleep(0)
+        os.close(pidfd)
+        said += await reading
+        assert await running.wait() == Exit.INTERRUPTED
+    first, second = said.decode().splitlines()
+    assert first.startswith("# the call goes on")
+    assert second.startswith("# to follow it")
 
 
 async def test_a_reader_that_has_enough_is_no_failure(daemon: FakeDaemon) -> None:

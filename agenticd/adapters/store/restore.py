@@ -1,0 +1,161 @@
+"""Putting a backup in the place of the log: checked first, under the log's lock, with a new name for what is a new log.
+
+Calls that were live when the backup was made are left as they were, for recovery to look at. Those that waited to be
+dialled may have been dialled since: they are left as unconfirmed, so that they are looked for and never dialled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agenticd.adapters.store.backup import remove_unfinished
+from agenticd.adapters.store.database import (
+    NewLog,
+    as_ours,
+    connect,
+    head_of,
+    migrate,
+    schema_of,
+    take_lock,
+    transaction,
+)
+from agenticd.adapters.store.errors import Damaged, Occupied, Unreadable
+from agenticd.adapters.store.rows import decode_record, encode_record
+from agenticd.core.events import CallState
+
+_PARTS = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What stands in the log's place now. `live`: calls that were not closed; `queued` of them waited to be dialled.
+    `aside`: where the log is that was there before, if one was."""
+
+    epoch: str
+    first_revision: int
+    revision: int
+    live: int
+    queued: int
+    aside: Path | None
+
+
+def restore(backup: Path, path: Path, new: NewLog, *, replace_log: bool) -> Restored:
+    """Put the backup in the place of the log. Blocks. Raises StoreUnusable; then everything is as it was.
+
+    `new.created` is now, in seconds since 1970. A log that is there is moved aside, if that is wanted.
+    """
+    path = path.absolute()
+    fresh = path.with_name(f"{path.name}.restoring")
+    with ExitStack() as undo, as_ours(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = path.resolve()
+        undo.enter_context(closing(take_lock(path)))
+        if path.exists() and not replace_log:
+            raise Occupied(path, "a log is there already: it is moved aside and kept with --force")
+        undo.callback(_remove, fresh)
+        _copy(backup, fresh)
+        restored = _renamed(backup, fresh, new)
+        aside = _move_aside(path, new.created) if path.exists() else None
+        remove_unfinished(path)
+        _give_to_owner(path.parent, fresh, Path(f"{path}.lock"))
+        os.replace(fresh, path)
+        _sync(path.parent)
+        return replace(restored, aside=aside)
+
+
+def _copy(backup: Path, fresh: Path) -> None:
+    """The backup's bytes, on the disk, readable by nobody else. What a copy of a running log left in its WAL counts."""
+    _remove(fresh)
+    for part in _PARTS[:2]:
+        source = Path(f"{backup}{part}")
+        if part and not source.exists():
+            continue
+        try:
+            descriptor = os.open(f"{fresh}{part}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
+                shutil.copyfileobj(file, target, 1 << 20)
+        except FileNotFoundError:
+            raise Unreadable(backup, "there is no such file") from None
+        except IsADirectoryError:
+            raise Unreadable(backup, "is a directory: name the file that `agentctl node backup` made") from None
+
+
+def _renamed(backup: Path, fresh: Path, new: NewLog) -> Restored:
+    """Check the copy, bring its schema up to date, and make it a log of its own."""
+    with as_ours(backup), closing(connect(fresh, "rw")) as connection:
+        if schema_of(backup, connection) == 0:
+            raise Damaged(backup, "is empty")
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise Damaged(backup, f"is not whole ({found}): take another backup")
+        migrate(backup, connection, new)
+        (first,) = connection.execute("SELECT first_revision FROM meta").fetchone()
+        head = head_of(connection)
+        count, oldest = connection.execute("SELECT count(*), min(revision) FROM events").fetchone()
+        if oldest not in (None, first) or count != head - first + 1:
+            raise Damaged(backup, f"of its revisions {first} to {head} some are missing: take another backup")
+        with transaction(connection):
+            connection.execute("UPDATE meta SET epoch = ?, secret = ?", (new.epoch, new.secret))
+            queued = _look_for_queued(connection)
+        (live,) = connection.execute("SELECT count(*) FROM calls WHERE NOT closed").fetchone()
+        connection.execute("PRAGMA journal_mode = DELETE")  # one file, so that one rename puts it in place
+    descriptor = os.open(fresh, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return Restored(new.epoch, first, head, live, queued, None)
+
+
+def _look_for_queued(connection: sqlite3.Connection) -> int:
+    """Make of each call that waits to be dialled one of which nobody knows whether it was. Their number."""
+    rows = connection.execute(
+        "SELECT record, brief FROM calls JOIN briefs USING (call_id) WHERE NOT closed AND state = ?",
+        (CallState.QUEUED.value,),
+    ).fetchall()
+    for record, brief in rows:
+        call = replace(decode_record(record, brief), state=CallState.UNCONFIRMED)
+        connection.execute(
+            "UPDATE calls SET state = ?, record = ? WHERE call_id = ?",
+            (call.state.value, encode_record(call), call.call_id),
+        )
+    return len(rows)
+
+
+def _move_aside(path: Path, now: float) -> Path:
+    """All three files, under a name that is free."""
+    number = int(now)
+    while any(Path(f"{path}.replaced-{number}{part}").exists() for part in _PARTS):
+        number += 1
+    aside = Path(f"{path}.replaced-{number}")
+    # The WAL first: without it the file is older than it was, with it under another name both are whole.
+    for part in reversed(_PARTS):
+        with suppress(FileNotFoundError):
+            os.replace(f"{path}{part}", f"{aside}{part}")
+    return aside
+
+
+def _give_to_owner(folder: Path, *paths: Path) -> None:
+    """What root has made is of no use to the daemon's user."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _remove(path: Path) -> None:
+    for part in (*_PARTS, "-journal"):
+        Path(f"{path}{part}").unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,351 @@
+"""The log on a disk that is full, broken or without power: what was claimed is there, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agenticd.adapters.store import Damaged, SqliteLog
+from agenticd.adapters.store.database import NewLog, open_database
+from agenticd.core.errors import StoreDown
+from agenticd.core.events import Direction
+from agenticd.core.log import Select
+from agenticd.service.ports import RequestKey
+from tests.adapters.store import disk as disks
+from tests.adapters.store.conftest import DAY, SqlitePlace
+from tests.adapters.store.disk import Disk
+from tests.log_support import Call, append, append_all
+
+NEW = NewLog("epoch", b"s" * 32, 0.0)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    lib = disks.library()
+    if lib is None:
+        pytest.skip("SQLite is built into this Python: there is no library to put a disk under")
+    with disks.in_hand(lib, tmp_path / "state" / "agenticd.db") as disk:
+        yield disk
+
+
+@pytest.fixture
+async def log(disk: Disk, tmp_path: Path) -> AsyncIterator[SqliteLog]:
+    place = SqlitePlace(tmp_path)
+    yield await place.open()
+    disk.fail = lambda deed, name: 0
+    await place.close()
+
+
+# --- nothing can be written ---
+
+
+class Trouble:
+    """Waits for the log's word that it is in trouble, and that it is out of it."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self.log = log
+        self.moved = asyncio.Event()
+        log.on_trouble(self.moved.set)
+
+    async def is_there(self) -> str:
+        while not self.log.trouble:
+            await self.moved.wait()
+            self.moved.clear()
+        return self.log.trouble
+
+    async def is_over(self) -> None:
+        while self.log.trouble:
+            await self.moved.wait()
+            self.moved.clear()
+
+
+FAULTS: dict[str, tuple[str, int]] = {
+    "database or disk is full (SQLITE_FULL)": ("write", disks.FULL),
+    "disk I/O error (SQLITE_IOERR_WRITE)": ("write", disks.IOERR_WRITE),
+    "disk I/O error (SQLITE_IOERR_FSYNC)": ("sync", disks.IOERR_FSYNC),
+    "attempt to write a readonly database (SQLITE_READONLY)": ("write", disks.READONLY),
+}
+
+
+@pytest.mark.parametrize("words", FAULTS)
+async def test_what_cannot_be_written_waits_in_its_order_and_is_written_later(
+    disk: Disk, log: SqliteLog, words: str
+) -> None:
+    deed, code = FAULTS[words]
+    live, trouble = Call(), Trouble(log)
+    await append_all(log, live.queued(), live.dialing())
+    disk.fail = lambda what, name: code if what == deed else 0
+    held = [append(log, live.digit(str(number))) for number in range(700)]
+    assert await trouble.is_there() == words
+    assert log.full, "new calls are refused"
+    held += [append(log, live.digit(str(number))) for number in range(700, 1000)]
+    record, revision = await log.call(live.call_id)
+    assert record is not None
+    assert (record.last_sequence, revision, log.window.head) == (2, 2, 2), "reading goes on, and tells what is durable"
+    assert not any(answer.done() for answer in held), "nothing is claimed"
+    assert log.busy_for() == 0.0, "it is not stuck: systemd's watchdog must not end the live calls"
+    disk.fail = lambda what, name: 0
+    await trouble.is_over()
+    assert [await answer for answer in held] == [*range(3, 1003)]
+    page = await log.read(2, Select(), 2000)
+    digits = [log._codec.decode(event.data)[0].payload.digit for event in page.events]  # type: ignore[union-attr]
+    assert digits == [str(number) for number in range(1000)]
+    assert not log.full
+
+
+async def test_a_call_that_nobody_was_dialled_for_is_refused_and_leaves_no_trace(disk: Disk, log: SqliteLog) -> None:
+    live, new, trouble = Call(), Call(), Trouble(log)
+    inbound = Call(direction=Direction.INBOUND)
+    await append_all(log, live.queued())
+    disk.fail = lambda deed, name: disks.FULL if deed == "write" else 0
+    request = RequestKey("me", "r-1", b"f")
+    kept = append(log, live.digit())
+    refused = [append(log, new.queued(request=request)), append(log, new.dialing())]
+    rang = append(log, inbound.digit())  # a phone is on the line: this one is not refused
+    assert [await answer for answer in refused] == [None, None]
+    await trouble.is_there()
+    late = append(log, new.digit())  # before its session heard
+    disk.fail = lambda deed, name: 0
+    assert (await kept, await rang, await late) == (2, 3, None)
+    assert await append(log, new.closed()) is None
+    assert await log.request("me", "r-1") is None
+    assert await log.call(new.call_id) == (None, 3)
+
+
+async def test_it_notices_that_it_can_write_again_also_when_nothing_waits(disk: Disk, log: SqliteLog) -> None:
+    trouble = Trouble(log)
+    disk.fail = lambda deed, name: disks.FULL if deed == "write" else 0
+    assert await append(log, Call().queued()) is None
+    await trouble.is_there()
+    disk.fail = lambda deed, name: 0
+    await trouble.is_over()
+    assert await append(log, Call().queued()) == 1
+
+
+async def test_closing_in_trouble_answers_everybody_and_says_why(disk: Disk, log: SqliteLog) -> None:
+    live, trouble = Call(), Trouble(log)
+    await append_all(log, live.queued())
+    disk.fail = lambda deed, name: disks.FULL if deed == "write" else 0
+    answers = [append(log, live.digit()) for _ in range(3)]
+    await trouble.is_there()
+    await log.close()
+    assert [await answer for answer in answers] == [None, None, None]
+    assert "SQLITE_FULL" in log.failure
+
+
+async def test_old_calls_that_cannot_be_deleted_now_do_no_harm(disk: Disk, tmp_path: Path) -> None:
+    place = SqlitePlace(tmp_path)
+    log = await place.open(keep=DAY)
+    old = Call()
+    await append_all(log, old.queued(), old.closed())
+    disk.fail = lambda deed, name: disks.FULL if deed == "write" else 0
+    later = old.record.create_time + 9 * DAY
+    with pytest.raises(StoreDown):
+        await log.prune(later)
+    disk.fail = lambda deed, name: 0
+    assert await log.prune(later) == 3
+    assert not log.failed.is_set()
+    await place.close()
+
+
+# --- without power ---
+
+
+def intact(path: Path) -> tuple[int, dict[str, int]]:
+    """Open what is left as a daemon would: its head, and each call's last sequence. Anything torn is an error."""
+    database = open_database(path, NEW)
+    try:
+        rows = database.writer.execute("SELECT revision, call_id FROM events ORDER BY revision").fetchall()
+        assert [revision for revision, _ in rows] == [*range(1, database.head + 1)]
+        assert database.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        sequences: dict[str, int] = {}
+        for _, call_id in rows:
+            sequences[call_id] = sequences.get(call_id, 0) + 1
+        calls = database.writer.execute("SELECT call_id, record -> '$.call.last_sequence' FROM calls").fetchall()
+        assert {call_id: int(sequence) for call_id, sequence in calls} == sequences, "rows and events change together"
+        requests = database.writer.execute("SELECT call_id FROM requests").fetchall()
+        assert sorted(call_id for (call_id,) in requests) == sorted(sequences)
+        return database.head, sequences
+    finally:
+        database.close()
+
+
+def survivors(chance: random.Random) -> dict[str, Callable[[int], bool]]:
+    """What an unsynced write may do: all arrive, none, some in any order, or only the last ones."""
+    seed = chance.random()
+    return {
+        "all": lambda at: True,
+        "none": lambda at: False,
+        "some": lambda at: random.Random(f"{seed} {at}").random() < 0.5,
+        "every other": lambda at: at % 2 == 0,
+    }
+
+
+async def test_what_was_claimed_survives_a_power_failure_at_any_moment(disk: Disk, tmp_path: Path) -> None:
+    """The disk keeps what was synced; what was written since the last sync it keeps, loses or reorders as it likes."""
+    place = SqlitePlace(tmp_path)
+    log = await place.open()
+    log._database.writer.execute("PRAGMA wal_autocheckpoint = 20")  # so that checkpoints are in it, too
+    begin = len(disk.deeds)
+    claimed: list[tuple[int, int]] = []  # after so many deeds, this revision had been answered
+    for number in range(3):
+        call = Call()
+        entries = [call.queued(request=RequestKey("me", str(number), b"f")), call.dialing(), call.digit("5" * 3000)]
+        for entry in [*entries, call.closed()]:
+            revision = await append(log, entry)  # a transaction each
+            assert revision is not None
+            claimed.append((len(disk.deeds), revision))
+    end = len(disk.deeds)
+    assert any(deed == "write" and name == "db" for deed, name, _, _ in disk.deeds[begin:]), "a checkpoint"
+    await log.close()
+    chance = random.Random(7)
+    for upto in range(begin, end + 1):
+        promised = max((revision for at, revision in claimed if at <= upto), default=0)
+        for name, keep in survivors(chance).items():
+            folder = tmp_path / f"{upto}-{name}"
+            folder.mkdir()
+            head, _ = intact(disk.after_power_loss(upto, keep, folder))
+            assert head >= promised, f"after {upto} deeds, {name} of the unsynced kept: {head} of {promised}"
+
+
+async def test_no_answer_comes_before_the_sync(disk: Disk, log: SqliteLog) -> None:
+    call = Call()
+    for entry in (call.queued(), call.dialing(), call.amended(agent="x"), call.digit(), call.closed()):
+        begin = len(disk.deeds)
+        at_answer: list[str] = []
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def answered(
+            _: int | None, begin: int = begin, seen: list[str] = at_answer, answer: asyncio.Future[None] = answer
+        ) -> None:
+            seen += [deed for deed, *_ in disk.deeds[begin:]]
+            answer.set_result(None)
+
+        log.append(entry, answered)
+        await answer
+        assert at_answer[-1:] == ["sync"]
+        assert "write" in at_answer
+
+
+# --- damage ---
+
+
+async def filled(place: SqlitePlace, events: int) -> None:
+    log = await place.open()
+    call = Call()
+    await append_all(log, call.queued(), *(call.digit("7" * 300) for _ in range(events - 1)))
+
+
+@pytest.mark.parametrize("harm", ["garbage", "cut"])
+async def test_a_tail_of_the_wal_that_is_broken_costs_only_itself(
+    sqlite: SqlitePlace, tmp_path: Path, harm: str
+) -> None:
+    await filled(sqlite, 3)
+    log = sqlite.opened[0]
+    call = Call()
+    for entry in (call.queued(), call.digit(), call.digit()):  # a transaction each
+        await append(log, entry)
+    copies = tmp_path / "copy"
+    copies.mkdir()
+    wal = sqlite.path.with_name("agenticd.db-wal").read_bytes()
+    (copies / "agenticd.db").write_bytes(sqlite.path.read_bytes())
+    (copies / "agenticd.db-wal").write_bytes(wal[:-100] + (b"\xaa" * 100 if harm == "garbage" else b""))
+    database = open_database(copies / "agenticd.db", NEW)
+    assert database.head == 5
+    assert database.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+async def test_no_page_that_is_broken_is_taken_for_a_log(sqlite: SqlitePlace) -> None:
+    """Whatever page is garbage: the log says so when it opens, is asked or is written; it never makes things up."""
+    await filled(sqlite, 200)
+    await sqlite.opened[0].close()
+    whole = sqlite.path.read_bytes()
+    size = 4096
+    told = 0
+    for page in range(1, len(whole) // size):
+        sqlite.path.write_bytes(whole[: page * size] + b"\xa5" * size + whole[(page + 1) * size :])
+        try:
+            log = await sqlite.open(window=4)
+        except Damaged:
+            told += 1
+            continue
+        try:
+            got = await log.read(0, Select(), 1000)
+            assert [event.revision for event in got.events] == [*range(1, len(got.events) + 1)]
+            assert got.upto == len(got.events) == 200
+        except StoreDown:
+            told += 1
+        answer = await append(log, Call().queued())
+        assert answer == 201 or (answer is None and "SQLITE_CORRUPT" in log.failure)
+        await log.close()
+    assert told > 3
+
+
+@pytest.mark.parametrize("left", [0.2, 0.5, 0.9])
+async def test_a_file_that_is_cut_short_is_refused(sqlite: SqlitePlace, left: float) -> None:
+    await filled(sqlite, 500)
+    await sqlite.opened[0].close()
+    data = sqlite.path.read_bytes()
+    sqlite.path.write_bytes(data[: int(len(data) * left)])
+    with pytest.raises(Damaged):
+        await sqlite.open()
+    assert sqlite.path.read_bytes()[:16] == data[:16]
+
+
+# --- clocks ---
+
+
+@pytest.mark.parametrize("step", [-3 * 365 * DAY, 3 * 365 * DAY])
+async def test_a_wall_clock_that_steps_forgets_nothing_early(sqlite: SqlitePlace, step: float) -> None:
+    log = await sqlite.open(keep=DAY)
+    call = Call(create_time=sqlite.clock.wall())
+    request = RequestKey("me", "r-1", b"f")
+    await append_all(log, call.queued(request=request), call.closed(time=sqlite.clock.wall()))
+    sqlite.clock.start += step
+    sqlite.clock.now += 600.0  # so that it is time to forget
+    other = Call(create_time=sqlite.clock.wall())
+    assert await append_all(log, other.queued(), other.digit()) == [3, 4], "revisions know no clock"
+    await log.prune(log._reckoning.now())
+    assert log.first_revision == 1
+    known = await log.request("me", "r-1")
+    assert known is not None
+    assert known.call_id == call.call_id
+    again = append(log, Call().queued(request=request))
+    assert await again is None, "the writer, too, knows it"
+
+
+async def test_a_clock_that_is_set_right_does_not_keep_things_for_ever(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(keep=DAY)
+    call = Call(create_time=sqlite.clock.wall())
+    await append_all(log, call.queued(request=RequestKey("me", "r", b"f")), call.closed(time=sqlite.clock.wall()))
+    sqlite.clock.now += 2 * DAY
+    assert await log.prune(log._reckoning.now()) == 3
+    assert await log.request("me", "r") is None
+
+
+# --- how much is kept ---
+
+
+async def test_a_log_that_is_too_large_forgets_the_oldest_calls_but_none_of_today(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(keep=None, size=400_000)
+    start = sqlite.clock.wall()
+    for number in range(20):
+        call = Call(create_time=start)
+        time = start if number < 15 else start + 2 * DAY
+        entries = [call.queued(), *(call.digit("5" * 1000) for _ in range(40)), call.closed()]
+        await append_all(log, *(replace(e, event=replace(e.event, time=time)) for e in entries if e.event))
+    first = await log.prune(start + 2 * DAY)
+    assert 1 < first < log.window.head
+    assert first <= 15 * 42 + 1, "today's calls stay, and their request ids with them"
+    with closing(sqlite3.connect(sqlite.path)) as other:
+        pages, free = (other.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+        assert (pages - free) * 4096 < 700_000
+    assert await log.prune(start + 2 * DAY) == first, "and no more than is needed"

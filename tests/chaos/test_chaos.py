@@ -1,0 +1,36 @@
+"""Runs with fixed seeds: what is killed here, and when, is the same each time. The long one is `make chaos`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.plan import LIKELY, plan, points
+from tests.chaos.run import Chaos, summary
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("seed", "kills"), [(7, 12), (11, 12)])
+async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, seed: int, kills: int) -> None:
+    outcome = await Chaos(tmp_path, seed, kills).run()
+    assert outcome.faults == [], "\n".join(summary(outcome))
+    assert outcome.kills == kills
+    assert any(line.get("reached") for line in outcome.results), "a trap was sprung"
+    calls = {event.call_id for event in outcome.run.log}
+    assert len(calls) > kills / 2, "calls went on between the kills"
+    assert outcome.run.dialled
+    assert outcome.run.acknowledged
+
+
+def test_a_plan_follows_from_its_seed_and_number() -> None:
+    assert [plan(3, number) for number in range(200)] == [plan(3, number) for number in range(200)]
+    assert [plan(3, number) for number in range(20)] != [plan(4, number) for number in range(20)]
+
+
+def test_named_points_come_first_and_all_of_them() -> None:
+    order = points(5)
+    number_of_lives = len(order) * 5 // 4 + 1
+    named = [plan(5, number).point for number in range(number_of_lives) if number % 5 != 4]
+    assert named[: len(order)] == order
+    assert set(order) == set(LIKELY)

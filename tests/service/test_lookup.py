@@ -1,0 +1,69 @@
+"""Which of the carrier's calls is taken for ours when nobody answered the order to dial."""
+
+from __future__ import annotations
+
+from agenticd.core import inputs
+from agenticd.core.errors import CarrierUnanswered
+from agenticd.core.events import CallRecord, CallState
+from agenticd.service.ports import CarrierCall
+from agenticd.service.session import Session
+from tests.service.test_session import live, record, settle
+from tests.service.world import SID, Hands
+
+THEIRS = "CA" + "2" * 32
+
+
+def seen_at(carrier_call_id: str) -> CarrierCall:
+    return CarrierCall(carrier_call_id, "ringing", 0.0, "", "")
+
+
+async def searched(hands: Hands) -> Session:
+    """A call whose order to dial was not answered, after the first look."""
+    hands.carrier.dial_answer = CarrierUnanswered("timeout")
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        hands.log.commit()
+        hands.clock.advance(2.0)
+        await settle()
+        await settle()
+        return session
+
+
+def ours(record: CallRecord) -> str:
+    return f"https://voice.example.com/twilio/status/{record.call_id}"
+
+
+async def test_the_url_that_the_carrier_asked_tells_which_of_two_is_ours() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(THEIRS), seen_at(SID)]
+    hands.carrier.asked = {SID: [ours(record())]}
+    assert (await searched(hands)).call.carrier_call_id == SID
+
+
+async def test_a_call_for_which_another_url_was_asked_is_not_ours_although_it_is_the_only_one() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(THEIRS)]
+    hands.carrier.asked = {THEIRS: ["https://voice.example.com/twilio/status/01ARZ3NDEKTSV4RRFFQ69G5FAV"]}
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+
+
+async def test_of_two_that_say_nothing_none_is_taken() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(THEIRS), seen_at(SID)]
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+
+
+async def test_the_only_one_is_not_taken_while_another_call_of_ours_may_be_it() -> None:
+    hands = Hands(rival=True)
+    hands.carrier.found = [seen_at(SID)]
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+
+
+async def test_a_closed_call_of_ours_is_no_candidate_either() -> None:
+    hands = Hands()
+    hands.log.owned = frozenset({THEIRS})
+    hands.carrier.found = [seen_at(THEIRS), seen_at(SID)]
+    assert (await searched(hands)).call.carrier_call_id == SID
+    assert ("requested", THEIRS) not in hands.carrier.orders
