@@ -29,6 +29,12 @@ NOT_RUN = {
     "make test    # everything that the project proves about itself": "it would run itself; CI's last step is this",
     EMULATE: "World starts it before the first command, on free ports",
     SERVE: "World starts it before the first command, with a free port that is handed over",
+    "agenticd emulate --voice-url http://127.0.0.1:7860/voice --control-token an-emulator-of-mine": (
+        "tests/foreign does, for each application"
+    ),
+    "curl -H 'Authorization: Bearer an-emulator-of-mine' --data '' http://127.0.0.1:4010/emulator/calls": (
+        "its port is another one here; tests/foreign/programs.py does the same"
+    ),
     "agenticd serve": "its configuration leads to the real Twilio; the same with the emulator's is run by World",
     "agenticd test scenarios/ --junit results.xml": "tests/e2e/test_scenarios.py does that",
     "agenticd test scenarios/": "tests/e2e/test_scenarios.py plays all of them",

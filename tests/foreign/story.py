@@ -12,8 +12,9 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from agenticd.emulator.voice import Recogniser, ulaw
+from agenticd.emulator.voice import Recogniser, Voice, ulaw
 from tests.foreign.programs import Application, Emulator, Library, ring, running
 
 OWNED, CALLEE = "+15550001111", "+15557770000"
@@ -56,7 +57,7 @@ async def comes_in(command: tuple[str, ...], tmp_path: Path) -> None:
     recordings = list(wavs.iterdir())
     assert len(recordings) == calls
     for recording in recordings:
-        assert heard(recording, HELLO, GOODBYE) == [HELLO, GOODBYE]
+        assert heard(recording, HELLO, GOODBYE) == f"{HELLO} {GOODBYE}"
 
 
 async def goes_out(emulator: Emulator, application: Application, library: Library) -> str:
@@ -108,21 +109,22 @@ def lines_of(who: str, emulator: Emulator) -> str:
     return "\n".join(line for line in emulator.output.splitlines() if f"  {who}  " in line)
 
 
-def heard(path: Path, *texts: str) -> list[str]:
-    """Those of the agent's sentences that the phone heard, by the sound of its recording, in the given order."""
+def heard(path: Path, *texts: str) -> str:
+    """Which of the agent's sentences the phone heard, in their order, by the sound of its recording."""
     with wave.open(str(path), "rb") as file:
         stereo = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
-    utterances = _utterances(stereo[:, 1])
-    recogniser = Recogniser()
-    known = [recogniser.text_of(ulaw.encode(utterance)) or "" for utterance in utterances]
-    return [text for text in texts if any(text in one for one in known)]
+    recogniser, voice = Recogniser(), Voice()
+    for text in texts:
+        recogniser.learn(text, _without_pauses(ulaw.decode(voice.say(text, "agent"))))
+    return recogniser.text_of(_without_pauses(stereo[:, 1])) or "nothing that is known"
 
 
-def _utterances(samples: np.ndarray) -> list[np.ndarray]:
-    """The audio between silences of half a second."""
-    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
-    loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > 30)
-    if not len(loud):
-        return []
-    pieces = np.split(loud, np.flatnonzero(np.diff(loud) > 25) + 1)
-    return [samples[piece[0] * 160 : (piece[-1] + 1) * 160] for piece in pieces]
+def _without_pauses(samples: npt.NDArray[np.int16]) -> bytes:
+    """The sound as mu-law, closed up over every 10 ms of silence: an application that has to share a busy machine sends
+    its words late, and the phone hears them with gaps."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 60)
+    near = np.flatnonzero(np.diff(loud) <= 80)
+    kept = np.zeros(len(samples) + 1, dtype=np.int32)
+    np.add.at(kept, loud[near], 1)
+    np.add.at(kept, loud[near + 1], -1)
+    return ulaw.encode(samples[np.cumsum(kept)[:-1] > 0])
