@@ -22,7 +22,7 @@ call [NUMBER] [from NUMBER]   a phone calls your number
 say TEXT                      the person on the phone says it, at once
 press KEYS                    presses keys: 0-9 * #
 hangup                        hangs up; a phone that rings declines
-fault NAME=VALUE              goes wrong from now on; fault off: nothing does
+fault NAME=VALUE              goes wrong from now on; fault off: nothing
 quit                          ends the emulator, as Ctrl-C does
 The newest call is meant; #2 say TEXT means call 2."""
 

@@ -274,7 +274,7 @@ async def test_of_several_utterances_that_wait_one_is_cut_and_the_later_ones_are
     ],
     ids=["no-buffer", "half-a-second", "just-after", "one-and-a-half", "both"],
 )
-@pytest.mark.fault("model.stalls", "model.late_ms")
+@pytest.mark.fault("model.late_ms")
 async def test_the_models_stalls_count_for_nothing(
     line: Make, speed: float, stalls: tuple[Stall, ...], at: int, whole: bool
 ) -> None:
@@ -296,6 +296,7 @@ async def test_the_models_stalls_count_for_nothing(
 
 
 @pytest.mark.parametrize("sent", [100, 600], ids=["at-the-very-start", "in-the-middle"])
+@pytest.mark.fault("model.stalls", "model.late_ms")
 async def test_speech_while_the_model_stalls_and_all_is_played_cuts_what_comes_late(line: Make, sent: int) -> None:
     faults = RealtimeFaults(stalls=(Stall(sent, 60),), late_ms=500)
     realtime = RealtimeConfig(speed=8.0, chunk_ms=(100, 37), faults=faults)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +13,7 @@ from agentctl.options import Command, Env, Group
 
 if TYPE_CHECKING:
     from agentic import Client
-    from agentic.v1.node_service_pb2 import BackupOpened, DrainResponse, GetStatusResponse, PeerStatus
+    from agentic.v1.node_service_pb2 import DrainResponse, GetStatusResponse, PeerStatus
 
 
 @click.group(cls=Group)
@@ -150,10 +145,10 @@ def _show_drain(env: Env, answer: DrainResponse, node_id: str) -> None:
 
 
 @node.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
 @click.option("--force", is_flag=True, help="Also over a file that is there.")
 @click.pass_obj
-def backup(env: Env, file: Path | None, force: bool) -> int:
+def backup(env: Env, file: str | None, force: bool) -> int:
     """Write a copy of the event log into FILE, while calls go on.
 
     Without FILE its name is made of the log's epoch and revision, in the current directory. Only its owner can read
@@ -164,56 +159,9 @@ def backup(env: Env, file: Path | None, force: bool) -> int:
       agentctl node backup
       agentctl node backup /var/backups/agenticd.db --force
     """
-    if file is not None and file.exists() and not force:
-        raise click.UsageError(f"{file} exists: name another file, or add --force to replace it.")
-    folder = Path.cwd() if file is None else file.parent
-    copied: list[BackupOpened] = []
+    from agentctl.backup import copy
 
-    async def work(client: Client) -> int:
-        copied.append(await client.backup(target))
-        return Exit.OK
-
-    try:
-        with _unfinished(folder) as (target, part):
-            code = run(env, work)
-            if code != Exit.OK:
-                return code
-            (opened,) = copied
-            done = file or folder / f"agenticd-{opened.epoch}-{opened.revision}.db"
-            target.flush()
-            os.fsync(target.fileno())
-            part.replace(done)
-    except OSError as error:
-        raise click.ClickException(f"{folder}: {(error.strerror or str(error)).lower()}") from None
-    _show_backup(env, opened, done)
-    return Exit.OK
-
-
-@contextmanager
-def _unfinished(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file that only its owner can read, and that is gone afterwards unless it has got another name."""
-    descriptor, name = tempfile.mkstemp(prefix=".agenticd-backup-", dir=folder)
-    try:
-        with open(descriptor, "wb") as target:
-            yield target, Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _show_backup(env: Env, opened: BackupOpened, done: Path) -> None:
-    from agentctl import words
-
-    match env.format():
-        case "json" | "jsonl":
-            output.json_line({"file": str(done), **output.to_dict(opened)})
-        case "id":
-            output.ident(str(done))
-        case "table":
-            covers = f"revisions {opened.first_revision} to {opened.revision}" if opened.revision else "no event"
-            output.line(words.flat(f"{done}: {covers}, epoch {opened.epoch}, {opened.size:,} bytes"))
-        case _:
-            facts = {"file": str(done), "revision": str(opened.revision), "epoch": opened.epoch}
-            output.pairs((label, words.flat(value)) for label, value in facts.items())
+    return copy(env, file, force=force)
 
 
 @click.command(cls=Command)
