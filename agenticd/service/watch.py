@@ -143,7 +143,7 @@ class Watch:
             while not follower.finished:
                 for frame in await self._advance(follower):
                     yield frame
-                if self._end is not None and follower.after >= self._end_at:
+                if self._end is not None and follower.after >= self._end_at and not follower.finished:
                     raise self._end.with_traceback(None)
                 if self._is_idle(follower):
                     await self._sleep(follower)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -131,8 +132,8 @@ def _check_histogram(after: Scrape, name: str) -> None:
 
 
 async def test_readyz_and_grpc_health_say_the_same_while_it_drains(line: Make) -> None:
-    desk: Line = await line(greeting=GREETING, default_phone=GREETED)
-    async with aio.insecure_channel(desk.sandbox.address) as channel:
+    desk: Line = await line(default_phone=PhoneScript(ring=0.1))  # it stays until it is hung up
+    async with aio.insecure_channel(desk.sandbox.address) as channel, AsyncExitStack() as stack:
         stub: Any = health_pb2_grpc.HealthStub(channel)
 
         async def health() -> int:
@@ -142,16 +143,20 @@ async def test_readyz_and_grpc_health_say_the_same_while_it_drains(line: Make) -
         assert await health() == health_pb2.HealthCheckResponse.SERVING
         call_id = await desk.place()
         await desk.follow(call_id, until="media_connected")
-        states: list[int] = []
+        # Opened now: when the call is over, so is the daemon.
+        stream = await stack.enter_async_context(desk.client.events(call_ids=[call_id], after=0))
+        kinds = [(await anext(stream)).WhichOneof("payload")]
         desk.sandbox.daemon.tell(signal.SIGTERM)
         while (await admin(desk.sandbox, "/readyz"))[0] == 200:
-            states.append(await health())
+            await health()  # it answers all along
         assert await health() == health_pb2.HealthCheckResponse.NOT_SERVING
         status, body = await admin(desk.sandbox, "/readyz")
         assert (status, body) == (503, "not ready: starting or draining\n")
         assert (await admin(desk.sandbox, "/healthz"))[0] == 200, "it lives"
         assert (await Scrape.of(desk.sandbox)).value("agenticd_ready") == 0
-        assert (await desk.follow(call_id)).kinds[-1] == "call_closed"
+        await desk.client.hang_up(call_id)
+        kinds += [event.WhichOneof("payload") async for event in stream]
+        assert kinds[-1] == "call_closed"
     assert await desk.sandbox.daemon.wait() == 0
 
 

@@ -231,6 +231,17 @@ async def test_ending_all_gives_what_is_durable_and_then_the_error(node: Node) -
     assert node.watch.count == 0
 
 
+async def test_a_stream_that_is_complete_when_all_are_ended_ends_without_the_error(node: Node) -> None:
+    """Its follower must not look for more after a restart, which may never come."""
+    call = Call()
+    await append_all(node.log, call.queued())
+    async with node.follow(0, calls=(call.call_id,)) as stream:
+        await opened(stream)
+        await append_all(node.log, call.closed())
+        node.watch.end_all(Draining())
+        assert [frame async for frame in stream] != []
+
+
 async def test_ending_all_does_not_wait_for_a_reader_far_behind(node: Node) -> None:
     call = Call()
     await append_all(node.log, *(call.digit() for _ in range(1000)))
