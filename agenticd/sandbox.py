@@ -91,7 +91,7 @@ class Sandbox:
                 self.link = SlowLink(self._link_config, self.http.getsockname()[1])
                 await stack.enter_async_context(self.link)
             await stack.enter_async_context(self.emulator)
-            self.twilio.set_number(FROM, f"{self.public_url}/twilio/voice")
+            self.twilio.set_number(self.number, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
             daemon = Daemon(config, self.http, self.folder / "daemon.log", self._program)
@@ -104,6 +104,11 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    @property
+    def number(self) -> str:
+        """The account's number: what a phone calls, and what an outbound call comes from."""
+        return self.twilio.config.numbers[0]
 
     @property
     def public_url(self) -> str:
@@ -125,13 +130,13 @@ class Sandbox:
                   api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
                   auth_token: {twilio.auth_token}
-                  from_number: "{FROM}"
+                  from_number: "{self.number}"
                   calls_per_second: {self._calls_per_second}
                 openai:
                   url: {self.emulator.realtime_url}
                   api_key: {self.realtime.config.api_key}
                 store: {{path: {self.folder / "agenticd.db"}}}
-                inbound: {{"{FROM}": {{agent: {self._inbound}}}}}
+                inbound: {{"{self.number}": {{agent: {self._inbound}}}}}
                 """
             )
             + self._extra

@@ -28,7 +28,10 @@ def judge(take: Take) -> list[Miss]:
     """All that is not as it should be. A call that was not played to its end is not judged further."""
     if take.wrong:
         return [Miss(text) for text in take.wrong]
-    return [*_every_call(take), *_end(take), *_words(take), *_events(take), *_reports(take), *_timings(take)]
+    broken = list(_every_call(take))
+    if not take.all("call_ended"):
+        return broken
+    return [*broken, *_end(take), *_words(take), *_events(take), *_reports(take), *_timings(take)]
 
 
 def _every_call(take: Take) -> Iterator[Miss]:

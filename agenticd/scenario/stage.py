@@ -101,7 +101,7 @@ class _Scene:
             placed = await client.place_call(
                 call.phone,
                 from_address=call.from_number,
-                agent="" if self._world.overrides else call.agent,
+                agent=call.agent,
                 variables=call.variables,
                 metadata=call.metadata,
                 ring_timeout=call.ring_timeout,

@@ -74,6 +74,22 @@ async def test_a_scenario_that_fails_says_why_and_keeps_time_line_sound_and_log(
         assert sound.getnframes() > 8000, "the agent spoke for more than a second"
 
 
+@pytest.mark.parametrize("call", ['direction: inbound, to: "+15550004444"', 'from: "+15550004444"'], ids=["in", "out"])
+async def test_the_account_has_the_number_that_a_scenario_names(call: str, tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "number.yaml",
+        f"""\
+        scenario: Another number of ours
+        call: {{{call}}}
+        caller: {{does: [hang_up: true, after: 1s]}}
+        expect: {{end: {{reason: COMPLETED, by: CALLER}}}}
+        """.replace("does: [hang_up: true, after: 1s]", "does: [{hang_up: true, after: 1s}]"),
+    )
+    code, said = await play(file)
+    assert code == 0, said
+
+
 async def test_a_scenario_that_cannot_end_stops_by_itself(tmp_path: Path) -> None:
     file = write(
         tmp_path,

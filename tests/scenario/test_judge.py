@@ -195,3 +195,10 @@ def test_a_miss_knows_the_line_that_demands_it() -> None:
         reason="BUSY", digits="4", words=(utterance("agent", "x"),), timings=within(answer=(0, 1)), lines=lines
     )
     assert [miss.line for miss in judge(taken)] == [4, 7, 5, 9]
+
+
+def test_a_call_without_an_end_is_told_and_not_judged_further() -> None:
+    taken = take(HELLO, words=(utterance("agent", "x"),))
+    taken.events = [event for event in taken.events if event.WhichOneof("payload") != "call_ended"]
+    assert "call_ended and call_closed must be there once each" in told(taken)
+    assert not any(line.startswith("expect.") for line in told(taken))
