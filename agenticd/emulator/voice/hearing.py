@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import signal
-import struct
-import sys
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from pocketsphinx import Decoder
 
-from agenticd.emulator.voice import ulaw
+from agenticd.emulator.voice import child, ulaw
 from agenticd.emulator.voice.texts import words_of
 
-_LENGTH = struct.Struct(">I")
 _MOST_REQUEST = 4 * 1024 * 1024
 _RATE = 2 * ulaw.RATE  # what the acoustic model was trained on
 # Of the band above the telephone's: the model was trained with one, and a mirror of the band below is better than none.
@@ -107,34 +102,18 @@ class Hearing:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers until there are no more requests. ValueError if they are none."""
     hearing = Hearing()
-    _answer(answers, b"")
-    while len(head := requests.read(_LENGTH.size)) == _LENGTH.size:
-        (length,) = _LENGTH.unpack(head)
-        if not _LENGTH.size < length <= _MOST_REQUEST:
+    child.answer(answers, b"")
+    while len(head := requests.read(child.LENGTH.size)) == child.LENGTH.size:
+        (length,) = child.LENGTH.unpack(head)
+        if not child.LENGTH.size < length <= _MOST_REQUEST:
             raise ValueError(f"a request has {length} bytes")
         request = requests.read(length)
         if len(request) < length:
             return
-        (size,) = _LENGTH.unpack_from(request)
-        grammar, audio = request[_LENGTH.size :][:size], request[_LENGTH.size + size :]
-        _answer(answers, json.dumps(hearing.hear(grammar.decode(), audio)).encode())
-
-
-def _answer(answers: BinaryIO, body: bytes) -> None:
-    answers.write(_LENGTH.pack(len(body)) + body)
-    answers.flush()
-
-
-def main() -> None:
-    """Serves on stdin and stdout; what the library may print goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    try:
-        serve(sys.stdin.buffer, answers)
-    except BrokenPipeError:
-        os._exit(0)  # nobody listens any more
+        (size,) = child.LENGTH.unpack_from(request)
+        grammar, audio = request[child.LENGTH.size :][:size], request[child.LENGTH.size + size :]
+        child.answer(answers, json.dumps(hearing.hear(grammar.decode(), audio)).encode())
 
 
 if __name__ == "__main__":
-    main()
+    child.run(serve)

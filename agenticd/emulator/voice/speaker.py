@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-import struct
-import sys
 from typing import BinaryIO
 
 import espeakng_loader
 import numpy as np
 
-from agenticd.emulator.voice import ulaw
+from agenticd.emulator.voice import child, ulaw
 from agenticd.emulator.voice.telephone import as_heard
 
 # As <espeak-ng/speak_lib.h> has them.
@@ -28,7 +25,6 @@ _OK = 0
 _VOICES = {b"a": (b"en-us+f3", 165, 75), b"c": (b"en-us+m3", 165, 35)}  # voice, words a minute, pitch
 _MOST_SECONDS = 180
 _MOST_REQUEST = 64 * 1024
-_LENGTH = struct.Struct(">I")
 
 
 class Synthesiser:
@@ -71,9 +67,9 @@ class Synthesiser:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers until there are no more requests. ValueError if they are none."""
     synthesiser = Synthesiser()
-    _answer(answers, b"")
-    while len(head := requests.read(_LENGTH.size)) == _LENGTH.size:
-        (length,) = _LENGTH.unpack(head)
+    child.answer(answers, b"")
+    while len(head := requests.read(child.LENGTH.size)) == child.LENGTH.size:
+        (length,) = child.LENGTH.unpack(head)
         if not 1 < length <= _MOST_REQUEST:
             raise ValueError(f"a request has {length} bytes")
         request = requests.read(length)
@@ -83,7 +79,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         speaking = os.fork()
         if not speaking:
             try:
-                _answer(answers, synthesiser.say(request[:1], request[1:]))
+                child.answer(answers, synthesiser.say(request[:1], request[1:]))
                 os._exit(0)
             finally:
                 os._exit(1)
@@ -91,21 +87,5 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             raise RuntimeError("espeak-ng could not say this")
 
 
-def _answer(answers: BinaryIO, audio: bytes) -> None:
-    answers.write(_LENGTH.pack(len(audio)) + audio)
-    answers.flush()
-
-
-def main() -> None:
-    """Serves on stdin and stdout; what the library may print goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    try:
-        serve(sys.stdin.buffer, answers)
-    except BrokenPipeError:
-        os._exit(0)  # nobody listens any more
-
-
 if __name__ == "__main__":
-    main()
+    child.run(serve)
