@@ -37,24 +37,28 @@ class CallService:
     ) -> pb.PlaceCallResponse:
         """Accepts a call that an agent shall make."""
         placed = await self._calls.place(convert.place_order(request), identity_of(context))
-        return convert.placed_message(placed, self._calls.status().epoch, self._calls.queue_positions)
+        return convert.placed_message(placed, self._epoch, self._calls.queue_positions)
 
     async def HangUp(self, request: pb.HangUpRequest, context: object) -> pb.HangUpResponse:
         """Ends a call."""
         record, revision = await self._calls.hang_up(*convert.hang_up(request))
-        return pb.HangUpResponse(call=self._shown(record), revision=revision)
+        return pb.HangUpResponse(call=self._shown(record), revision=revision, epoch=self._epoch)
 
     async def GetCall(self, request: pb.GetCallRequest, context: object) -> pb.GetCallResponse:
         """Shows one call."""
         record, revision = await self._calls.get(convert.call_id(request))
-        return pb.GetCallResponse(call=self._shown(record), revision=revision)
+        return pb.GetCallResponse(call=self._shown(record), revision=revision, epoch=self._epoch)
 
     async def ListCalls(self, request: pb.ListCallsRequest, context: object) -> pb.ListCallsResponse:
         """Lists calls, newest first."""
         query = convert.call_query(request)
         records, revision = await self._calls.list(query)
         positions = cache(self._calls.queue_positions)  # once for the page
-        return convert.page_message(records, query, convert.page_size(request), revision, positions)
+        return convert.page_message(records, query, convert.page_size(request), revision, self._epoch, positions)
+
+    @property
+    def _epoch(self) -> str:
+        return self._calls.status().epoch
 
     def _shown(self, record: CallRecord) -> call_pb2.Call:
         return convert.call_message(record, self._calls.queue_positions)
@@ -62,7 +66,7 @@ class CallService:
     async def GetTranscript(self, request: pb.GetTranscriptRequest, context: object) -> pb.GetTranscriptResponse:
         """Shows what was said."""
         utterances, revision = await self._calls.transcript(convert.call_id(request))
-        return convert.transcript_message(utterances, revision)
+        return convert.transcript_message(utterances, revision, self._epoch)
 
     async def StreamEvents(
         self, request: pb.StreamEventsRequest, context: ServicerContext[pb.StreamEventsRequest, bytes]

@@ -207,7 +207,12 @@ def placed_message(placed: Placed, epoch: str, positions: Positions = _nobody) -
 
 
 def page_message(
-    records: Sequence[CallRecord], query: CallQuery, size: int, revision: int, positions: Positions = _nobody
+    records: Sequence[CallRecord],
+    query: CallQuery,
+    size: int,
+    revision: int,
+    epoch: str,
+    positions: Positions = _nobody,
 ) -> pb.ListCallsResponse:
     """A page of calls out of one more than it takes, and the token for the next one if there is one."""
     token = ""
@@ -215,12 +220,12 @@ def page_message(
         last = records[size - 1]
         token = pages.write_token((last.create_time, last.call_id), query.states, query.direction)
     calls = [call_message(record, positions) for record in records[:size]]
-    return pb.ListCallsResponse(calls=calls, next_page_token=token, revision=revision)
+    return pb.ListCallsResponse(calls=calls, next_page_token=token, revision=revision, epoch=epoch)
 
 
-def transcript_message(utterances: Sequence[TranscriptFinal], revision: int) -> pb.GetTranscriptResponse:
+def transcript_message(utterances: Sequence[TranscriptFinal], revision: int, epoch: str) -> pb.GetTranscriptResponse:
     """What was said, in the order that the service gives."""
-    return pb.GetTranscriptResponse(utterances=map(utterance_message, utterances), revision=revision)
+    return pb.GetTranscriptResponse(utterances=map(utterance_message, utterances), revision=revision, epoch=epoch)
 
 
 _PEER_STATES: Mapping[bool | None, node_service_pb2.PeerState.ValueType] = {

@@ -109,7 +109,7 @@ async def test_pages_have_every_call_once_and_the_last_has_no_token() -> None:
     while True:
         query = convert.call_query(request)
         found, revision = await calls.list(query)
-        page = convert.page_message(found, query, convert.page_size(request), revision)
+        page = convert.page_message(found, query, convert.page_size(request), revision, "e1")
         seen += [call.call_id for call in page.calls]
         pages_read += 1
         if not page.next_page_token:
@@ -124,7 +124,7 @@ async def test_a_full_last_page_has_no_token() -> None:
     calls.records = {made.call_id: made for made in map(record, range(3))}
     query = convert.call_query(pb.ListCallsRequest(page_size=3))
     found, revision = await calls.list(query)
-    assert convert.page_message(found, query, 3, revision).next_page_token == ""
+    assert convert.page_message(found, query, 3, revision, "e1").next_page_token == ""
 
 
 def test_a_token_holds_only_with_its_filter() -> None:

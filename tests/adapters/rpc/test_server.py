@@ -98,6 +98,19 @@ async def test_a_call_is_placed_shown_listed_and_hung_up(stub, calls: MemoryCall
     assert {identity for _, identity in calls.orders} == {"socket"}
 
 
+async def test_every_answer_names_the_log_that_its_revision_belongs_to(stub) -> None:
+    placed = await stub.PlaceCall(pb.PlaceCallRequest(to_address="+15550002222"))
+    called = placed.call.call_id
+    answers = [
+        placed,
+        await stub.GetCall(pb.GetCallRequest(call_id=called)),
+        await stub.ListCalls(pb.ListCallsRequest()),
+        await stub.GetTranscript(pb.GetTranscriptRequest(call_id=called)),
+        await stub.HangUp(pb.HangUpRequest(call_id=called)),
+    ]
+    assert [answer.epoch for answer in answers] == [EPOCH] * 5
+
+
 async def test_a_transcript_is_shown_in_the_order_of_the_conversation(stub, calls: MemoryCalls) -> None:
     calls.records[call_id(1)] = record(1)
     calls.utterances = [

@@ -27,14 +27,14 @@ from agentic.v1 import event_pb2 as agentic_dot_v1_dot_event__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61gentic/v1/call_service.proto\x12\nagentic.v1\x1a\x15\x61gentic/v1/call.proto\x1a\x16\x61gentic/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\"\x99\x03\n\x10PlaceCallRequest\x12\x12\n\nto_address\x18\x01 \x01(\t\x12\x14\n\x0c\x66rom_address\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12-\n\toverrides\x18\x04 \x01(\x0b\x32\x1a.agentic.v1.AgentOverrides\x12>\n\tvariables\x18\x05 \x03(\x0b\x32+.agentic.v1.PlaceCallRequest.VariablesEntry\x12<\n\x08metadata\x18\x06 \x03(\x0b\x32*.agentic.v1.PlaceCallRequest.MetadataEntry\x12(\n\x07options\x18\x07 \x01(\x0b\x32\x17.agentic.v1.CallOptions\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x01\n\x0e\x41gentOverrides\x12\x19\n\x0cinstructions\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08greeting\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05voice\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05model\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08language\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x0f\n\r_instructionsB\x0b\n\t_greetingB\x08\n\x06_voiceB\x08\n\x06_modelB\x0b\n\t_language\"\xa1\x01\n\x0b\x43\x61llOptions\x12/\n\x0cring_timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rqueue_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"f\n\x11PlaceCallResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"0\n\rHangUpRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x0eHangUpResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\"!\n\x0eGetCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"C\n\x0fGetCallResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x8a\x01\n\x10ListCallsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06states\x18\x03 \x03(\x0e\x32\x15.agentic.v1.CallState\x12(\n\tdirection\x18\x04 \x01(\x0e\x32\x15.agentic.v1.Direction\"_\n\x11ListCallsResponse\x12\x1f\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x10.agentic.v1.Call\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\'\n\x14GetTranscriptRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"Z\n\x15GetTranscriptResponse\x12/\n\nutterances\x18\x01 \x03(\x0b\x32\x1b.agentic.v1.TranscriptFinal\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x8b\x01\n\x13StreamEventsRequest\x12\x1b\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61ll_ids\x18\x03 \x03(\t\x12\r\n\x05types\x18\x04 \x03(\t\x12\x14\n\x0cinclude_live\x18\x05 \x01(\x08\x42\x11\n\x0f_after_revision\"\xc5\x01\n\x14StreamEventsResponse\x12*\n\x06opened\x18\x01 \x01(\x0b\x32\x18.agentic.v1.StreamOpenedH\x00\x12\'\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.agentic.v1.EventBatchH\x00\x12(\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x14.agentic.v1.BookmarkH\x00\x12%\n\x04live\x18\x04 \x01(\x0b\x32\x15.agentic.v1.LiveWordsH\x00\x42\x07\n\x05\x66rame\"X\n\x0cStreamOpened\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x16\n\x0e\x66irst_revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\"/\n\nEventBatch\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.agentic.v1.Event\"\x1c\n\x08\x42ookmark\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xd1\x03\n\x0b\x43\x61llService\x12H\n\tPlaceCall\x12\x1c.agentic.v1.PlaceCallRequest\x1a\x1d.agentic.v1.PlaceCallResponse\x12?\n\x06HangUp\x12\x19.agentic.v1.HangUpRequest\x1a\x1a.agentic.v1.HangUpResponse\x12\x42\n\x07GetCall\x12\x1a.agentic.v1.GetCallRequest\x1a\x1b.agentic.v1.GetCallResponse\x12H\n\tListCalls\x12\x1c.agentic.v1.ListCallsRequest\x1a\x1d.agentic.v1.ListCallsResponse\x12T\n\rGetTranscript\x12 .agentic.v1.GetTranscriptRequest\x1a!.agentic.v1.GetTranscriptResponse\x12S\n\x0cStreamEvents\x12\x1f.agentic.v1.StreamEventsRequest\x1a .agentic.v1.StreamEventsResponse0\x01\x42\x65\n\x16io.agenticd.agentic.v1P\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61gentic/v1/call_service.proto\x12\nagentic.v1\x1a\x15\x61gentic/v1/call.proto\x1a\x16\x61gentic/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\"\x99\x03\n\x10PlaceCallRequest\x12\x12\n\nto_address\x18\x01 \x01(\t\x12\x14\n\x0c\x66rom_address\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12-\n\toverrides\x18\x04 \x01(\x0b\x32\x1a.agentic.v1.AgentOverrides\x12>\n\tvariables\x18\x05 \x03(\x0b\x32+.agentic.v1.PlaceCallRequest.VariablesEntry\x12<\n\x08metadata\x18\x06 \x03(\x0b\x32*.agentic.v1.PlaceCallRequest.MetadataEntry\x12(\n\x07options\x18\x07 \x01(\x0b\x32\x17.agentic.v1.CallOptions\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x01\n\x0e\x41gentOverrides\x12\x19\n\x0cinstructions\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08greeting\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05voice\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05model\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08language\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x0f\n\r_instructionsB\x0b\n\t_greetingB\x08\n\x06_voiceB\x08\n\x06_modelB\x0b\n\t_language\"\xa1\x01\n\x0b\x43\x61llOptions\x12/\n\x0cring_timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rqueue_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"f\n\x11PlaceCallResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"0\n\rHangUpRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Q\n\x0eHangUpResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"!\n\x0eGetCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"R\n\x0fGetCallResponse\x12\x1e\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x10.agentic.v1.Call\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"\x8a\x01\n\x10ListCallsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06states\x18\x03 \x03(\x0e\x32\x15.agentic.v1.CallState\x12(\n\tdirection\x18\x04 \x01(\x0e\x32\x15.agentic.v1.Direction\"n\n\x11ListCallsResponse\x12\x1f\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x10.agentic.v1.Call\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\r\n\x05\x65poch\x18\x04 \x01(\t\"\'\n\x14GetTranscriptRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"i\n\x15GetTranscriptResponse\x12/\n\nutterances\x18\x01 \x03(\x0b\x32\x1b.agentic.v1.TranscriptFinal\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\"\x8b\x01\n\x13StreamEventsRequest\x12\x1b\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61ll_ids\x18\x03 \x03(\t\x12\r\n\x05types\x18\x04 \x03(\t\x12\x14\n\x0cinclude_live\x18\x05 \x01(\x08\x42\x11\n\x0f_after_revision\"\xc5\x01\n\x14StreamEventsResponse\x12*\n\x06opened\x18\x01 \x01(\x0b\x32\x18.agentic.v1.StreamOpenedH\x00\x12\'\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.agentic.v1.EventBatchH\x00\x12(\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x14.agentic.v1.BookmarkH\x00\x12%\n\x04live\x18\x04 \x01(\x0b\x32\x15.agentic.v1.LiveWordsH\x00\x42\x07\n\x05\x66rame\"X\n\x0cStreamOpened\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x16\n\x0e\x66irst_revision\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\"/\n\nEventBatch\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.agentic.v1.Event\"\x1c\n\x08\x42ookmark\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xd1\x03\n\x0b\x43\x61llService\x12H\n\tPlaceCall\x12\x1c.agentic.v1.PlaceCallRequest\x1a\x1d.agentic.v1.PlaceCallResponse\x12?\n\x06HangUp\x12\x19.agentic.v1.HangUpRequest\x1a\x1a.agentic.v1.HangUpResponse\x12\x42\n\x07GetCall\x12\x1a.agentic.v1.GetCallRequest\x1a\x1b.agentic.v1.GetCallResponse\x12H\n\tListCalls\x12\x1c.agentic.v1.ListCallsRequest\x1a\x1d.agentic.v1.ListCallsResponse\x12T\n\rGetTranscript\x12 .agentic.v1.GetTranscriptRequest\x1a!.agentic.v1.GetTranscriptResponse\x12S\n\x0cStreamEvents\x12\x1f.agentic.v1.StreamEventsRequest\x1a .agentic.v1.StreamEventsResponse0\x01\x42w\n\x16io.agenticd.agentic.v1B\x10\x43\x61llServiceProtoP\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'agentic.v1.call_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\026io.agenticd.agentic.v1P\001Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\252\002\nAgentic.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026io.agenticd.agentic.v1B\020CallServiceProtoP\001Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\252\002\nAgentic.V1'
   _globals['_PLACECALLREQUEST_VARIABLESENTRY']._loaded_options = None
   _globals['_PLACECALLREQUEST_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_PLACECALLREQUEST_METADATAENTRY']._loaded_options = None
@@ -54,29 +54,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANGUPREQUEST']._serialized_start=999
   _globals['_HANGUPREQUEST']._serialized_end=1047
   _globals['_HANGUPRESPONSE']._serialized_start=1049
-  _globals['_HANGUPRESPONSE']._serialized_end=1115
-  _globals['_GETCALLREQUEST']._serialized_start=1117
-  _globals['_GETCALLREQUEST']._serialized_end=1150
-  _globals['_GETCALLRESPONSE']._serialized_start=1152
-  _globals['_GETCALLRESPONSE']._serialized_end=1219
-  _globals['_LISTCALLSREQUEST']._serialized_start=1222
-  _globals['_LISTCALLSREQUEST']._serialized_end=1360
-  _globals['_LISTCALLSRESPONSE']._serialized_start=1362
-  _globals['_LISTCALLSRESPONSE']._serialized_end=1457
-  _globals['_GETTRANSCRIPTREQUEST']._serialized_start=1459
-  _globals['_GETTRANSCRIPTREQUEST']._serialized_end=1498
-  _globals['_GETTRANSCRIPTRESPONSE']._serialized_start=1500
-  _globals['_GETTRANSCRIPTRESPONSE']._serialized_end=1590
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=1593
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=1732
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=1735
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1932
-  _globals['_STREAMOPENED']._serialized_start=1934
-  _globals['_STREAMOPENED']._serialized_end=2022
-  _globals['_EVENTBATCH']._serialized_start=2024
-  _globals['_EVENTBATCH']._serialized_end=2071
-  _globals['_BOOKMARK']._serialized_start=2073
-  _globals['_BOOKMARK']._serialized_end=2101
-  _globals['_CALLSERVICE']._serialized_start=2104
-  _globals['_CALLSERVICE']._serialized_end=2569
+  _globals['_HANGUPRESPONSE']._serialized_end=1130
+  _globals['_GETCALLREQUEST']._serialized_start=1132
+  _globals['_GETCALLREQUEST']._serialized_end=1165
+  _globals['_GETCALLRESPONSE']._serialized_start=1167
+  _globals['_GETCALLRESPONSE']._serialized_end=1249
+  _globals['_LISTCALLSREQUEST']._serialized_start=1252
+  _globals['_LISTCALLSREQUEST']._serialized_end=1390
+  _globals['_LISTCALLSRESPONSE']._serialized_start=1392
+  _globals['_LISTCALLSRESPONSE']._serialized_end=1502
+  _globals['_GETTRANSCRIPTREQUEST']._serialized_start=1504
+  _globals['_GETTRANSCRIPTREQUEST']._serialized_end=1543
+  _globals['_GETTRANSCRIPTRESPONSE']._serialized_start=1545
+  _globals['_GETTRANSCRIPTRESPONSE']._serialized_end=1650
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=1653
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=1792
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=1795
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1992
+  _globals['_STREAMOPENED']._serialized_start=1994
+  _globals['_STREAMOPENED']._serialized_end=2082
+  _globals['_EVENTBATCH']._serialized_start=2084
+  _globals['_EVENTBATCH']._serialized_end=2131
+  _globals['_BOOKMARK']._serialized_start=2133
+  _globals['_BOOKMARK']._serialized_end=2161
+  _globals['_CALLSERVICE']._serialized_start=2164
+  _globals['_CALLSERVICE']._serialized_end=2629
 # @@protoc_insertion_point(module_scope)

@@ -286,8 +286,11 @@ class HangUpResponse(_message.Message):
 
     CALL_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision as of which the call is shown."""
+    """The revision as of which the call is shown: follow with after_revision = it."""
+    epoch: _builtins.str
+    """The log's epoch, to be given to StreamEvents with the revision."""
     @_builtins.property
     def call(self) -> _call_pb2.Call:
         """The call: ENDING, or as it ended."""
@@ -297,10 +300,11 @@ class HangUpResponse(_message.Message):
         *,
         call: _call_pb2.Call | None = ...,
         revision: _builtins.int = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "epoch", b"epoch", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,8 +340,11 @@ class GetCallResponse(_message.Message):
 
     CALL_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision as of which it is shown: follow with after_revision = it."""
+    epoch: _builtins.str
+    """The log's epoch, to be given to StreamEvents with the revision."""
     @_builtins.property
     def call(self) -> _call_pb2.Call:
         """The call."""
@@ -347,10 +354,11 @@ class GetCallResponse(_message.Message):
         *,
         call: _call_pb2.Call | None = ...,
         revision: _builtins.int = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "epoch", b"epoch", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,10 +409,13 @@ class ListCallsResponse(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     revision: _builtins.int
     """The revision as of which they are shown: follow with after_revision = that of the first page."""
+    epoch: _builtins.str
+    """The log's epoch, to be given to StreamEvents with the revision."""
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[_call_pb2.Call]:
         """Newest first, by create_time and call_id."""
@@ -415,10 +426,11 @@ class ListCallsResponse(_message.Message):
         calls: _abc.Iterable[_call_pb2.Call] | None = ...,
         next_page_token: _builtins.str = ...,
         revision: _builtins.int = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "next_page_token", b"next_page_token", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "epoch", b"epoch", "next_page_token", b"next_page_token", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,8 +466,11 @@ class GetTranscriptResponse(_message.Message):
 
     UTTERANCES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision as of which they are shown: follow with after_revision = it."""
+    epoch: _builtins.str
+    """The log's epoch, to be given to StreamEvents with the revision."""
     @_builtins.property
     def utterances(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.TranscriptFinal]:
         """In the order of the conversation."""
@@ -465,10 +480,11 @@ class GetTranscriptResponse(_message.Message):
         *,
         utterances: _abc.Iterable[_event_pb2.TranscriptFinal] | None = ...,
         revision: _builtins.int = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "utterances", b"utterances"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "revision", b"revision", "utterances", b"utterances"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61gentic/v1/errors.proto\x12\nagentic.v1*\xd1\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_CALL_NOT_FOUND\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_CALL_NOT_LIVE\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_CALLS\x10\x05\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x06\x12\x1b\n\x17\x45RROR_REASON_STORE_DOWN\x10\x07\x12!\n\x1d\x45RROR_REASON_CURSOR_COMPACTED\x10\x08\x12\x1d\n\x19\x45RROR_REASON_LOG_REPLACED\x10\t\x12!\n\x1d\x45RROR_REASON_CONSUMER_STALLED\x10\n\x12!\n\x1d\x45RROR_REASON_CARRIER_REJECTED\x10\x0b\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\rBe\n\x16io.agenticd.agentic.v1P\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61gentic/v1/errors.proto\x12\nagentic.v1*\xd1\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_CALL_NOT_FOUND\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_CALL_NOT_LIVE\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_CALLS\x10\x05\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x06\x12\x1b\n\x17\x45RROR_REASON_STORE_DOWN\x10\x07\x12!\n\x1d\x45RROR_REASON_CURSOR_COMPACTED\x10\x08\x12\x1d\n\x19\x45RROR_REASON_LOG_REPLACED\x10\t\x12!\n\x1d\x45RROR_REASON_CONSUMER_STALLED\x10\n\x12!\n\x1d\x45RROR_REASON_CARRIER_REJECTED\x10\x0b\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\rBr\n\x16io.agenticd.agentic.v1B\x0b\x45rrorsProtoP\x01Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\xaa\x02\nAgentic.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'agentic.v1.errors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\026io.agenticd.agentic.v1P\001Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\252\002\nAgentic.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026io.agenticd.agentic.v1B\013ErrorsProtoP\001Z<github.com/agenticd/agenticd/clients/go/agentic/v1;agenticv1\252\002\nAgentic.V1'
   _globals['_ERRORREASON']._serialized_start=40
   _globals['_ERRORREASON']._serialized_end=505
 # @@protoc_insertion_point(module_scope)
