@@ -5,6 +5,7 @@ what happens is made up here, at a rate. Driven by eventlog.py over its standard
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -114,6 +115,8 @@ async def main(folder: Path) -> None:
     rpc = RpcServer(RpcConfig((f"unix:{folder / 'api.sock'}",)), _NO_CALLS, watch, log)
     await rpc.start()
     load = Load(log, clock)
+    gc.collect()
+    gc.freeze()  # as the daemon does
     say({"ready": True})
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -15,14 +15,13 @@ from agenticd.core import cursor
 from agenticd.core.errors import AgenticError, ConsumerStalled, InvalidArgument, NotFound, Violation
 from agenticd.core.events import KINDS, CallClosed, LiveWords
 from agenticd.core.ids import CallId
+from agenticd.service.crowd import SLICE, Crowd
 from agenticd.service.ports import Clock, EventLog, Page, Select, Timer
 
 BOOKMARK_SECONDS = 10.0
-BATCH_EVENTS = 256
+BATCH_EVENTS = 512
 BATCH_BYTES = 256 << 10
-SLICE = 8  # followers woken per iteration of the loop, so that a hundred do not stand in front of the audio
 SHARED = 64  # batches that are remembered for those who read the same
-REST = 0.001  # seconds between slices
 LIVE_WORDS = 1_024
 STALL_SECONDS = 30.0
 CALL_CLOSED = KINDS[CallClosed]
@@ -76,6 +75,7 @@ class Live:
 
 
 Frame = Opened | Batch | Bookmark | Live
+_Place = tuple[int, int, frozenset[str]]  # after, the last revision that is looked at, kinds
 
 
 class Watch:
@@ -97,9 +97,8 @@ class Watch:
         self._words = _WordRing(live_words)
         self._followers: set[_Follower] = set()
         self._idle: dict[_Follower, None] = {}  # those who have read everything and wait
-        self._batches: dict[tuple[int, frozenset[str]], Batch | int] = {}  # what readers alike get after a revision
-        self._due: OrderedDict[_Follower, None] = OrderedDict()  # those who are to be woken, in this order
-        self._waking = False
+        self._batches: OrderedDict[_Place, Batch | int] = OrderedDict()  # what those who read alike get; int: nothing
+        self._crowd = Crowd()
         self._end: AgenticError | None = None
         self._end_at = 0
         log.subscribe(self._head_moved)
@@ -152,6 +151,7 @@ class Watch:
         finally:
             follower.close()
             self._followers.discard(follower)
+            self._crowd.back(follower)
 
     # --- opening ---
 
@@ -204,15 +204,17 @@ class Watch:
 
     async def _next_batch(self, follower: _Follower, bound: int) -> list[Frame]:
         """Its next batch, if what it read has events for it. Those who are at one place and want the same share it."""
-        if follower.call_ids or bound < self._log.window.head or follower.after < self._log.window.start:
+        if follower.call_ids:
             return [*self._batch(follower, await self._read(follower), bound)]
-        key = (follower.after, follower.kinds)
-        known = self._batches.get(key)
+        if not follower.kinds:
+            bound = _stop(follower.after, bound)
+        place = (follower.after, bound, follower.kinds)
+        known = self._batches.get(place)
         if known is None:
             given = self._batch(follower, await self._read(follower), bound)
-            if len(self._batches) >= SHARED:
-                self._batches.clear()
-            self._batches[key] = given[0] if given else follower.after
+            self._batches[place] = given[0] if given else follower.after
+            if len(self._batches) > SHARED:
+                self._batches.popitem(last=False)
             return [*given]
         if isinstance(known, int):
             follower.after = known
@@ -256,48 +258,26 @@ class Watch:
 
     async def _sleep(self, follower: _Follower) -> None:
         """Wait to be woken. Nothing can have come since _is_idle was asked: there was no await in between."""
-        waiter = follower.waiter = asyncio.get_running_loop().create_future()
         self._idle[follower] = None
+        self._crowd.back(follower)
         try:
-            await waiter
+            await follower.woken()
         finally:
-            follower.waiter = None
             self._idle.pop(follower, None)
-            self._due.pop(follower, None)
 
     async def _turn(self, follower: _Follower) -> None:
         """Let others go first: many whose frames have been written at once must not all go on at once."""
-        waiter = follower.waiter = asyncio.get_running_loop().create_future()
-        self._due[follower] = None
-        if not self._waking:
-            self._waking = True
-            asyncio.get_running_loop().call_later(REST, self._wake_slice)
-        try:
-            await waiter
-        finally:
-            follower.waiter = None
-            self._due.pop(follower, None)
+        waiter = follower.woken()
+        self._crowd.due(follower)
+        await waiter
 
     def _head_moved(self) -> None:
-        self._batches.clear()
         self._wake(list(self._idle))
 
     def _wake(self, followers: Sequence[_Follower]) -> None:
         for follower in followers:
             del self._idle[follower]
-            self._due[follower] = None
-        if self._due and not self._waking:
-            self._waking = True
-            self._wake_slice()
-
-    def _wake_slice(self) -> None:
-        for _ in range(min(SLICE, len(self._due))):
-            self._due.popitem(last=False)[0].wake()
-        self._waking = bool(self._due)
-        if self._waking:
-            # After a moment in which the audio and the log's writer get what they need: without it a hundred followers
-            # of a busy log take the whole of the loop. What comes meanwhile is in the same, larger batch.
-            asyncio.get_running_loop().call_later(REST, self._wake_slice)
+            self._crowd.due(follower)
 
 
 class _Follower:
@@ -339,6 +319,11 @@ class _Follower:
     def wants(self, words: LiveWords) -> bool:
         """Whether it is given these words."""
         return self.live_at is not None and (not self.call_ids or words.call_id in self.call_ids)
+
+    def woken(self) -> asyncio.Future[None]:
+        """Done when `wake` is called."""
+        self.waiter = asyncio.get_running_loop().create_future()
+        return self.waiter
 
     def wake(self) -> None:
         """End its wait, if it waits."""
@@ -387,6 +372,12 @@ class _WordRing:
         begin = self.end - len(self._words)
         for place in range(max(follower.live_at or 0, begin), self.end):
             yield place, *self._words[place - begin]
+
+
+def _stop(after: int, bound: int) -> int:
+    """Where a batch from there ends at the latest. Those who are far behind stop at the same places, whichever they
+    came from, so that they soon share their batches."""
+    return bound if bound - after <= BATCH_EVENTS else (after // BATCH_EVENTS + 1) * BATCH_EVENTS
 
 
 def _check_kinds(kinds: Collection[str]) -> None:

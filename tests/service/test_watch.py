@@ -111,14 +111,14 @@ async def test_a_log_that_is_down_opens_nothing(node: Node) -> None:
 
 
 async def test_what_is_ready_comes_in_one_batch_of_bounded_length(node: Node) -> None:
-    node.log.window._ring.extend([None] * 1000)  # all in memory
+    node.log.window._ring.extend([None] * 2000)  # all in memory
     call = Call()
-    await append_all(node.log, call.queued(), *(call.digit() for _ in range(599)))
+    await append_all(node.log, call.queued(), *(call.digit() for _ in range(1199)))
     async with node.follow(0) as stream:
         await opened(stream)
         frames = [await anext(stream) for _ in range(3)]
-    assert [len(revisions(frame)) for frame in frames] == [256, 256, 88]
-    assert revisions(*frames) == [*range(1, 601)]
+    assert [len(revisions(frame)) for frame in frames] == [512, 512, 176]
+    assert revisions(*frames) == [*range(1, 1201)]
 
 
 async def test_a_batch_is_bounded_in_bytes_but_has_at_least_one_event(node: Node) -> None:
@@ -166,11 +166,11 @@ async def test_retention_that_overtakes_a_reader_ends_its_stream(node: Node) -> 
     await append_all(node.log, Call().queued())
     async with node.follow(0) as stream:
         await opened(stream)
-        assert len(revisions(await anext(stream))) == 256
+        assert len(revisions(await anext(stream))) == 512
         await node.log.prune(node.clock.wall())
         with pytest.raises(Compacted) as caught:
             await anext(stream)
-    assert (caught.value.after, caught.value.first_revision) == (256, 603)
+    assert (caught.value.after, caught.value.first_revision) == (512, 603)
 
 
 async def test_retention_exactly_at_the_cursor_does_no_harm(node: Node) -> None:
@@ -209,7 +209,7 @@ async def test_a_bookmark_never_overtakes_an_event(node: Node) -> None:
     await append_all(node.log, call.queued())
     async with node.follow(0) as stream:
         await opened(stream)
-        await append_all(node.log, *(call.digit() for _ in range(700)))
+        await append_all(node.log, *(call.digit() for _ in range(1300)))
         node.clock.advance(10)
         done = 0
         for _ in range(4):

@@ -13,8 +13,8 @@ from agenticd.core.errors import (
     Draining,
 )
 from agenticd.service import watch as watch_module
+from agenticd.service.crowd import SLICE
 from agenticd.service.watch import (
-    SLICE,
     Batch,
     Live,
     write_in_time,
@@ -275,7 +275,7 @@ async def test_a_follower_that_is_cancelled_leaves_nothing_behind(node: Node) ->
     watch = node.watch
     for turns in range(12):  # while it opens, reads the disk, or sleeps
         await cancelled_after(turns)
-        assert (watch.count, len(watch._idle), len(watch._due), node.clock.timers) == (0, 0, 0, {})
+        assert (watch.count, len(watch._idle), len(watch._crowd), node.clock.timers) == (0, 0, 0, {})
     await asyncio.sleep(0)  # asyncio holds the last cancellation, and so its frames, for one turn more
     gc.collect()
     assert not [o for o in gc.get_objects() if isinstance(o, watch_module._Follower)]

@@ -8,8 +8,10 @@ message stops the import.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -17,7 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from agentic.v1 import call_pb2, event_pb2
 from agenticd.adapters.rpc import scalars
-from agenticd.adapters.rpc.scalars import EnumNames, seconds_of, timestamp
+from agenticd.adapters.rpc.scalars import EnumNames, seconds_of, timestamp_fields
 from agenticd.core.events import KINDS, CallEnd, Event, LiveWords, Payload, TranscriptFinal, Usage
 from agenticd.core.ids import CallId
 
@@ -41,10 +43,20 @@ class _Shape:
         self._ours = ours
         self._theirs = GetMessageClass(theirs)
         self._fields = tuple(_field(field) for field in theirs.fields)
+        self._names = tuple(field.name for field in self._fields)
+        self._values = _getter(self._names)
+        self._written = tuple((field.name, field.write) for field in self._fields if field.write is not _same)
 
     def write(self, value: object) -> Message:
         """Ours as a message."""
-        return self._theirs(**{field.name: field.write(getattr(value, field.name)) for field in self._fields})
+        return self._theirs(**self.fields(value))
+
+    def fields(self, value: object) -> dict[str, Any]:
+        """Ours as what a constructor of the message takes, or that of one around it: cheaper than the message."""
+        fields = dict(zip(self._names, self._values(value), strict=True))
+        for name, write in self._written:
+            fields[name] = write(fields[name])
+        return fields
 
     def read(self, message: Message) -> object:
         """A message as ours."""
@@ -53,6 +65,13 @@ class _Shape:
 
 def _same(value: object) -> object:
     return value
+
+
+def _getter(names: Sequence[str]) -> Callable[[object], Sequence[Any]]:
+    """What has these attributes -> their values."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: [getattr(value, name) for name in names]
 
 
 def _enum(
@@ -75,8 +94,8 @@ _ENUMS: Mapping[str, tuple[Callable[..., object], Callable[..., object]]] = {
     "agentic.v1.Speaker": _enum(scalars.SPEAKERS),
 }
 _TIMES: Mapping[str, tuple[Callable[..., object], Callable[..., object]]] = {
-    "google.protobuf.Timestamp": (timestamp, seconds_of),
-    "google.protobuf.Duration": (scalars.duration, seconds_of),
+    "google.protobuf.Timestamp": (timestamp_fields, seconds_of),
+    "google.protobuf.Duration": (scalars.duration_fields, seconds_of),
 }
 _PARTS: Mapping[str, type] = {"agentic.v1.Usage": Usage, "agentic.v1.CallEnd": CallEnd}
 
@@ -90,7 +109,7 @@ def _field(field: FieldDescriptor) -> _Field:
         if name in _TIMES:
             return _Field(field.name, *_TIMES[name])
         part = _Shape(_PARTS[name], field.message_type)
-        return _Field(field.name, part.write, part.read)
+        return _Field(field.name, part.fields, part.read)
     if field.type == FieldDescriptor.TYPE_STRING:
         return _Field(field.name, scalars.text, _same)
     return _Field(field.name, _same, _same)
@@ -113,16 +132,15 @@ class ProtoEventCodec:
 
     def encode(self, event: Event, revision: int) -> bytes:
         """The bytes that the log keeps and every subscriber gets."""
-        message = event_pb2.Event(
-            revision=revision,
-            call_id=event.call_id,
-            call_sequence=event.call_sequence,
-            time=timestamp(event.time),
-        )
-        payload = getattr(message, event.kind)
-        payload.SetInParent()  # a payload without fields is there, too
-        payload.MergeFrom(_PAYLOADS[type(event.payload)].write(event.payload))
-        return message.SerializeToString()
+        # A payload without fields is there, too: what is given to the constructor is set.
+        fields: dict[str, Any] = {
+            "revision": revision,
+            "call_id": event.call_id,
+            "call_sequence": event.call_sequence,
+            "time": timestamp_fields(event.time),
+            event.kind: _PAYLOADS[type(event.payload)].fields(event.payload),
+        }
+        return event_pb2.Event(**fields).SerializeToString()
 
     def decode(self, data: bytes) -> tuple[Event, int]:
         """The event and its revision. Only for what `encode` wrote: anything else is a defect."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from agentic.v1 import call_service_pb2 as pb
 
@@ -46,7 +47,7 @@ def batch_frames(events: Sequence[bytes]) -> Iterator[bytes]:
         if parts and size + len(event) > MAX_FRAME:
             yield _frame(parts)
             parts, size = [], 0
-        parts += (_EVENT, _varint(len(event)), event)
+        parts += (_event_head(len(event)), event)
         size += len(event)
     if parts:
         yield _frame(parts)
@@ -55,6 +56,11 @@ def batch_frames(events: Sequence[bytes]) -> Iterator[bytes]:
 def _frame(parts: list[bytes]) -> bytes:
     body = b"".join(parts)
     return b"".join((_BATCH, _varint(len(body)), body))
+
+
+@lru_cache(4096)  # a batch has hundreds of events, and they have few lengths
+def _event_head(size: int) -> bytes:
+    return _EVENT + _varint(size)
 
 
 def _varint(number: int) -> bytes:

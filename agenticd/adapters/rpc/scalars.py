@@ -51,16 +51,26 @@ SPEAKERS = EnumNames(Speaker, event_pb2.Speaker)
 
 def timestamp(seconds: float) -> Timestamp:
     """Seconds since 1970 as a Timestamp, to the microsecond: what is behind that is a float's noise."""
-    message = Timestamp()
-    message.FromMicroseconds(round(seconds * 1_000_000))
-    return message
+    return Timestamp(**timestamp_fields(seconds))
+
+
+def timestamp_fields(seconds: float) -> dict[str, int]:
+    """The fields of that Timestamp: a constructor takes them in its place, at a third of the price."""
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return {"seconds": whole, "nanos": micros * 1_000}
 
 
 def duration(seconds: float) -> Duration:
     """Seconds as a Duration, to the microsecond."""
-    message = Duration()
-    message.FromMicroseconds(round(seconds * 1_000_000))
-    return message
+    return Duration(**duration_fields(seconds))
+
+
+def duration_fields(seconds: float) -> dict[str, int]:
+    """The fields of that Duration."""
+    micros = round(seconds * 1_000_000)
+    sign = -1 if micros < 0 else 1  # seconds and nanos have the same one
+    whole, micros = divmod(abs(micros), 1_000_000)
+    return {"seconds": sign * whole, "nanos": sign * micros * 1_000}
 
 
 def seconds_of(message: Timestamp | Duration) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 
 import msgspec
 
@@ -23,6 +24,8 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     call: CallRecord
 
 
+_NAMES = tuple(field.name for field in fields(CallRecord))
+_values = attrgetter(*_NAMES)
 _encoder = msgspec.json.Encoder()
 _row_decoder = msgspec.json.Decoder(_Row)
 _brief_decoder = msgspec.json.Decoder(AgentBrief)
@@ -30,7 +33,10 @@ _brief_decoder = msgspec.json.Decoder(AgentBrief)
 
 def encode_record(record: CallRecord) -> bytes:
     """The record as JSON, without its brief, which has a table of its own."""
-    return _encoder.encode(_Row(RECORD_VERSION, replace(record, brief=_NO_BRIEF)))
+    # As a dict: it costs a fifth of a second record made by `replace`, and each event has its record.
+    call = dict(zip(_NAMES, _values(record), strict=True))
+    call["brief"] = _NO_BRIEF
+    return _encoder.encode({"v": RECORD_VERSION, "call": call})
 
 
 def encode_brief(brief: AgentBrief) -> bytes:

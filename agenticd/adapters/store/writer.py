@@ -434,16 +434,18 @@ class _Work:
     def add(self, item: Append, codec: EventCodec) -> None:
         """Give the entry's event its revision, and gather its rows."""
         record, event, request = item.entry.record, item.entry.event, item.entry.request
-        change = self.changes.setdefault(record.call_id, _Change(record))
+        change = self.changes.get(record.call_id)
+        if change is None:
+            change = self.changes[record.call_id] = _Change(record)
         change.record = record
         revision = 0
         if event is not None:
             revision = self.revision = self.revision + 1
-            data = codec.encode(event, revision)
-            self.events.append(Logged(revision, event.call_id, event.kind, data))
-            self.rows.append((revision, event.call_id, event.kind, event.time, data))
+            data, kind = codec.encode(event, revision), event.kind
+            self.events.append(Logged(revision, event.call_id, kind, data))
+            self.rows.append((revision, event.call_id, kind, event.time, data))
             change.last_revision = revision
-            if event.kind == CALL_CLOSED:
+            if kind == CALL_CLOSED:
                 change.closed_revision, change.closed_time = revision, event.time
         if request is not None:
             key = (request.identity, request.request_id)
