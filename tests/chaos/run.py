@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,13 +113,30 @@ class Child:
 
 
 class Chaos:
-    """One run in its folder."""
+    """One run in its folder.
 
-    def __init__(self, folder: Path, seed: int, kills: int, say: Callable[[str], None] = lambda _: None) -> None:
+    `draw` says what happens in each life, by the seed and its number; `program` is what Python runs the daemon by, and
+    `environ` what its environment has besides.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        kills: int,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        draw: Callable[[int, int], Plan] = plan,
+        program: tuple[str, ...] = PROGRAM,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.seed = seed
         self.kills = kills
         self._say = say
+        self._draw = draw
+        self._program = program
+        self._environ = dict(environ or {})
         self._results = Journal(folder / "results.jsonl")
         self._done = list(self._results.lines())
         if self._done and self._done[0].get("seed") != seed:
@@ -144,7 +161,7 @@ class Chaos:
             first = sum(1 for line in self._done if "n" in line)
             number = first
             while sum(1 for line in self._done if line.get("killed")) < self.kills:
-                await self._one(number, plan(self.seed, number))
+                await self._one(number, self._draw(self.seed, number))
                 number += 1
             self.daemon.kill()  # the last life has no trap
             await self.daemon.stop()
@@ -200,7 +217,7 @@ class Chaos:
 
     def _trap(self, number: int) -> str:
         """What the life must be given that ends with this number, or with the next one at which a daemon is struck."""
-        while (drawn := plan(self.seed, number)).how in ("subscriber", "stop subscriber"):
+        while (drawn := self._draw(self.seed, number)).how in ("subscriber", "stop subscriber"):
             number += 1
         return f"{drawn.point}:kill:{drawn.nth}" if drawn.how == "failpoint" else ""
 
@@ -214,7 +231,7 @@ class Chaos:
     async def _stand_still(self) -> None:
         """SIGSTOP for longer than anybody waits; who would take its place must find the log taken."""
         self.daemon.tell(signal.SIGSTOP)
-        second = Daemon(self.daemon.config, self._http, self.folder / "second.log", PROGRAM)
+        second = Daemon(self.daemon.config, self._http, self.folder / "second.log", self._program)
         second.environ = self.daemon.environ
         try:
             await second.start()
@@ -261,8 +278,8 @@ class Chaos:
             assert process.stdout is not None
             self._where = json.loads(await process.stdout.readline())
             self._link = await stack.enter_async_context(SlowLink(LinkConfig(window=65536), self._grpc))
-            self.daemon = Daemon(self.folder / "config.yaml", self._http, self.folder / "daemon.log", PROGRAM)
-            self.daemon.environ = {"XDG_RUNTIME_DIR": str(self.folder)}
+            self.daemon = Daemon(self.folder / "config.yaml", self._http, self.folder / "daemon.log", self._program)
+            self.daemon.environ = {"XDG_RUNTIME_DIR": str(self.folder), **self._environ}
             await self._start(self._trap(sum(1 for line in self._done if "n" in line)))
             stack.push_async_callback(self.daemon.stop)
             token = (self.folder / "agenticd" / "token").read_text().strip()

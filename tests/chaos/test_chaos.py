@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.plan import LIKELY, plan, points
+from tests.chaos.broken import DEFECT
+from tests.chaos.plan import LIKELY, Plan, plan, points
 from tests.chaos.run import Chaos, summary
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("seed", "kills"), [(7, 12), (11, 12)])
+@pytest.mark.parametrize(("seed", "kills"), [(7, 25)])
 async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, seed: int, kills: int) -> None:
     outcome = await Chaos(tmp_path, seed, kills).run()
     assert outcome.faults == [], "\n".join(summary(outcome))
@@ -21,6 +22,27 @@ async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, seed: int,
     assert len(calls) > kills / 2, "calls went on between the kills"
     assert outcome.run.dialled
     assert outcome.run.acknowledged
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("defect", "point", "validator"),
+    [
+        ("dials_again", "after_dial", "Durable"),
+        ("answers_before_it_is_durable", "before_commit", "Durable"),
+        ("resumes_one_too_far", "after_call_queued", "Union"),
+    ],
+)
+async def test_a_daemon_with_a_defect_is_found_out(tmp_path: Path, defect: str, point: str, validator: str) -> None:
+    """Each of these goes wrong only when the daemon is killed at the wrong moment, which three kills are enough for."""
+
+    def draw(seed: int, number: int) -> Plan:
+        return Plan("failpoint", point, nth=1 + number % 2, after=6.0)
+
+    environ = {DEFECT: defect}
+    chaos = Chaos(tmp_path, 1, 3, draw=draw, program=("-m", "tests.chaos.broken"), environ=environ)
+    outcome = await chaos.run()
+    assert [fault for fault in outcome.faults if fault.startswith(validator)], "\n".join(summary(outcome))
 
 
 def test_a_plan_follows_from_its_seed_and_number() -> None:
