@@ -95,6 +95,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def run(config_path: Path | None) -> int:
     """Run the daemon. Returns its exit code; ends the process where it cannot start."""
+    # Else gRPC writes a line of its own, in a form of its own, for everybody who knocks at its ports in a wrong way.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _absent("rich"):
         # structlog would import it, for tracebacks that we do not use.
         import structlog  # noqa: F401
