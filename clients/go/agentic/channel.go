@@ -37,7 +37,9 @@ var keepaliveParameters = keepalive.ClientParameters{
 }
 
 var reconnect = grpc.ConnectParams{
-	Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+	Backoff: backoff.Config{
+		BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second,
+	},
 	MinConnectTimeout: 5 * time.Second,
 }
 
@@ -68,7 +70,7 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 func (bearer) RequireTransportSecurity() bool { return false }
 
 // secure is how the connection is secured: not at all on a Unix socket and on plain loopback, else by TLS.
-func secure(where target, files tlsFiles) (credentials.TransportCredentials, error) {
+func secure(where target, files tlsFiles, env func(string) string) (credentials.TransportCredentials, error) {
 	if !where.tls {
 		if files != (tlsFiles{}) {
 			return nil, refused(nil, "%s is reached without TLS, where certificates are of no use; TLS on loopback is"+
@@ -76,6 +78,7 @@ func secure(where target, files tlsFiles) (credentials.TransportCredentials, err
 		}
 		return insecure.NewCredentials(), nil
 	}
+	files = files.orOf(env)
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if files.ca != "" {
 		text, err := os.ReadFile(files.ca)
@@ -87,7 +90,10 @@ func secure(where target, files tlsFiles) (credentials.TransportCredentials, err
 			return nil, refused(nil, "the CA file %s has no certificate in PEM", files.ca)
 		}
 	}
-	if files.cert != "" || files.key != "" {
+	if (files.cert == "") != (files.key == "") {
+		return nil, refused(nil, "a certificate and its key belong together, and there is only %s", files.cert+files.key)
+	}
+	if files.cert != "" {
 		pair, err := tls.LoadX509KeyPair(files.cert, files.key)
 		if err != nil {
 			return nil, refused(err, "the client's certificate and key: %v", err)
@@ -99,3 +105,14 @@ func secure(where target, files tlsFiles) (credentials.TransportCredentials, err
 
 // tlsFiles are PEM files. Empty: the system's roots, and no certificate of the client's.
 type tlsFiles struct{ ca, cert, key string }
+
+// orOf are the files, and those of the environment where none are given.
+func (files tlsFiles) orOf(env func(string) string) tlsFiles {
+	if files.ca == "" {
+		files.ca = env("AGENTCTL_CA_FILE")
+	}
+	if files.cert == "" && files.key == "" {
+		files.cert, files.key = env("AGENTCTL_CERT_FILE"), env("AGENTCTL_KEY_FILE")
+	}
+	return files
+}

@@ -165,6 +165,18 @@ func TestAClientMayHaveACertificate(t *testing.T) {
 	}
 }
 
+func TestTheFilesOfTheEnvironmentServeWhereNoneAreGiven(t *testing.T) {
+	env := environment(map[string]string{
+		"AGENTCTL_CA_FILE": "ca", "AGENTCTL_CERT_FILE": "cert", "AGENTCTL_KEY_FILE": "key",
+	})
+	same(t, "none given", tlsFiles{}.orOf(env), tlsFiles{"ca", "cert", "key"})
+	same(t, "all given", tlsFiles{"a", "b", "c"}.orOf(env), tlsFiles{"a", "b", "c"})
+	same(t, "a pair stays a pair", tlsFiles{"", "b", ""}.orOf(env), tlsFiles{"ca", "b", ""})
+	plain, err := secure(target{address: "127.0.0.1:1"}, tlsFiles{}, env)
+	same(t, "error", err, nil)
+	same(t, "without TLS they are not looked at", plain.Info().SecurityProtocol, "insecure")
+}
+
 func TestFilesThatAreOfNoUseAreRefusedAtOnce(t *testing.T) {
 	a := newAuthority(t)
 	garbage := put(t, a.file("garbage"), "nothing")

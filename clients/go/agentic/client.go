@@ -50,10 +50,12 @@ type settings struct {
 // WithToken gives the daemon's token, for a port. On a Unix socket none is needed, and none is sent.
 func WithToken(token string) Option { return func(s *settings) { s.token = token } }
 
-// WithCA gives a PEM file of certificates by which the daemon's is checked. Without it: the system's roots.
+// WithCA gives a PEM file of authorities, one of which must have signed the daemon's certificate. Without it: the file
+// $AGENTCTL_CA_FILE, else the system's roots. It is for TLS only.
 func WithCA(file string) Option { return func(s *settings) { s.files.ca = file } }
 
-// WithCertificate gives PEM files with the client's own certificate and its key.
+// WithCertificate gives PEM files with the client's own certificate and its key. Without it: the files
+// $AGENTCTL_CERT_FILE and $AGENTCTL_KEY_FILE, else none. It is for TLS only.
 func WithCertificate(certificate, key string) Option {
 	return func(s *settings) { s.files.cert, s.files.key = certificate, key }
 }
@@ -89,7 +91,7 @@ func Connect(address string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	secured, err := secure(where, chosen.files)
+	secured, err := secure(where, chosen.files, os.Getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func socketPath(address string) (path string, ok bool) {
 	return address, strings.HasPrefix(address, "/")
 }
 
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?$`)
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?$`)
 
 // hostOf is the host of host:port, without the brackets of IPv6.
 func hostOf(address string) (host string, ok bool) {
@@ -76,8 +76,10 @@ func hostOf(address string) (host string, ok bool) {
 	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
 		return "", false
 	}
-	_, err = netip.ParseAddr(host)
-	return host, err == nil || hostForm.MatchString(host)
+	if _, err = netip.ParseAddr(host); err == nil {
+		return host, true
+	}
+	return host, hostForm.MatchString(host) && strings.Trim(host, "0123456789.") != ""
 }
 
 func isLoopback(host string) bool {

@@ -55,6 +55,7 @@ func TestAddressesThatCannotBeADaemons(t *testing.T) {
 		"unix:a.sock", "unix:", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http",
 		":50051", "http://127.0.0.1:50051", "https://voice.example.com", "dns:voice.example.com:443", "::1:50051",
 		"tls:", "tls:unix:/run/a.sock", "tls:/run/a.sock", "voice.example.com", "a b:1", "user@host:1", "host/path:1",
+		"256.1.1.1:1", "10.1:1", "-host:1",
 	} {
 		got, err := find(address, "secret", environment(nil))
 		if !errors.Is(err, ErrInvalidArgument) {
