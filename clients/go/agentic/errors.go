@@ -188,8 +188,11 @@ func plain(message string) string {
 	if at := strings.LastIndex(message, mark); at >= 0 {
 		message = message[at+len(mark):]
 		if unquoted, err := strconv.Unquote(message); err == nil {
-			return unquoted
+			message = unquoted
 		}
+	}
+	if strings.HasPrefix(message, "error reading server preface") {
+		message += "; perhaps TLS, or a certificate of the client's, is missing"
 	}
 	return message
 }

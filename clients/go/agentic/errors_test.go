@@ -105,6 +105,8 @@ func TestAMessageOfGRPCsIsUnwrapped(t *testing.T) {
 		`max retries exhausted: failed after 4 attempts: rpc error: code = Unavailable desc = connection error: desc = ` +
 			`"transport: Error while dialing: connect: connection refused"`: "transport: Error while dialing: connect: connection refused",
 		"rpc error: code = Internal desc = unquoted": "unquoted",
+		`connection error: desc = "error reading server preface: EOF"`: "error reading server preface: EOF;" +
+			" perhaps TLS, or a certificate of the client's, is missing",
 	} {
 		same(t, message, plain(message), want)
 	}
