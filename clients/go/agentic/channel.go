@@ -25,7 +25,8 @@ const serviceConfig = `{"methodConfig": [{
 
 const (
 	largestMessage = 4 << 20
-	// The receiver's window decides how far a daemon runs ahead of a reader; gRPC's own probe lets it grow to megabytes.
+	// The receiver's window decides how far a daemon runs ahead of a reader; gRPC's own probe lets it grow to
+	// megabytes.
 	window = 64 << 10
 )
 

@@ -76,7 +76,8 @@ func onLoopback(t *testing.T, options ...grpc.ServerOption) (*daemon, string) {
 	return d, listener.Addr().String()
 }
 
-// withTLS is a daemon whose certificate names 127.0.0.1, and that wants one of its clients if it has an authority for them.
+// withTLS is a daemon whose certificate names 127.0.0.1, and that wants one of its clients if it has an authority for
+// them.
 func withTLS(t *testing.T, own, ofClients *authority) (*daemon, string) {
 	t.Helper()
 	pair := own.issue(t, "daemon", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})

@@ -24,9 +24,9 @@ const largestPage = 500
 
 // A Client is a connection to one daemon. It may be used by several goroutines. Close it when it is done with.
 //
-// A request whose context has no deadline gets the client's timeout. Every request is safe to repeat, and a lost one is:
-// a daemon that has answered this client before, and is away, is waited for until the deadline; where none has answered
-// yet, the request fails at once, for the address is most likely wrong.
+// A request whose context has no deadline gets the client's timeout. Every request is safe to repeat, and a lost one
+// is: a daemon that has answered this client before, and is away, is waited for until the deadline; where none has
+// answered yet, the request fails at once, for the address is most likely wrong.
 type Client struct {
 	connection *grpc.ClientConn
 	calls      agenticv1.CallServiceClient
@@ -63,8 +63,8 @@ func WithCertificate(certificate, key string) Option {
 // WithTimeout says how long an answer may take when the request's context has no deadline. Default: DefaultTimeout.
 func WithTimeout(timeout time.Duration) Option { return func(s *settings) { s.timeout = timeout } }
 
-// WithDialOptions gives further options to the gRPC connection, such as interceptors and stats handlers. They come after
-// the client's own, and win.
+// WithDialOptions gives further options to the gRPC connection, such as interceptors and stats handlers. They come
+// after the client's own, and win.
 func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
@@ -121,9 +121,9 @@ func (c *Client) Close() error {
 
 // PlaceCall has an agent call somebody. It answers when the call is durably queued; then Follow it.
 //
-// A request without a request_id is sent with one, a random UUID, so that it can be repeated without dialling twice. Where
-// the outcome is not known (ErrDeadlineExceeded, ErrUnreachable), Error.RequestID has it: the same request with it, within
-// 24 hours, is the same call.
+// A request without a request_id is sent with one, a random UUID, so that it can be repeated without dialling twice.
+// Where the outcome is not known (ErrDeadlineExceeded, ErrUnreachable), Error.RequestID has it: the same request with
+// it, within 24 hours, is the same call.
 //
 // Errors: ErrInvalidArgument (Error.Violations names the fields), ErrRequestIDReused, ErrTooManyCalls, ErrDraining,
 // ErrStoreDown.
@@ -142,8 +142,8 @@ func (c *Client) PlaceCall(
 	return answer, err
 }
 
-// HangUp ends a call, whatever its state. A call that has ended is shown as it ended. The reason, at most 256 characters,
-// is for the record, and may be empty.
+// HangUp ends a call, whatever its state. A call that has ended is shown as it ended. The reason, at most 256
+// characters, is for the record, and may be empty.
 //
 // Errors: ErrCallNotFound, ErrStoreDown.
 func (c *Client) HangUp(ctx context.Context, callID, reason string) (*agenticv1.HangUpResponse, error) {

@@ -10,8 +10,7 @@ import (
 )
 
 // A Cursor is a reader's place in the event log: the last revision that was read, and the log that it belongs to. Store
-// it as text, and resume with After. The zero Cursor is the place before
-// all events of whatever log there is.
+// it as text, and resume with After. The zero Cursor is the place before all events of whatever log there is.
 type Cursor struct {
 	Epoch    string
 	Revision int64

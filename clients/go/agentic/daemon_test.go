@@ -220,7 +220,9 @@ func quiet(_ *agenticv1.StreamEventsRequest, stream streamServer) error {
 }
 
 // frames are sent, and then the stream ends so; with nil it stays open until it is left.
-func frames(end error, frames ...*agenticv1.StreamEventsResponse) func(*agenticv1.StreamEventsRequest, streamServer) error {
+func frames(
+	end error, frames ...*agenticv1.StreamEventsResponse,
+) func(*agenticv1.StreamEventsRequest, streamServer) error {
 	return func(_ *agenticv1.StreamEventsRequest, stream streamServer) error { return send(stream, end, frames...) }
 }
 

@@ -47,7 +47,8 @@ var (
 	// ErrLogReplaced: the cursor belongs to another log than the present one, metadata "epoch": the store was replaced
 	// or restored. It is an ErrCursorInvalid.
 	ErrLogReplaced = kindOf("log replaced", ErrCursorInvalid)
-	// ErrConsumerStalled: the stream was not read for 30 s. A Stream does not return it: it asks again and loses nothing.
+	// ErrConsumerStalled: the stream was not read for 30 s. A Stream does not return it: it asks again and loses
+	// nothing.
 	ErrConsumerStalled = kindOf("consumer stalled", nil)
 	// ErrCarrierRejected: Twilio refused. Metadata "carrier_code" has its code.
 	ErrCarrierRejected = kindOf("carrier rejected", nil)
@@ -87,8 +88,8 @@ var kindsByCode = map[codes.Code]error{
 	codes.Unauthenticated:  ErrUnauthenticated,
 }
 
-// An Error is a request that was refused, or failed. Branch on its kind, with errors.Is, or on Reason; what is here beside
-// them is for errors.As.
+// An Error is a request that was refused, or failed. Branch on its kind, with errors.Is, or on Reason; what is here
+// beside them is for errors.As.
 type Error struct {
 	// Code is gRPC's, for example codes.NotFound.
 	Code codes.Code

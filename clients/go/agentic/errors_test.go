@@ -51,7 +51,9 @@ func TestKindsAreOfKinds(t *testing.T) {
 
 func TestWhatADaemonSaysIsThere(t *testing.T) {
 	err := fromRPC(t.Context(), faultOf(codes.InvalidArgument,
-		&errdetails.ErrorInfo{Reason: "INVALID_ARGUMENT", Domain: domain, Metadata: map[string]string{"limit": "7", "x": "y"}},
+		&errdetails.ErrorInfo{
+			Reason: "INVALID_ARGUMENT", Domain: domain, Metadata: map[string]string{"limit": "7", "x": "y"},
+		},
 		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: "to_address", Description: "must begin with +"}, {Field: "agent", Description: "is not known"},
 		}},
@@ -103,7 +105,7 @@ func TestAMessageOfGRPCsIsUnwrapped(t *testing.T) {
 	for message, want := range map[string]string{
 		"no call 01": "no call 01",
 		`max retries exhausted: failed after 4 attempts: rpc error: code = Unavailable desc = connection error: desc = ` +
-			`"transport: Error while dialing: connect: connection refused"`: "transport: Error while dialing: connect: connection refused",
+			`"dialing: connection refused"`: "dialing: connection refused",
 		"rpc error: code = Internal desc = unquoted": "unquoted",
 		`connection error: desc = "error reading server preface: EOF"`: "error reading server preface: EOF;" +
 			" perhaps TLS, or a certificate of the client's, is missing",

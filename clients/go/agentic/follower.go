@@ -28,8 +28,8 @@ type bookmarked struct{ cursor Cursor }
 // clock and no randomness: a Stream drives it. The rules are those of docs/resuming.md.
 //
 // Drive it so: while next gives items, hand them on; else read a frame of the RPC that ask describes, and give it to
-// handle; when the RPC has ended, ask ended what to do. Each event is given once, in the order of revisions, whatever is
-// lost, cut or sent again in between.
+// handle; when the RPC has ended, ask ended what to do. Each event is given once, in the order of revisions, whatever
+// is lost, cut or sent again in between.
 type follower struct {
 	request   *agenticv1.StreamEventsRequest
 	proven    bool
@@ -43,8 +43,8 @@ type follower struct {
 	done      bool // nothing will come any more
 }
 
-// newFollower begins with the request. proven: a daemon has answered at this address, so that one which is away is waited
-// for from the start.
+// newFollower begins with the request. proven: a daemon has answered at this address, so that one which is away is
+// waited for from the start.
 func newFollower(request *agenticv1.StreamEventsRequest, proven bool) *follower {
 	f := &follower{request: request, proven: proven, epoch: request.GetEpoch()}
 	f.received, f.lastEvent = request.GetAfterRevision(), request.GetAfterRevision()
@@ -136,9 +136,9 @@ func (f *follower) next() item {
 	return first
 }
 
-// ended says what to do when the RPC has ended, with an error or, nil, with OK: how long to wait before it is asked again,
-// or, done, that the stream is complete. It returns the error if asking again does not mend it. Before the first frame
-// that is any error, unless a daemon is proven to be there: a wrong address is an error, not a wait.
+// ended says what to do when the RPC has ended, with an error or, nil, with OK: how long to wait before it is asked
+// again, or, done, that the stream is complete. It returns the error if asking again does not mend it. Before the first
+// frame that is any error, unless a daemon is proven to be there: a wrong address is an error, not a wait.
 func (f *follower) ended(failure *Error) (time.Duration, error) {
 	if failure == nil {
 		if len(f.request.GetCallIds()) > 0 {
@@ -175,7 +175,8 @@ func (f *follower) leave() {
 	f.done, f.items = true, nil
 }
 
-// waitAfter is how long to wait after so many failures before this one: longer each time, and never less than was asked for.
+// waitAfter is how long to wait after so many failures before this one: longer each time, and never less than was asked
+// for.
 func waitAfter(failures int, asked time.Duration) time.Duration {
 	return max(min(lastDelay, firstDelay<<min(failures, 10)), asked)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,11 +16,11 @@ import (
 	agenticv1 "github.com/agenticd/agenticd/clients/go/agentic/v1"
 )
 
-// A Stream gives events: each once, in order, over restarts of the daemon. While the daemon is away it waits, as long as
-// it takes; its context, or Close, bounds that.
+// A Stream gives events: each once, in order, over restarts of the daemon. While the daemon is away it waits, as long
+// as it takes; its context, or Close, bounds that.
 //
-// One goroutine reads it, by Events or by Next, and the functions of OnLive, OnResume and OnBookmark run there, too. Any
-// may call Close and Cursor.
+// One goroutine reads it, by Events or by Next, and the functions of OnLive, OnResume and OnBookmark run there, too.
+// Any may call Close and Cursor.
 type Stream struct {
 	client  *Client
 	program context.Context // the program's
@@ -42,7 +43,8 @@ type hooks struct {
 // A StreamOption says what a stream is about, or who is told of what is not an event.
 type StreamOption func(*agenticv1.StreamEventsRequest, *hooks)
 
-// After begins behind the cursor; behind the zero Cursor lies the oldest event that is kept. Without After and AfterRevision the stream begins with what happens from now on.
+// After begins behind the cursor; behind the zero Cursor lies the oldest event that is kept. Without After and
+// AfterRevision the stream begins with what happens from now on.
 func After(cursor Cursor) StreamOption {
 	return func(r *agenticv1.StreamEventsRequest, _ *hooks) {
 		r.Epoch, r.AfterRevision = cursor.Epoch, &cursor.Revision
@@ -59,7 +61,8 @@ func OfCalls(callIDs ...string) StreamOption {
 	return func(r *agenticv1.StreamEventsRequest, _ *hooks) { r.CallIds = callIDs }
 }
 
-// OfTypes gives only events of these kinds, by the names of the fields of Event.payload, for example "transcript_final".
+// OfTypes gives only events of these kinds, by the names of the fields of Event.payload, for example
+// "transcript_final".
 func OfTypes(names ...string) StreamOption {
 	return func(r *agenticv1.StreamEventsRequest, _ *hooks) { r.Types = names }
 }
@@ -85,7 +88,8 @@ func OnBookmark(moved func(Cursor)) StreamOption {
 // Which call and from where is said by the answer: After, AfterRevision and OfCalls have no effect.
 func (c *Client) Follow(ctx context.Context, placed *agenticv1.PlaceCallResponse, options ...StreamOption) *Stream {
 	before := Cursor{Epoch: placed.GetEpoch(), Revision: placed.GetRevision() - 1}
-	return c.Events(ctx, append(append([]StreamOption{}, options...), After(before), OfCalls(placed.GetCall().GetCallId()))...)
+	whole := []StreamOption{After(before), OfCalls(placed.GetCall().GetCallId())}
+	return c.Events(ctx, slices.Concat(options, whole)...)
 }
 
 // Events follows the log: by default all events of all calls from now on. Only a stream that is OfCalls ends by itself.
@@ -104,8 +108,8 @@ func (c *Client) Events(ctx context.Context, options ...StreamOption) *Stream {
 	return stream
 }
 
-// Events iterates over the events that are still to come. An error is the last that it gives; when the stream is complete,
-// or was closed, there is none. Leaving the loop closes the stream.
+// Events iterates over the events that are still to come. An error is the last that it gives; when the stream is
+// complete, or was closed, there is none. Leaving the loop closes the stream.
 func (s *Stream) Events() iter.Seq2[*agenticv1.Event, error] {
 	return func(yield func(*agenticv1.Event, error) bool) {
 		defer s.Close()
@@ -121,8 +125,8 @@ func (s *Stream) Events() iter.Seq2[*agenticv1.Event, error] {
 	}
 }
 
-// Next returns the next event, and waits for it. io.EOF: the stream is complete, or was closed. After an error it returns
-// the same again.
+// Next returns the next event, and waits for it. io.EOF: the stream is complete, or was closed. After an error it
+// returns the same again.
 func (s *Stream) Next() (*agenticv1.Event, error) {
 	for s.end == nil {
 		given, over := s.take()
@@ -154,8 +158,8 @@ func (s *Stream) Next() (*agenticv1.Event, error) {
 	return nil, s.end
 }
 
-// Cursor is the place behind the last event or bookmark that was given: store it when that event is done with. It is zero
-// while it is not known to which log it belongs.
+// Cursor is the place behind the last event or bookmark that was given: store it when that event is done with. It is
+// zero while it is not known to which log it belongs.
 func (s *Stream) Cursor() (behind Cursor) {
 	s.drive(func(f *follower) { behind = f.cursor })
 	return behind
@@ -187,8 +191,8 @@ func (s *Stream) take() (given item, over error) {
 	return given, over
 }
 
-// read waits for one frame more; or for the RPC's end, and for the time after it. The error ends the stream, unless that
-// was left meanwhile: take says so.
+// read waits for one frame more; or for the RPC's end, and for the time after it. The error ends the stream, unless
+// that was left meanwhile: take says so.
 func (s *Stream) read() (err error) {
 	response, lost := s.receive()
 	if s.ctx.Err() != nil {
@@ -242,8 +246,8 @@ func (s *Stream) wait(delay time.Duration) {
 	}
 }
 
-// Kind is the name of the event's payload, as OfTypes takes it, for example "transcript_final". It is empty for one that this
-// client does not know: skip it, and keep its revision.
+// Kind is the name of the event's payload, as OfTypes takes it, for example "transcript_final". It is empty for one
+// that this client does not know: skip it, and keep its revision.
 func Kind(event *agenticv1.Event) string {
 	return oneofName(event, "payload")
 }

@@ -53,7 +53,7 @@ func TestWhatIsWantedIsSent(t *testing.T) {
 		{[]StreamOption{AfterRevision(0)}, "after_revision:0"},
 		{[]StreamOption{After(Cursor{epoch, 7})}, `after_revision:7 epoch:"` + epoch + `"`},
 		{[]StreamOption{After(Cursor{})}, "after_revision:0"},
-		{[]StreamOption{OfTypes("warning", "call_ended"), OfCalls("one")}, `call_ids:"one" types:"warning" types:"call_ended"`},
+		{[]StreamOption{OfTypes("warning", "call_ended"), OfCalls("1")}, `call_ids:"1" types:"warning" types:"call_ended"`},
 		{[]StreamOption{OnLive(func(*agenticv1.LiveWords) {})}, "include_live:true"},
 	} {
 		d.script(frames(fault(codes.NotFound, "CALL_NOT_FOUND")))

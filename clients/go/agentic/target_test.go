@@ -137,7 +137,9 @@ func TestACursorIsTextAndBack(t *testing.T) {
 		same(t, cursor.String(), got, cursor)
 	}
 	same(t, "zero", Cursor{}.String(), "")
-	for _, text := range []string{"", "1042", ":1", "e:", "e:-1", "e:01", "e:1:2", "e f:1", "e:9223372036854775808", "e:1x"} {
+	for _, text := range []string{
+		"", "1042", ":1", "e:", "e:-1", "e:01", "e:1:2", "e f:1", "e:9223372036854775808", "e:1x",
+	} {
 		if got, err := ParseCursor(text); !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}

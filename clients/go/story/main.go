@@ -1,5 +1,5 @@
-// Story is the teller in Go: it does through the client what its standard input says, and writes what came of it, a line
-// of JSON each. tests/clients/README.md has the rules.
+// Story is the teller in Go: it does through the client what its standard input says, and writes what came of it, a
+// line of JSON each. tests/clients/README.md has the rules.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	agenticv1 "github.com/agenticd/agenticd/clients/go/agentic/v1"
 )
 
-// carryOut begins what the order says. Streams are made at once, so that a leave behind a follow finds its stream; all else
-// runs beside the orders that come.
+// carryOut begins what the order says. Streams are made at once, so that a leave behind a follow finds its stream; all
+// else runs beside the orders that come.
 func (t *teller) carryOut(ctx context.Context, what order) {
 	requests := map[string]func(context.Context, order) (line, error){
 		"place":      t.place,

@@ -1,4 +1,5 @@
-// Ten_lines places a call and prints all of it, through restarts of the daemon: go run ./examples/ten_lines +15550002222
+// Ten_lines places a call and prints all of it, through restarts of the daemon: go run ./examples/ten_lines
+// +15550002222
 package main
 
 import (

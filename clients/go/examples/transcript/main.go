@@ -78,7 +78,7 @@ func explain(err error) string {
 	var failure *agentic.Error
 	switch {
 	case errors.Is(err, agentic.ErrUnreachable):
-		return fmt.Sprintf("no daemon answers: %v\nIs `agenticd serve` running, and does AGENTCTL_ADDR name its address?", err)
+		return fmt.Sprintf("no daemon answers: %v\nIs `agenticd serve` running? AGENTCTL_ADDR may name its address.", err)
 	case errors.As(err, &failure) && len(failure.Violations) > 0:
 		var wrong []string
 		for _, one := range failure.Violations {

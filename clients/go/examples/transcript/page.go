@@ -10,9 +10,9 @@ import (
 	agenticv1 "github.com/agenticd/agenticd/clients/go/agentic/v1"
 )
 
-// A page writes a conversation: a line for each utterance, word by word, in the order in which they began. That is not the
-// order in which words come: a caller's are often known only after the agent has begun to answer. So the line of a caller
-// is kept free from the moment at which they begin to speak, and what comes behind it waits.
+// A page writes a conversation: a line for each utterance, word by word, in the order in which they began. That is not
+// the order in which words come: a caller's are often known only after the agent has begun to answer. So the line of a
+// caller is kept free from the moment at which they begin to speak, and what comes behind it waits.
 type page struct {
 	out        io.Writer
 	utterances []*utterance // the first is the one that is being written
