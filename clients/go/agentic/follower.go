@@ -163,7 +163,7 @@ func (f *follower) mends(failure *Error) bool {
 	case codes.Canceled, codes.Internal, codes.Unknown:
 		return failure.Reason == "" // gRPC's words for a connection that broke
 	case codes.Unavailable:
-		return failure.Reason == "" || failure.Reason == "DRAINING" || failure.Reason == "STORE_DOWN"
+		return true // a reason that is not known, too
 	case codes.Aborted:
 		return failure.Reason == "CONSUMER_STALLED"
 	}

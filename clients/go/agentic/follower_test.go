@@ -346,7 +346,7 @@ func TestWhatIsWaitedFor(t *testing.T) {
 		{gone(), true},
 		{refusal(codes.Unavailable, "DRAINING"), true},
 		{refusal(codes.Unavailable, "STORE_DOWN"), true},
-		{refusal(codes.Unavailable, "SOMETHING_NEW"), false},
+		{refusal(codes.Unavailable, "SOMETHING_NEW"), true},
 		{refusal(codes.Aborted, "CONSUMER_STALLED"), true},
 		{refusal(codes.Aborted, ""), false},
 		{refusal(codes.Canceled, ""), true},

@@ -85,10 +85,10 @@ def _duration(seconds: float | None) -> Duration | None:
 
 
 def scattered(seconds: float) -> float:
-    """About so long: not all who lost the same daemon shall come back in the same moment."""
+    """So long, or up to a fifth longer: not all who lost the same daemon shall come back in the same moment."""
     import random  # most programs never wait
 
-    return seconds * random.uniform(0.8, 1.2)
+    return seconds * random.uniform(1.0, 1.2)
 
 
 class Patience:
