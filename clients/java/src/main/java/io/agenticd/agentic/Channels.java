@@ -1,0 +1,142 @@
+package io.agenticd.agentic;
+
+import io.grpc.ChannelCredentials;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.TlsChannelCredentials;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.grpc.netty.shaded.io.netty.util.concurrent.DefaultThreadFactory;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** How a client talks to a daemon: the channel's settings. */
+final class Channels {
+  // Only what was surely not done, or is safe to repeat: every RPC is, PlaceCall by its request_id.
+  private static final Map<String, ?> SERVICE_CONFIG =
+      Map.of(
+          "methodConfig",
+          List.of(
+              Map.of(
+                  "name",
+                  List.of(
+                      Map.of("service", "agentic.v1.CallService"),
+                      Map.of("service", "agentic.v1.NodeService")),
+                  "retryPolicy",
+                  Map.of(
+                      "maxAttempts",
+                      4.0,
+                      "initialBackoff",
+                      "0.1s",
+                      "maxBackoff",
+                      "2s",
+                      "backoffMultiplier",
+                      2.0,
+                      "retryableStatusCodes",
+                      List.of("UNAVAILABLE")))));
+
+  private Channels() {}
+
+  /** A connection to the daemon, and what it runs on, if that is its own. */
+  record Connection(ManagedChannel channel, EventLoopGroup loop) implements AutoCloseable {
+    @Override
+    public void close() {
+      channel.shutdownNow();
+      if (loop != null) {
+        loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+      }
+    }
+  }
+
+  /**
+   * Nothing is connected before the first RPC. Throws IllegalArgumentException where certificates
+   * are of no use, and UncheckedIOException for files that cannot be read or are none.
+   */
+  static Connection open(Target target, Certificates certificates) {
+    if (target instanceof Target.Port port) {
+      var credentials = port.tls() ? tls(certificates) : plain(port, certificates);
+      var builder = NettyChannelBuilder.forAddress(port.host(), port.port(), credentials);
+      return connection(builder, null);
+    }
+    var socket = (Target.Socket) target;
+    var credentials = plain(socket, certificates);
+    // The JDK's own Unix sockets, by NIO: the same on every system, and nothing native.
+    var threads = new DefaultThreadFactory("agentic", true);
+    var loop = new MultiThreadIoEventLoopGroup(1, threads, NioIoHandler.newFactory());
+    var builder =
+        NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket.path()), credentials)
+            .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+            .eventLoopGroup(loop)
+            // gRPC sets it everywhere, and netty warns that a Unix socket has none.
+            .withOption(ChannelOption.SO_KEEPALIVE, null)
+            .overrideAuthority("localhost");
+    return connection(builder, loop);
+  }
+
+  private static Connection connection(NettyChannelBuilder builder, EventLoopGroup loop) {
+    var channel =
+        builder
+            .defaultServiceConfig(SERVICE_CONFIG)
+            .disableServiceConfigLookUp()
+            .enableRetry()
+            // The receiver's window decides how far a daemon runs ahead of a reader. One that is
+            // given never grows.
+            .flowControlWindow(64 * 1024)
+            // Not below the daemon's minimum of 10 s, or it ends the connection: "too_many_pings".
+            .keepAliveTime(30, TimeUnit.SECONDS)
+            .keepAliveTimeout(10, TimeUnit.SECONDS)
+            .keepAliveWithoutCalls(true)
+            .maxInboundMessageSize(4 * 1024 * 1024)
+            .build();
+    Reconnector.watch(channel);
+    return new Connection(channel, loop);
+  }
+
+  private static ChannelCredentials plain(Target target, Certificates certificates) {
+    if (!certificates.equals(Certificates.NONE)) {
+      throw new IllegalArgumentException(
+          "certificates are for addresses with TLS, host:port or tls:host:port; "
+              + target.address()
+              + " has none");
+    }
+    return InsecureChannelCredentials.create();
+  }
+
+  private static ChannelCredentials tls(Certificates certificates) {
+    var credentials = TlsChannelCredentials.newBuilder();
+    Path reading = certificates.ca();
+    try {
+      if (certificates.ca() != null) {
+        credentials.trustManager(certificates.ca().toFile());
+      }
+      if (certificates.certificate() != null) {
+        reading = certificates.certificate();
+        credentials.keyManager(certificates.certificate().toFile(), certificates.key().toFile());
+      }
+      return credentials.build();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(reading + " cannot be read: " + failure, failure);
+    }
+  }
+
+  /** PEM files, or null: whom to trust, and what to show. Certificate and key are a pair. */
+  record Certificates(Path ca, Path certificate, Path key) {
+    static final Certificates NONE = new Certificates(null, null, null);
+
+    Certificates {
+      if ((certificate == null) != (key == null)) {
+        throw new IllegalArgumentException(
+            "a certificate and its key belong together: give both, or none");
+      }
+    }
+  }
+}
