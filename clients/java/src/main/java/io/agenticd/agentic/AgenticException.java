@@ -131,7 +131,11 @@ public class AgenticException extends RuntimeException {
   private static String message(Status status, ErrorDetails details, String address) {
     String said =
         status.getDescription() == null ? status.getCode().name() : status.getDescription();
-    if (!details.reason().isEmpty() || status.getCode() != Code.UNAVAILABLE) {
+    boolean daemonSaid = !details.reason().isEmpty();
+    if (!daemonSaid && status.getCode() == Code.DEADLINE_EXCEEDED) {
+      return "no answer from " + address + " in time";
+    }
+    if (daemonSaid || status.getCode() != Code.UNAVAILABLE) {
       return said;
     }
     // gRPC says "io exception" and the handlers of its pipeline; the innermost cause says why.
