@@ -13,6 +13,7 @@ import pytest_asyncio
 
 import agentic
 from agenticd.sandbox import Sandbox
+from tests.clients.chapters import Results, keep, worse
 from tests.clients.languages import Language, chosen
 from tests.clients.stage import BUSY, PHONES, Stage
 from tests.clients.teller import Teller
@@ -20,6 +21,7 @@ from tests.clients.teller import Teller
 LONGEST = 300
 """Seconds for a chapter on a machine that is busy with other things."""
 
+_results: Results = {}
 _tellers: pytest.StashKey[list[Teller]] = pytest.StashKey()
 _commands: dict[str, list[str]] = {}
 
@@ -101,7 +103,24 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and (language := callspec.params.get("language")) is not None:
+        report.user_properties = [*report.user_properties, ("language", language.name)]
     if report.failed:
         for teller in item.stash.get(_tellers, []):
             report.sections.append((f"dialogue of {teller.name}", teller.story()))
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What became of a part of a chapter. Of three reports for each test the worst counts."""
+    language = dict(report.user_properties).get("language")
+    if language is not None:
+        chapter = report.nodeid.rpartition("/")[2].partition("[")[0]
+        told = _results.setdefault(chapter, {})
+        told[str(language)] = worse(told.get(str(language), "passed"), report.outcome)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _results and not hasattr(session.config, "workerinput"):  # a worker of xdist has only some of them
+        keep(_results)

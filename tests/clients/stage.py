@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import signal
 import sqlite3
 import sys
@@ -31,6 +32,8 @@ PHONES = {
 }
 GREETING = "Hello."
 """Without it the agent waits for the caller."""
+QUICK_BOOKMARKS = ("-m", "tests.clients.quick_bookmarks")
+"""Runs the daemon with a bookmark every 0.2 s."""
 _numbers = itertools.count(5_550_010_000)
 _MONTH = 30 * 86_400.0
 
@@ -46,6 +49,14 @@ class Stage:
     def address(self) -> str:
         """The daemon's."""
         return self.sandbox.address
+
+    @property
+    def door(self) -> str:
+        """Where it listens on TCP."""
+        lines = (self.sandbox.folder / "daemon.log").read_text().splitlines()
+        last = [line for line in lines if '"gRPC listens"' in line][-1]
+        (address,) = [text for text in json.loads(last)["addresses"] if not text.startswith("unix:")]
+        return str(address)
 
     def dialled(self, number: str) -> int:
         """How often the carrier was asked to dial that number."""

@@ -39,6 +39,11 @@ class Refusal:
     request_id: str
 
     @property
+    def says(self) -> tuple[str, str]:
+        """What a program branches on: the code and the reason."""
+        return self.code, self.reason
+
+    @property
     def fields(self) -> list[str]:
         """The fields that are wrong."""
         return [violation["field"] for violation in self.violations]
@@ -154,10 +159,13 @@ class Teller:
         self._moved = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
+        # Nothing of this machine tells a client where a daemon is, or by what token: only its command line does.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTCTL_", "XDG_RUN"))}
+        environ |= {"GRPC_VERBOSITY": "NONE", "RUNTIME_DIRECTORY": "/nonexistent"}
         self._process = await asyncio.create_subprocess_exec(
             *self._command, cwd=self._folder, limit=_LONGEST_LINE,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "GRPC_VERBOSITY": "NONE"},
+            env=environ,
         )  # fmt: skip
         self._readers = asyncio.gather(self._listen(), self._overhear())
         return self

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.clients.stage import GREETING, LEAVES, STAYS, TALKS, Stage, fresh_number
-from tests.clients.teller import Refusal, Teller
+from tests.clients.stage import GREETING, LEAVES, QUICK_BOOKMARKS, STAYS, TALKS, Stage, fresh_number
+from tests.clients.teller import Teller
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")  # that of the stage which they share
 
 Make = Callable[..., Any]
-NO_CALL = "01KAPBQ7DV0000000000000001"
 SLOW = 0.01
 """Calls per second: the first is dialled at once, the second waits."""
 
@@ -29,11 +28,6 @@ def is_random_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower() and uuid.UUID(text).version == 4
     except ValueError:
         return False
-
-
-def branch(error: Refusal) -> tuple[str, str]:
-    """What a program branches on."""
-    return error.code, error.reason
 
 
 # --- calls, and the events of calls ----------------------------------------------------------------
@@ -91,7 +85,7 @@ async def test_the_same_request_id_dials_once(desk: Stage, teller: Make) -> None
     assert again == {**first, "replayed": True, "state": again["state"]}
     assert first["request_id"] == mine
     reused = await one.refused("place", to=other, request_id=mine)
-    assert branch(reused) == ("INVALID_ARGUMENT", "REQUEST_ID_REUSED")
+    assert reused.says == ("INVALID_ARGUMENT", "REQUEST_ID_REUSED")
     assert reused.request_id == mine
     given = [await one.do("place", to=other) for _ in range(2)]
     assert all(is_random_uuid(placed["request_id"]) for placed in given)
@@ -215,6 +209,22 @@ async def test_a_stored_cursor_is_where_the_next_program_begins(desk: Stage, tel
     assert (rest.error, rest.cursor) == (None, f"{epoch}:{later[-1].revision}")
 
 
+async def test_a_bookmark_moves_the_cursor_of_a_quiet_stream(stage: Make, teller: Make) -> None:
+    """A stream whose filter lets nothing through is moved on by bookmarks, and goes on from where they brought it"""
+    desk: Stage = await stage(program=QUICK_BOOKMARKS)
+    one: Teller = await teller(desk.address)
+    epoch = await desk.epoch()
+    quiet = await one.follow("quiet", after=0, types=["digit_received"])
+    last = (await desk.call())[-1].revision
+    await quiet.until(lambda stream: f"{epoch}:{last}" in stream.bookmarks, "a bookmark behind the call")
+    await one.do("leave", name="quiet")
+    assert (quiet.events, quiet.cursor) == ([], f"{epoch}:{last}")
+    later = await desk.call()
+    rest = await one.follow("rest", cursor=quiet.cursor)
+    await rest.has("call_closed")
+    assert rest.events == later
+
+
 async def test_a_restored_log_is_another_log(stage: Make, teller: Make) -> None:
     """A backup is restored while the daemon is down: open streams and stored cursors end with LOG_REPLACED; the list
     says where to go on"""
@@ -231,7 +241,7 @@ async def test_a_restored_log_is_another_log(stage: Make, teller: Make) -> None:
     epoch = await desk.epoch()
     for ended in (stream, await one.follow("stored", cursor=stored)):
         error = await ended.fails()
-        assert branch(error) == ("FAILED_PRECONDITION", "LOG_REPLACED")
+        assert error.says == ("FAILED_PRECONDITION", "LOG_REPLACED")
         assert error.metadata["epoch"] == epoch
         assert ended.cursor == stored
     listed = await one.do("list")
@@ -257,7 +267,7 @@ async def test_a_cursor_that_is_too_old_is_told_what_is_left(stage: Make, teller
     for name, where in (("stored", {"cursor": f"{epoch}:{head}"}), ("just too old", {"after": first - 2})):
         late = await one.follow(name, **where)
         error = await late.fails()
-        assert branch(error) == ("OUT_OF_RANGE", "CURSOR_COMPACTED")
+        assert error.says == ("OUT_OF_RANGE", "CURSOR_COMPACTED")
         assert error.metadata["first_revision"] == str(first)
     just = await one.follow("just in time", after=first - 1)
     placed = await one.do("place", to=fresh_number())
