@@ -156,7 +156,8 @@ public final class AgenticClient implements AutoCloseable {
     }
 
     /**
-     * Whose certificates are believed where TLS is spoken. By default those of the JDK's roots.
+     * Whose certificates are believed where TLS is spoken. By default $AGENTCTL_CA_FILE, else the
+     * JDK's roots.
      *
      * @param pem a file of certificates
      * @return this
@@ -167,7 +168,8 @@ public final class AgenticClient implements AutoCloseable {
     }
 
     /**
-     * What a daemon is shown that asks its clients for a certificate.
+     * What a daemon is shown that asks its clients for a certificate. By default
+     * $AGENTCTL_CERT_FILE and $AGENTCTL_KEY_FILE.
      *
      * @param pem a file of the certificate, and of those between it and its root
      * @param pkcs8 a file of its key: {@code BEGIN PRIVATE KEY}
@@ -215,7 +217,7 @@ public final class AgenticClient implements AutoCloseable {
     public AgenticClient connect() {
       var certificates = new Channels.Certificates(ca, certificate, key);
       Target target = Target.find(address, token, System.getenv());
-      var connection = Channels.open(target, certificates);
+      var connection = Channels.open(target, certificates, System.getenv());
       List<ClientInterceptor> all = new ArrayList<>(interceptors);
       if (target instanceof Target.Port port && port.token().isPresent()) {
         all.add(0, authorization(port.token().get()));

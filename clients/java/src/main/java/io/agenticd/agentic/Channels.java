@@ -58,12 +58,13 @@ final class Channels {
   }
 
   /**
-   * Nothing is connected before the first RPC. Throws IllegalArgumentException where certificates
-   * are of no use, and UncheckedIOException for files that cannot be read or are none.
+   * Nothing is connected before the first RPC. For TLS, files that are not given are those that
+   * `env` names. Throws IllegalArgumentException where certificates are of no use, and
+   * UncheckedIOException for files that cannot be read or are none.
    */
-  static Connection open(Target target, Certificates certificates) {
+  static Connection open(Target target, Certificates certificates, Map<String, String> env) {
     if (target instanceof Target.Port port) {
-      var credentials = port.tls() ? tls(certificates) : plain(port, certificates);
+      var credentials = port.tls() ? tls(certificates.or(env)) : plain(port, certificates);
       var builder = NettyChannelBuilder.forAddress(port.host(), port.port(), credentials);
       return connection(builder, null);
     }
@@ -137,6 +138,19 @@ final class Channels {
         throw new IllegalArgumentException(
             "a certificate and its key belong together: give both, or none");
       }
+    }
+
+    /** These, else those that the environment names. */
+    Certificates or(Map<String, String> env) {
+      Path named = ca == null ? path(env, "AGENTCTL_CA_FILE") : ca;
+      return certificate == null
+          ? new Certificates(named, path(env, "AGENTCTL_CERT_FILE"), path(env, "AGENTCTL_KEY_FILE"))
+          : new Certificates(named, certificate, key);
+    }
+
+    private static Path path(Map<String, String> env, String name) {
+      String text = env.getOrDefault(name, "");
+      return text.isEmpty() ? null : Path.of(text);
     }
   }
 }

@@ -35,7 +35,10 @@ sealed interface Target {
   record Port(String host, int port, boolean tls, Optional<String> token) implements Target {
     @Override
     public String address() {
-      return (tls ? "tls:" : "") + (host.contains(":") ? "[" + host + "]" : host) + ":" + port;
+      return (tls && isLoopback(host) ? "tls:" : "")
+          + (host.contains(":") ? "[" + host + "]" : host)
+          + ":"
+          + port;
     }
 
     @Override

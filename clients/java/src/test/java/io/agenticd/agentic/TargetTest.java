@@ -42,13 +42,16 @@ class TargetTest {
     "localhost:50051, localhost:50051",
     "[::1]:50051, [::1]:50051",
     "tls:localhost:50051, tls:localhost:50051",
-    "voice.example.com:443, tls:voice.example.com:443",
-    "tls:10.0.0.7:443, tls:10.0.0.7:443",
-    "[fd00::7]:443, tls:[fd00::7]:443",
-    "127.0.0.1.example.com:443, tls:127.0.0.1.example.com:443",
+    "voice.example.com:443, voice.example.com:443",
+    "tls:10.0.0.7:443, 10.0.0.7:443",
+    "[fd00::7]:443, [fd00::7]:443",
+    "127.0.0.1.example.com:443, 127.0.0.1.example.com:443",
   })
   void anAddressIsASocketOrAPortWithTlsUnlessItIsOnLoopback(String given, String address) {
-    assertEquals(address, Target.find(given, null, env).address());
+    Target target = Target.find(given, null, env);
+    assertEquals(address, target.address());
+    boolean plain = address.matches("unix:.*|127.0.0.1:.*|localhost:.*|\\[::1]:.*");
+    assertEquals(!plain, target instanceof Target.Port port && port.tls());
   }
 
   @ParameterizedTest
