@@ -138,13 +138,35 @@ public class AgenticException extends RuntimeException {
     if (daemonSaid || status.getCode() != Code.UNAVAILABLE) {
       return said;
     }
+    return "no connection to " + address + ": " + why(status.getCause(), said);
+  }
+
+  // The JDK's words for what goes wrong before a daemon is reached, and ours.
+  private static final Map<String, String> FAULTS =
+      Map.of(
+          "CertificateExpiredException", "the daemon's certificate has expired",
+          "No subject alternative", "the daemon's certificate is for other names than this one",
+          "No name matching", "the daemon's certificate is for other names than this one",
+          "valid certification path",
+              "the daemon's certificate is signed by nobody who is believed here",
+          "not an SSL/TLS record", "what listens there speaks no TLS",
+          "Network closed",
+              "it is closed at once; perhaps TLS, or a client's certificate, is missing",
+          "UnknownHostException", "there is no such host");
+
+  private static String why(Throwable outer, String said) {
     // gRPC says "io exception" and the handlers of its pipeline; the innermost cause says why.
-    Throwable cause = status.getCause();
+    Throwable cause = outer;
     while (cause != null && cause.getCause() != null) {
       cause = cause.getCause();
     }
-    String why = cause == null || cause.getMessage() == null ? said : cause.getMessage();
-    return "nobody answers on " + address + ": " + why.lines().findFirst().orElse(said);
+    String words = cause == null || cause.getMessage() == null ? said : cause.getMessage();
+    String text = String.valueOf(cause == null ? said : cause);
+    return FAULTS.entrySet().stream()
+        .filter(fault -> text.contains(fault.getKey()))
+        .map(Map.Entry::getValue)
+        .findFirst()
+        .orElse(words.lines().findFirst().orElse(""));
   }
 
   private static AgenticException typed(Status status, ErrorDetails details, String message) {

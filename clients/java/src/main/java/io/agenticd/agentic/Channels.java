@@ -11,9 +11,13 @@ import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.grpc.netty.shaded.io.netty.util.concurrent.DefaultThreadFactory;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.UnixDomainSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -114,19 +118,31 @@ final class Channels {
 
   private static ChannelCredentials tls(Certificates certificates) {
     var credentials = TlsChannelCredentials.newBuilder();
-    Path reading = certificates.ca();
     try {
       if (certificates.ca() != null) {
-        credentials.trustManager(certificates.ca().toFile());
+        credentials.trustManager(pem(certificates.ca(), "CERTIFICATE", "no certificate"));
       }
       if (certificates.certificate() != null) {
-        reading = certificates.certificate();
-        credentials.keyManager(certificates.certificate().toFile(), certificates.key().toFile());
+        credentials.keyManager(
+            pem(certificates.certificate(), "CERTIFICATE", "no certificate"),
+            pem(
+                certificates.key(),
+                "PRIVATE KEY",
+                "no key in PKCS #8 without a passphrase; openssl pkcs8 -topk8 -nodes makes one"));
       }
-      return credentials.build();
     } catch (IOException failure) {
-      throw new UncheckedIOException(reading + " cannot be read: " + failure, failure);
+      throw new UncheckedIOException(failure.toString(), failure);
     }
+    return credentials.build();
+  }
+
+  private static InputStream pem(Path path, String kind, String missing) throws IOException {
+    byte[] bytes = Files.readAllBytes(path);
+    String begin = "-----BEGIN " + kind + "-----";
+    if (!new String(bytes, StandardCharsets.ISO_8859_1).contains(begin)) {
+      throw new IllegalArgumentException(path + " has " + missing + " (" + begin + ")");
+    }
+    return new ByteArrayInputStream(bytes);
   }
 
   /** PEM files, or null: whom to trust, and what to show. Certificate and key are a pair. */

@@ -24,6 +24,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Errors are typed by the contract's reasons, and carry what the daemon said beside. */
 class AgenticExceptionTest {
@@ -135,12 +137,23 @@ class AgenticExceptionTest {
     assertEquals("", AgenticException.of(Status.UNAVAILABLE, null, "nowhere").reason());
   }
 
-  @Test
-  void nobodyAnsweringSaysWhereAndWhy() {
-    var refused = new IOException("Channel pipeline broke", new IOException("Connection refused"));
+  @ParameterizedTest
+  @CsvSource({
+    "Connection refused, Connection refused",
+    "not an SSL/TLS record: 0000, what listens there speaks no TLS",
+    "No name matching a found, the daemon's certificate is for other names than this one",
+  })
+  void whereThereIsNoConnectionTheErrorSaysWhereAndWhy(String inner, String why) {
+    var refused = new IOException("the channel broke", new IOException(inner));
     var status = Status.UNAVAILABLE.withDescription("io exception\nPipeline").withCause(refused);
     var error = AgenticException.of(status, new Metadata(), "127.0.0.1:1");
-    assertEquals("nobody answers on 127.0.0.1:1: Connection refused", error.getMessage());
+    assertEquals("no connection to 127.0.0.1:1: " + why, error.getMessage());
     assertSame(refused, error.getCause());
+  }
+
+  @Test
+  void whereNoAnswerComesTheErrorSaysFromWhom() {
+    var error = AgenticException.of(Status.DEADLINE_EXCEEDED, new Metadata(), "127.0.0.1:1");
+    assertEquals("no answer from 127.0.0.1:1 in time", error.getMessage());
   }
 }

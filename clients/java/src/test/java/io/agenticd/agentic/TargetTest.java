@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
@@ -142,5 +143,18 @@ class TargetTest {
     var absent = AgenticClient.builder().address("a:1").ca(folder.resolve("absent.pem"));
     var missing = assertThrows(UncheckedIOException.class, absent::connect);
     assertTrue(missing.getMessage().contains("absent.pem"), missing.getMessage());
+  }
+
+  @Test
+  void aFileThatIsOfNoUseIsRefusedByItsName() throws IOException {
+    Path other = Files.writeString(folder.resolve("other.pem"), "-----BEGIN EC PRIVATE KEY-----");
+    Path pem = Files.writeString(folder.resolve("c.pem"), "-----BEGIN CERTIFICATE-----");
+    for (var builder :
+        List.of(
+            AgenticClient.builder().address("a:1").ca(other),
+            AgenticClient.builder().address("a:1").certificate(pem, other))) {
+      var refusal = assertThrows(IllegalArgumentException.class, builder::connect);
+      assertTrue(refusal.getMessage().startsWith(other + " has no "), refusal.getMessage());
+    }
   }
 }
