@@ -13,7 +13,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::calls::Calls;
 use crate::channel;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::follower::Follower;
 use crate::random::{scattered, uuid};
 use crate::retry::Patience;
@@ -226,13 +226,15 @@ impl Client {
         loop {
             let mut attempt = self.request(request.clone());
             attempt.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let error = match timeout_at(deadline, send(self.clone(), attempt)).await {
+            let outcome = timeout_at(deadline, send(self.clone(), attempt)).await;
+            let error = match outcome.map(|answer| answer.map_err(|status| self.error(&status))) {
                 Ok(Ok(response)) => {
                     self.has_answered();
                     return Ok(response.into_inner());
                 }
-                Ok(Err(status)) => self.error(&status),
-                Err(_) => Error::new(Code::DeadlineExceeded, self.late(), Details::default()),
+                Ok(Err(error)) if error.kind() != ErrorKind::DeadlineExceeded => error,
+                // The transport has a clock of its own, and is sometimes the first to see it.
+                Ok(Err(_)) | Err(_) => Error::new(Code::DeadlineExceeded, self.late(), Details::default()),
             };
             let delay = patience.wait(&error, self.0.proven.load(Ordering::Relaxed)).map(scattered);
             match delay.filter(|delay| Instant::now() + *delay < deadline) {
@@ -268,3 +270,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("timeout", &self.0.timeout).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

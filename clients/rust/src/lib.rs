@@ -24,6 +24,8 @@ mod client;
 mod cursor;
 mod error;
 mod event;
+#[cfg(test)]
+mod fake_daemon;
 mod follower;
 mod random;
 mod retry;

@@ -190,3 +190,7 @@ impl fmt::Debug for EventStream {
         f.debug_struct("EventStream").field("follower", &self.follower).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
