@@ -6,6 +6,7 @@ process, so that whoever made it can look at its calls and listen to them.
 
 from __future__ import annotations
 
+import json
 import socket
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -29,9 +30,10 @@ class Sandbox:
     """Emulator and daemon, both up while entered.
 
     `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole; `agents` is
-    that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
-    happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
-    through a network that is no better than that. `faults` and `network` are the emulator's.
+    that section as a line of YAML, instead of that one agent. `listen` are more addresses of the API, `grpc` more pairs
+    of YAML for that section. `inbound` is the agent that answers. `watch` is told what happens in the emulator.
+    With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no
+    better than that. `faults` and `network` are the emulator's.
     `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
@@ -46,6 +48,8 @@ class Sandbox:
         twilio: TwilioConfig | None = None,
         realtime: RealtimeConfig | None = None,
         settings: str = "",
+        listen: Sequence[str] = (),
+        grpc: str = "",
         extra: str = "",
         agents: str = "",
         inbound: str = "default",
@@ -77,6 +81,8 @@ class Sandbox:
         self._link_config = link
         self._greeting = greeting
         self._settings = settings
+        self._listen = (self.address, *listen)
+        self._grpc = grpc
         self._extra = extra
         self._agents = agents
         self._inbound = inbound
@@ -125,7 +131,7 @@ class Sandbox:
                 public_url: {self.public_url}
                 node_id: sandbox
                 admin: {{listen: "127.0.0.1:0"}}
-                grpc: {{listen: ["{self.address}"]}}
+                grpc: {{listen: {json.dumps(self._listen)}{self._grpc and ", "}{self._grpc}}}
                 twilio:
                   api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
