@@ -7,7 +7,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::error::Error;
-use crate::target::{Credentials, Place};
+use crate::target::{Place, Target, Tls};
 
 /// How long an answer may take, if nothing else is said.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,12 +26,11 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that is made when it is first needed, and again when it was lost.
-pub(crate) fn open(place: &Place, credentials: &Credentials) -> Result<Channel, Error> {
+pub(crate) fn open(Target { place, tls, .. }: &Target) -> Result<Channel, Error> {
     let url = match place {
         Place::Socket(path) => format!("unix://{}", path.display()),
-        Place::Port { host, port, tls } => {
-            format!("{}://{}", if *tls { "https" } else { "http" }, Place::authority(host, *port))
-        }
+        Place::Port { host, port, tls: true } => format!("https://{}", Place::authority(host, *port)),
+        Place::Port { host, port, tls: false } => format!("http://{}", Place::authority(host, *port)),
     };
     let wrong = |error: tonic::transport::Error| Error::refused(format!("{place}: {}", causes(&error)));
     let mut endpoint = Endpoint::from_shared(url)
@@ -44,8 +43,8 @@ pub(crate) fn open(place: &Place, credentials: &Credentials) -> Result<Channel, 
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_timeout(CONNECT_TIMEOUT);
-    if let Place::Port { host, tls: true, .. } = place {
-        endpoint = endpoint.tls_config(tls(host, credentials)?).map_err(wrong)?;
+    if let (Place::Port { host, .. }, Some(tls)) = (place, tls) {
+        endpoint = endpoint.tls_config(configure(host, tls)?).map_err(wrong)?;
     }
     Ok(endpoint.connect_lazy())
 }
@@ -58,15 +57,14 @@ pub(crate) fn authorization(token: &str) -> Result<MetadataValue<Ascii>, Error> 
     Ok(value)
 }
 
-fn tls(host: &str, credentials: &Credentials) -> Result<ClientTlsConfig, Error> {
+fn configure(host: &str, tls: &Tls) -> Result<ClientTlsConfig, Error> {
     let mut config = ClientTlsConfig::new().domain_name(host);
-    config = match &credentials.ca {
-        Some(file) => config.ca_certificate(Certificate::from_pem(pem(file, "CERTIFICATE-----")?)),
+    config = match &tls.ca {
+        Some(file) => config.ca_certificate(Certificate::from_pem(pem(file, "CERTIFICATE")?)),
         None => config.with_native_roots(),
     };
-    if let Some((certificate, key)) = &credentials.identity {
-        let (certificate, key) = (pem(certificate, "CERTIFICATE-----")?, pem(key, "PRIVATE KEY-----")?);
-        config = config.identity(Identity::from_pem(certificate, key));
+    if let Some((certificate, key)) = &tls.identity {
+        config = config.identity(Identity::from_pem(pem(certificate, "CERTIFICATE")?, pem(key, "PRIVATE KEY")?));
     }
     Ok(config)
 }
@@ -75,8 +73,11 @@ fn tls(host: &str, credentials: &Credentials) -> Result<ClientTlsConfig, Error> 
 fn pem(file: &Path, holds: &str) -> Result<String, Error> {
     let wrong = |what: String| Error::refused(format!("{}: {what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    if !text.contains(holds) {
-        return Err(wrong(format!("there is no {} in it, as PEM", holds.trim_end_matches('-').to_lowercase())));
+    if text.contains("BEGIN ENCRYPTED") {
+        return Err(wrong("is encrypted; nobody is asked for a passphrase here".to_owned()));
+    }
+    if !text.contains(&format!("{holds}-----")) {
+        return Err(wrong(format!("there is no {} in it, in PEM", holds.to_lowercase())));
     }
     Ok(text)
 }

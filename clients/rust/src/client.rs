@@ -19,7 +19,7 @@ use crate::random::{scattered, uuid};
 use crate::retry::Patience;
 use crate::status::Details;
 use crate::stream::{EventStream, Follow};
-use crate::target::{self, Credentials, Target};
+use crate::target::{self, Credentials};
 use crate::v1::call_service_client::CallServiceClient;
 use crate::v1::node_service_client::NodeServiceClient;
 use crate::v1::{
@@ -29,7 +29,6 @@ use crate::v1::{
 };
 
 /// Where the daemon is, and how to talk to it. What is not said has its default.
-#[derive(Debug)]
 #[must_use = "call connect"]
 pub struct Builder {
     address: Option<String>,
@@ -51,22 +50,24 @@ impl Builder {
 
     /// The daemon's token. A Unix socket needs none.
     ///
-    /// Default: what is in the file `$AGENTCTL_TOKEN_FILE`; on loopback also what is in the first file `token` that can
-    /// be read in the directories of [`address`](Self::address).
+    /// Default: what is in the file `$AGENTCTL_TOKEN_FILE`; for a port on loopback without TLS also what is in the first
+    /// file `token` that can be read in the directories of [`address`](Self::address).
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.credentials.token = Some(token.into());
         self
     }
 
-    /// A PEM file of the certificates that the daemon's is checked against. Default: the system's.
+    /// A PEM file of the authorities that may have signed the daemon's certificate, for TLS only. Default:
+    /// `$AGENTCTL_CA_FILE`, else those of the system.
     pub fn ca(mut self, file: impl Into<PathBuf>) -> Self {
-        self.credentials.ca = Some(file.into());
+        self.credentials.tls.ca = Some(file.into());
         self
     }
 
-    /// PEM files of a certificate to show to the daemon, and of its key. Default: none.
+    /// PEM files of a certificate to show to the daemon, and of its key, for TLS only. Default: `$AGENTCTL_CERT_FILE` and
+    /// `$AGENTCTL_KEY_FILE`, else none.
     pub fn identity(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.credentials.identity = Some((certificate.into(), key.into()));
+        self.credentials.tls.identity = Some((certificate.into(), key.into()));
         self
     }
 
@@ -86,10 +87,10 @@ impl Builder {
     /// Where no tokio runtime runs.
     pub fn connect(self) -> Result<Client, Error> {
         let env = |name: &str| std::env::var(name).ok();
-        let Target { place, token } = target::find(self.address.as_deref(), &self.credentials, &env)?;
-        let channel = channel::open(&place, &self.credentials)?;
-        let authorization = token.as_deref().map(channel::authorization).transpose()?;
-        let silence = format!("nobody answers on {place}");
+        let target = target::find(self.address.as_deref(), self.credentials, &env)?;
+        let channel = channel::open(&target)?;
+        let authorization = target.token.as_deref().map(channel::authorization).transpose()?;
+        let silence = format!("nobody answers on {}", target.place);
         let proven = AtomicBool::new(false);
         Ok(Client(Arc::new(Inner { channel, authorization, timeout: self.timeout, silence, proven })))
     }
@@ -262,6 +263,12 @@ impl Client {
 
     fn node(&self) -> NodeServiceClient<Channel> {
         NodeServiceClient::new(self.0.channel.clone()).max_decoding_message_size(channel::LARGEST_MESSAGE)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("address", &self.address).finish_non_exhaustive() // a token is a secret
     }
 }
 

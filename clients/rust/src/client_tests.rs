@@ -158,7 +158,7 @@ async fn what_cannot_be_connected_to_is_refused_before_anything_is_sent() {
     assert!(missing.to_string().starts_with("/nowhere/ca.pem: "), "{missing}");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let other = refused(here().ca(source));
-    assert!(other.to_string().contains("no certificate in it, as PEM"), "{other}");
+    assert!(other.to_string().contains("no certificate in it, in PEM"), "{other}");
 }
 
 #[tokio::test]

@@ -1,32 +1,45 @@
 //! Where the daemon is: an address that was given, or the sockets where daemons listen. Nothing here connects.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-pub(crate) const ADDRESS_VARIABLE: &str = "AGENTCTL_ADDR";
-pub(crate) const TOKEN_VARIABLE: &str = "AGENTCTL_TOKEN_FILE";
+const ADDRESS_VARIABLE: &str = "AGENTCTL_ADDR";
+const TOKEN_VARIABLE: &str = "AGENTCTL_TOKEN_FILE";
+const CA_VARIABLE: &str = "AGENTCTL_CA_FILE";
+const CERT_VARIABLE: &str = "AGENTCTL_CERT_FILE";
+const KEY_VARIABLE: &str = "AGENTCTL_KEY_FILE";
 const SOCKET: &str = "agenticd.sock";
 const TOKEN: &str = "token";
 const SYSTEM_RUNTIME: &str = "/run/agenticd";
-const FORMS: &str = "an address is unix:/path, a port on loopback such as 127.0.0.1:50051, or host:port, and tls:host:port for TLS on loopback";
+const TLS: &str = "tls:";
+const FORMS: &str = "an address is unix:/path, 127.0.0.1:port on this machine, or host:port on another one";
 
 /// What a program said of itself, beside the address.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Credentials {
     pub(crate) token: Option<String>,
-    /// The file with the certificates that the daemon's is checked against.
+    pub(crate) tls: Tls,
+}
+
+/// Files of PEM, for TLS.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Tls {
+    /// The authorities that may have signed the daemon's certificate; `None`: those of the system.
     pub(crate) ca: Option<PathBuf>,
-    /// The files of a certificate and its key.
+    /// What the client shows: a certificate and its key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// An address that may be connected to, and the token to show there.
-#[derive(Debug, PartialEq)]
+/// An address that may be connected to, and what to show there.
+#[derive(PartialEq)]
 pub(crate) struct Target {
     pub(crate) place: Place,
     pub(crate) token: Option<String>,
+    pub(crate) tls: Option<Tls>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -47,11 +60,14 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "unix:{}", path.display()),
-            Self::Port { host, port, .. } => f.write_str(&Self::authority(host, *port)),
+            Self::Port { host, port, tls } => {
+                let mark = if *tls && is_loopback(host) { TLS } else { "" };
+                write!(f, "{mark}{}", Self::authority(host, *port))
+            }
         }
     }
 }
@@ -59,41 +75,45 @@ impl std::fmt::Display for Place {
 /// The daemon at `address`, else at `$AGENTCTL_ADDR`, else where daemons listen. `env` is the environment.
 pub(crate) fn find(
     address: Option<&str>,
-    credentials: &Credentials,
+    credentials: Credentials,
     env: &impl Fn(&str) -> Option<String>,
 ) -> Result<Target, Error> {
     let variable = env(ADDRESS_VARIABLE);
-    let given = address.or(variable.as_deref()).unwrap_or_default();
+    let given = address.filter(|given| !given.is_empty()).or(variable.as_deref()).unwrap_or_default();
     let place = if given.is_empty() { listening(env) } else { parse(given)? };
-    let Place::Port { ref host, tls, .. } = place else {
-        check_tls(given, false, credentials)?;
-        return Ok(Target { place, token: None });
-    };
-    check_tls(given, tls, credentials)?;
-    let token = match &credentials.token {
-        Some(token) => Some(token.clone()),
-        // What lies in the runtime directory is the token of this machine's daemon, and is shown to no other.
-        None => token(env, is_loopback(host))?,
-    };
-    if !is_loopback(host) && token.is_none() && credentials.identity.is_none() {
-        return Err(Error::refused(format!(
-            "{given} is on another machine: give a token (or ${TOKEN_VARIABLE}), or a certificate"
-        )));
+    let token = credentials.token.filter(|token| !token.is_empty());
+    if let Place::Port { tls: true, .. } = place {
+        let token = if token.is_some() { token } else { named_token(env)? };
+        return Ok(Target { place, token, tls: Some(credentials.tls.or_named(env)?) });
     }
-    Ok(Target { place, token })
+    // One that nobody looks at would be a false comfort.
+    if credentials.tls != Tls::default() {
+        let advice = "on loopback, write tls:127.0.0.1:port";
+        return Err(Error::refused(format!("certificates are for TLS, and {place} is without; {advice}")));
+    }
+    let token = match place {
+        Place::Socket(_) => None,
+        Place::Port { .. } if token.is_some() => token,
+        Place::Port { .. } => own_token(env)?,
+    };
+    Ok(Target { place, token, tls: None })
 }
 
-/// A certificate that nobody looks at would be a false comfort.
-fn check_tls(given: &str, tls: bool, credentials: &Credentials) -> Result<(), Error> {
-    if tls || (credentials.ca.is_none() && credentials.identity.is_none()) {
-        return Ok(());
+impl Tls {
+    /// What was not given is taken from the environment.
+    fn or_named(self, env: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let named = |name: &str| env(name).filter(|file| !file.is_empty()).map(PathBuf::from);
+        let identity = match (self.identity, named(CERT_VARIABLE), named(KEY_VARIABLE)) {
+            (Some(given), ..) => Some(given),
+            (None, Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None, None) => None,
+            _ => {
+                let together = "a certificate and its key belong together";
+                return Err(Error::refused(format!("${CERT_VARIABLE}, ${KEY_VARIABLE}: one is missing; {together}")));
+            }
+        };
+        Ok(Self { ca: self.ca.or_else(|| named(CA_VARIABLE)), identity })
     }
-    let advice = if given.starts_with("unix:") || given.starts_with('/') || given.is_empty() {
-        "a Unix socket has no TLS, and takes no certificates".to_owned()
-    } else {
-        format!("certificates need TLS: say tls:{given}")
-    };
-    Err(Error::refused(advice))
 }
 
 fn parse(given: &str) -> Result<Place, Error> {
@@ -106,19 +126,30 @@ fn parse(given: &str) -> Result<Place, Error> {
         }
         return Ok(Place::Socket(Path::new("/").join(path.trim_start_matches('/'))));
     }
-    let (asked, rest) = given.strip_prefix("tls:").map_or((false, given), |rest| (true, rest));
-    let (host, port) = split(rest).ok_or_else(|| Error::refused(format!("{FORMS}; not {given}")))?;
-    let tls = asked || !is_loopback(&host);
+    let wrong = |what: &str| Error::refused(format!("{given} {what}; {FORMS}"));
+    let text = given.strip_prefix(TLS).unwrap_or(given);
+    if text.contains('/') {
+        return Err(wrong("is a URL or a path"));
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let digits = port.bytes().all(|digit| digit.is_ascii_digit());
+    let port =
+        port.parse().ok().filter(|&port: &u16| digits && port > 0).ok_or_else(|| wrong("does not end with a port"))?;
+    let host = parse_host(host).ok_or_else(|| wrong("has no host that can be"))?;
+    let tls = given.starts_with(TLS) || !is_loopback(&host);
     Ok(Place::Port { host, port, tls })
 }
 
-fn split(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.bytes().all(|digit| digit.is_ascii_digit()).then(|| port.parse().ok())??;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let named =
-        !bare.is_empty() && bare.bytes().all(|letter| letter.is_ascii_alphanumeric() || b".-_".contains(&letter));
-    (port != 0 && (named || bare.parse::<IpAddr>().is_ok())).then(|| (bare.to_owned(), port))
+/// A name, or an IP address, one of IPv6 in brackets. Without them.
+fn parse_host(text: &str) -> Option<String> {
+    if let Some(bare) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return bare.parse::<Ipv6Addr>().is_ok().then(|| bare.to_owned());
+    }
+    let named = text.bytes().all(|letter| letter.is_ascii_alphanumeric() || b".-_".contains(&letter))
+        && text.bytes().any(|letter| letter.is_ascii_alphabetic())
+        && !text.starts_with(['.', '-'])
+        && !text.ends_with('-');
+    (named || text.parse::<Ipv4Addr>().is_ok()).then(|| text.to_owned())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -133,15 +164,20 @@ fn listening(env: &impl Fn(&str) -> Option<String>) -> Place {
     Place::Socket(found.unwrap_or_else(|| Path::new(SYSTEM_RUNTIME).join(SOCKET)))
 }
 
-fn token(env: &impl Fn(&str) -> Option<String>, here: bool) -> Result<Option<String>, Error> {
-    if let Some(named) = env(TOKEN_VARIABLE).filter(|name| !name.is_empty()) {
-        let text = std::fs::read_to_string(&named);
-        let text = text.map_err(|error| Error::refused(format!("${TOKEN_VARIABLE}: {named}: {error}")))?;
-        return Ok(Some(text.trim().to_owned()));
+fn named_token(env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    let Some(file) = env(TOKEN_VARIABLE).filter(|file| !file.is_empty()) else { return Ok(None) };
+    let text = fs::read_to_string(&file);
+    let text = text.map_err(|error| Error::refused(format!("${TOKEN_VARIABLE}: {file}: {error}")))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// For loopback: also that of this machine's daemon, which is shown to no other.
+fn own_token(env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    if let Some(token) = named_token(env)? {
+        return Ok(Some(token));
     }
-    let directories = if here { runtime(env) } else { Vec::new() };
     // One that is not there, or not for us: the daemon will ask for it.
-    let text = directories.iter().find_map(|directory| std::fs::read_to_string(directory.join(TOKEN)).ok());
+    let text = runtime(env).iter().find_map(|directory| fs::read_to_string(directory.join(TOKEN)).ok());
     Ok(text.map(|text| text.trim().to_owned()))
 }
 

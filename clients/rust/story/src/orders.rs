@@ -94,7 +94,7 @@ impl Teller {
 
     fn follow(&self, order: &Value, wanted: Follow) -> Value {
         let name = text(order, "name").to_owned();
-        let following = Following::begin(name.clone(), self.client.events(wanted));
+        let following = Following::begin(name.clone(), self.client.events(wanted), order["most"].as_u64());
         self.streams.lock().unwrap().insert(name, following);
         json!({})
     }

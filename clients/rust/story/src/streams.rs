@@ -14,9 +14,10 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    pub(crate) fn begin(name: String, stream: EventStream) -> Self {
+    /// `most`: the stream is left behind so many events.
+    pub(crate) fn begin(name: String, stream: EventStream, most: Option<u64>) -> Self {
         let (leave, left) = oneshot::channel();
-        Self { leave, task: tokio::spawn(read(name, stream, left)) }
+        Self { leave, task: tokio::spawn(read(name, stream, most, left)) }
     }
 
     /// Returns when the stream has been left, and its end was told.
@@ -26,15 +27,22 @@ impl Following {
     }
 }
 
-async fn read(name: String, mut stream: EventStream, mut left: oneshot::Receiver<()>) {
+async fn read(name: String, mut stream: EventStream, most: Option<u64>, mut left: oneshot::Receiver<()>) {
+    let mut events = 0;
     let end = loop {
+        if most == Some(events) {
+            stream.leave();
+        }
         let item = tokio::select! {
             biased;
             Ok(()) = &mut left => { stream.leave(); break Value::Null }
             item = stream.next() => item,
         };
         match item {
-            Ok(Some(item)) => tell(&name, item).await,
+            Ok(Some(item)) => {
+                events += u64::from(matches!(item, Item::Event(_)));
+                tell(&name, item).await;
+            }
             Ok(None) => break Value::Null,
             Err(error) => break words::error(&error),
         }
