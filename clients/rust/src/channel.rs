@@ -82,12 +82,9 @@ fn pem(file: &Path, holds: &str) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Why, without the words "transport error" that tonic begins with.
 fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    let first = error.source().unwrap_or(error);
+    let rest = std::iter::successors(first.source(), |error| error.source());
+    std::iter::once(first).chain(rest).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -90,7 +90,7 @@ impl Builder {
         let target = target::find(self.address.as_deref(), self.credentials, &env)?;
         let channel = channel::open(&target)?;
         let authorization = target.token.as_deref().map(channel::authorization).transpose()?;
-        let silence = format!("nobody answers on {}", target.place);
+        let silence = format!("no connection to {}", target.place);
         let proven = AtomicBool::new(false);
         Ok(Client(Arc::new(Inner { channel, authorization, timeout: self.timeout, silence, proven })))
     }
@@ -108,7 +108,7 @@ struct Inner {
     channel: Channel,
     authorization: Option<MetadataValue<Ascii>>,
     timeout: Duration,
-    /// What an error says when nobody answers.
+    /// What an error says before why nobody answered.
     silence: String,
     /// A daemon has answered here.
     proven: AtomicBool,

@@ -285,7 +285,7 @@ impl std::error::Error for Error {}
 
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
-        Self::of_status(&status, "nobody answers")
+        Self::of_status(&status, "no connection")
     }
 }
 

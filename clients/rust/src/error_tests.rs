@@ -108,7 +108,7 @@ fn a_broken_connection_is_nobody_who_answers_whatever_the_transport_calls_it() {
     let broken = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the pipe broke");
     let error: Error = Status::from_error(Box::new(broken)).into();
     assert_eq!((error.kind(), error.code_name()), (ErrorKind::Unreachable, "UNAVAILABLE"));
-    assert_eq!(error.to_string(), "nobody answers: the pipe broke");
+    assert_eq!(error.to_string(), "no connection: the pipe broke");
     let said: Error = Status::unknown("the daemon's own word").into();
     assert_eq!((said.kind(), said.code_name()), (ErrorKind::Other, "UNKNOWN"));
 }

@@ -46,3 +46,8 @@ pub use tonic::Code;
 pub mod v1 {
     include!("gen/agentic/v1/agentic.v1.rs");
 }
+
+/// The examples of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
