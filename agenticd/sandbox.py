@@ -30,10 +30,10 @@ class Sandbox:
     """Emulator and daemon, both up while entered.
 
     `settings` are more lines of YAML for the agent `default`, `extra` for the configuration as a whole; `agents` is
-    that section as a line of YAML, instead of that one agent. `listen` are more addresses of the API, `grpc` more pairs
-    of YAML for that section. `inbound` is the agent that answers. `watch` is told what happens in the emulator.
-    With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes through a network that is no
-    better than that. `faults` and `network` are the emulator's.
+    that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
+    happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
+    through a network that is no better than that. `faults` and `network` are the emulator's.
+    `listen` are more addresses of the API, `grpc` more of its settings.
     `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
@@ -48,8 +48,6 @@ class Sandbox:
         twilio: TwilioConfig | None = None,
         realtime: RealtimeConfig | None = None,
         settings: str = "",
-        listen: Sequence[str] = (),
-        grpc: str = "",
         extra: str = "",
         agents: str = "",
         inbound: str = "default",
@@ -58,6 +56,8 @@ class Sandbox:
         faults: Faults | None = None,
         network: bool = False,
         calls_per_second: int = 1000,
+        listen: Sequence[str] = (),
+        grpc: Mapping[str, object] | None = None,
         program: Sequence[str] = PROGRAM,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -81,12 +81,12 @@ class Sandbox:
         self._link_config = link
         self._greeting = greeting
         self._settings = settings
-        self._listen = (self.address, *listen)
-        self._grpc = grpc
         self._extra = extra
         self._agents = agents
         self._inbound = inbound
         self._calls_per_second = calls_per_second
+        self._listen = listen
+        self._grpc = dict(grpc or {})
         self._program = program
         self._environ = dict(environ or {})
 
@@ -131,7 +131,7 @@ class Sandbox:
                 public_url: {self.public_url}
                 node_id: sandbox
                 admin: {{listen: "127.0.0.1:0"}}
-                grpc: {{listen: {json.dumps(self._listen)}{self._grpc and ", "}{self._grpc}}}
+                grpc: {json.dumps({"listen": [self.address, *self._listen], **self._grpc})}
                 twilio:
                   api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}
