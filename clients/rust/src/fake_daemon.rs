@@ -1,5 +1,6 @@
 //! A daemon for the tests: it takes RPCs, hands each to the test, and answers what the test says.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -78,7 +79,7 @@ impl Daemon {
 
     /// The next RPC, which must be of this method.
     pub(crate) async fn rpc(&mut self, method: &str) -> Rpc {
-        let rpc = self.come.recv().await.unwrap();
+        let rpc = in_time(self.come.recv()).await.unwrap();
         assert_eq!(rpc.method, method);
         rpc
     }
@@ -183,10 +184,21 @@ impl Answer {
         self.0.send_trailers(trailers).unwrap();
     }
 
+    /// How much the client takes before it reads, by now.
+    pub(crate) async fn room(&mut self) -> usize {
+        self.0.reserve_capacity(64 << 20);
+        poll_fn(|context| self.0.poll_capacity(context)).await.unwrap().unwrap()
+    }
+
     /// As a proxy that gives up.
     pub(crate) fn reset(mut self, reason: Reason) {
         self.0.send_reset(reason);
     }
+}
+
+/// So that a test which waits for what never comes fails, and does not hang.
+pub(crate) async fn in_time<T>(coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(60), coming).await.expect("it comes")
 }
 
 pub(crate) fn opened(revision: i64) -> Frame {

@@ -1,6 +1,6 @@
 //! A stream gives each event once and in order, whatever becomes of its connections.
 
-use std::future::ready;
+use std::future::{poll_fn, ready};
 
 use h2::Reason;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -9,7 +9,7 @@ use tonic::Code;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::fake_daemon::{Answer, Daemon, EPOCH, batch};
+use crate::fake_daemon::{Answer, Daemon, EPOCH, batch, in_time, opened};
 use crate::v1::stream_events_response::Frame;
 use crate::v1::{Bookmark, Call, LiveWords};
 
@@ -124,15 +124,15 @@ async fn a_restart_of_the_daemon_loses_and_repeats_nothing() {
     let mut given = watching(daemon.client().events(Follow::all()));
     let (_, mut answer) = daemon.stream(0).await;
     answer.frame(batch(&[1, 2]));
-    assert_eq!(given.recv().await.unwrap(), "1");
-    assert_eq!(given.recv().await.unwrap(), "2");
+    assert_eq!(in_time(given.recv()).await.unwrap(), "1");
+    assert_eq!(in_time(given.recv()).await.unwrap(), "2");
     daemon.kill();
     daemon.start_again();
     let (asked, mut answer) = daemon.stream(4).await;
     assert_eq!((asked.after_revision, asked.epoch.as_str()), (Some(2), EPOCH));
     answer.frame(batch(&[2, 3, 4]));
     for item in ["resumed 2", "3", "4"] {
-        assert_eq!(given.recv().await.unwrap(), item);
+        assert_eq!(in_time(given.recv()).await.unwrap(), item);
     }
 }
 
@@ -157,11 +157,11 @@ async fn what_reconnecting_mends_is_not_an_error() {
         resetting(Reason::REFUSED_STREAM),
     ]) {
         answer.frame(batch(&[revision]));
-        assert_eq!(given.recv().await.unwrap(), revision.to_string());
+        assert_eq!(in_time(given.recv()).await.unwrap(), revision.to_string());
         end(answer);
         let (asked, next) = daemon.stream(9).await;
         assert_eq!(asked.after_revision, Some(revision));
-        assert_eq!(given.recv().await.unwrap(), format!("resumed {revision}"));
+        assert_eq!(in_time(given.recv()).await.unwrap(), format!("resumed {revision}"));
         answer = next;
     }
 }
@@ -239,7 +239,7 @@ async fn who_gives_a_wait_up_loses_nothing_and_asks_once() {
         }
     };
     let mut answer = rpc.begin();
-    answer.frame(crate::fake_daemon::opened(2));
+    answer.frame(opened(2));
     answer.frame(batch(&[1, 2]));
     let mut given = Vec::new();
     while given.len() < 2 {
@@ -263,7 +263,7 @@ async fn who_leaves_is_given_nothing_more_and_the_daemon_knows() {
     stream.leave();
     assert_eq!(stream.next().await.unwrap(), None);
     assert_eq!(revision(&stream), Some(1));
-    let reset = std::future::poll_fn(|context| answer.0.poll_reset(context)).await.unwrap();
+    let reset = in_time(poll_fn(|context| answer.0.poll_reset(context))).await.unwrap();
     assert_eq!(reset, Reason::CANCEL);
 }
 
@@ -271,16 +271,15 @@ async fn who_leaves_is_given_nothing_more_and_the_daemon_knows() {
 async fn a_stream_that_is_not_read_holds_the_daemon_back_and_nobody_else() {
     let mut daemon = Daemon::start();
     let client = daemon.client();
-    let task = reading(client.events(Follow::all().after_revision(0)), 1);
-    let (_, mut answer) = daemon.stream(9).await;
-    answer.frame(batch(&[1]));
-    let (_, mut unread) = task.await.unwrap();
-    let text = "x".repeat(1 << 20);
-    answer.frame(Frame::Live(LiveWords { text: text.clone(), ..LiveWords::default() }));
-    answer.0.reserve_capacity(1 << 20);
-    assert!(answer.0.capacity() <= 65_535, "the daemon runs no further ahead");
+    let mut unread = client.events(Follow::all().after_revision(0));
+    assert_eq!(at_once(&mut unread).await, None, "it asks, and reads no further");
+    let mut answer = daemon.rpc("StreamEvents").await.begin();
+    assert_eq!(answer.room().await, 65_535, "the daemon runs no further ahead");
+    answer.frame(opened(9));
+    answer.frame(Frame::Live(LiveWords { text: "x".repeat(1 << 20), ..LiveWords::default() }));
     let asking = tokio::spawn(async move { client.get_call("one").await });
     daemon.rpc("GetCall").await.answer(&crate::v1::GetCallResponse { revision: 7, ..Default::default() });
     assert_eq!(asking.await.unwrap().unwrap().revision, 7);
-    assert!(matches!(unread.next().await, Ok(Some(Item::Live(words))) if words.text == text));
+    let given = in_time(unread.next()).await.unwrap();
+    assert!(matches!(given, Some(Item::Live(words)) if words.text.len() == 1 << 20), "it was only held back");
 }
