@@ -93,20 +93,24 @@ class Daemon:
         assert self._process is not None
         loop = asyncio.get_running_loop()
         ended = asyncio.ensure_future(self._process.wait())
+        said: asyncio.Future[bytes] = loop.create_future()
         try:
             async with asyncio.timeout(_START_WITHIN):
                 while True:
                     said = asyncio.ensure_future(loop.sock_recv(notify, 4096))
                     await asyncio.wait((said, ended), return_when=asyncio.FIRST_COMPLETED)
                     if not said.done():
-                        said.cancel()
                         raise NotReady(f"the daemon ended with {ended.result()}:\n{self._tail()}")
                     if b"READY=1" in said.result().split(b"\n"):
                         return
         except TimeoutError:
             raise NotReady(f"the daemon was not ready within {_START_WITHIN:.0f} s:\n{self._tail()}") from None
         finally:
-            ended.cancel()
+            # Waited for, too: a socket that is closed while the loop still watches it would leave whoever gets its
+            # number next without a word.
+            for waiting in (ended, said):
+                waiting.cancel()
+            await asyncio.wait((ended, said))
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
