@@ -2,9 +2,9 @@ import type { CallOptions, ClientReadableStream, ClientUnaryCall, Metadata, Serv
 
 import { channelCredentials, channelOptions, rpcMetadata } from "./channel.js";
 import { Cursor } from "./cursor.js";
-import { AgenticError, fromRpc, InvalidArgument } from "./errors.js";
+import { AgenticError, fromRpc, InvalidArgument, Unreachable } from "./errors.js";
 import { EventStream, type Rpc, type StreamListeners } from "./events.js";
-import { Follower } from "./follower.js";
+import { backoff, Follower } from "./follower.js";
 import type { Call, CallState, Direction } from "./gen/agentic/v1/call.js";
 import {
   CallServiceClient,
@@ -28,6 +28,7 @@ import {
   type DrainResponse,
   type GetStatusResponse,
 } from "./gen/agentic/v1/node_service.js";
+import { pause } from "./pause.js";
 import { placeCall, streamEvents, type EventFilter, type PlaceCallOptions } from "./requests.js";
 import { find, type Target, type TargetOptions } from "./target.js";
 
@@ -225,32 +226,50 @@ export class Client implements AsyncDisposable {
     return { frames: frames(rpc), cancel: () => rpc.cancel() };
   }
 
+  /** The answer. While a daemon that has answered before is away, the request is sent again until its deadline. */
   async #ask<Q, A>(method: Method<Q, A>, request: Q, { timeout, signal }: RequestOptions): Promise<A> {
     this.#checkOpen();
     signal?.throwIfAborted();
     const deadline = Date.now() + checked(timeout ?? this.timeout);
-    const pending = { close: (): void => {} };
-    const giveUp = (): void => pending.close();
-    signal?.addEventListener("abort", giveUp);
-    this.#open.add(pending);
+    const givingUp = new AbortController();
+    const asking = { close: () => givingUp.abort() };
+    signal?.addEventListener("abort", asking.close);
+    this.#open.add(asking);
+    try {
+      for (let failures = 0; ; failures++) {
+        try {
+          return await this.#send(method, request, deadline, givingUp.signal);
+        } catch (error) {
+          const wait = this.#proven && error instanceof Unreachable ? backoff(failures, error.retryAfter) : Infinity;
+          if (givingUp.signal.aborted || Date.now() + wait >= deadline) throw error;
+          await pause(wait, givingUp.signal);
+        }
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (this.#closed) throw new AgenticError("the client was closed", "CANCELLED", undefined, { cause: error });
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", asking.close);
+      this.#open.delete(asking);
+    }
+  }
+
+  async #send<Q, A>(method: Method<Q, A>, request: Q, deadline: number, givingUp: AbortSignal): Promise<A> {
     try {
       const answer = await new Promise<A>((resolve, reject) => {
         const rpc = method(request, rpcMetadata(this.target, this.#proven), { deadline }, (error, answer) => {
           if (error === null && answer !== undefined) resolve(answer);
           else reject(fromRpc(error as ServiceError));
         });
-        pending.close = () => rpc.cancel();
+        if (givingUp.aborted) rpc.cancel();
+        givingUp.addEventListener("abort", () => rpc.cancel(), { once: true });
       });
       this.#proven = true;
       return answer;
     } catch (error) {
-      signal?.throwIfAborted();
-      if (this.#closed) throw new AgenticError("the client was closed", "CANCELLED", undefined, { cause: error });
       if (error instanceof AgenticError && error.reason !== "") this.#proven = true;
       throw error;
-    } finally {
-      signal?.removeEventListener("abort", giveUp);
-      this.#open.delete(pending);
     }
   }
 

@@ -196,7 +196,9 @@ export function fromRpc(failure: ServiceError): AgenticError {
   const unreadable = failure.details.startsWith("Response message parsing error");
   const code = unreadable ? "DATA_LOSS" : (status[failure.code] as StatusCode);
   let kind = BY_REASON.get(details.reason) ?? BY_CODE[code];
-  if (kind === Unavailable && details.reason === "") kind = Unreachable;
+  // grpc-js has several words for a connection that broke; a request that we gave up ourselves ends elsewhere.
+  const broke = code === "CANCELLED" || failure.details.startsWith("Received RST_STREAM");
+  if (details.reason === "" && (kind === Unavailable || broke)) kind = Unreachable;
   return new (kind ?? AgenticError)(readable(failure.details) || code, code, details, { cause: failure });
 }
 

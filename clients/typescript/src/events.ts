@@ -1,11 +1,10 @@
 // Following events without losing one: a stream that reconnects, and resumes where it was.
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type { Cursor } from "./cursor.js";
 import { AgenticError } from "./errors.js";
 import type { Follower } from "./follower.js";
 import type { StreamEventsRequest, StreamEventsResponse } from "./gen/agentic/v1/call_service.js";
 import type { Event, LiveWords } from "./gen/agentic/v1/event.js";
+import { pause } from "./pause.js";
 
 /** One StreamEvents RPC. `frames` ends, or throws AgenticError, when the RPC does. */
 export interface Rpc {
@@ -145,16 +144,7 @@ export class EventStream implements AsyncIterableIterator<Event>, AsyncDisposabl
     }
     this.#rpc = undefined;
     const delay = this.#follower.ended(error);
-    if (delay !== undefined) await this.#pause(delay);
-  }
-
-  /** About so long: not all who lost the same daemon shall come back in the same moment. */
-  async #pause(delay: number): Promise<void> {
-    try {
-      await sleep(delay * (0.8 + 0.4 * Math.random()), undefined, { signal: this.#left.signal });
-    } catch (error) {
-      if (!this.#left.signal.aborted) throw error;
-    }
+    if (delay !== undefined) await pause(delay, this.#left.signal);
   }
 }
 

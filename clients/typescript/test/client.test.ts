@@ -30,7 +30,8 @@ test("the token goes with each request", async () => {
     },
     streamEvents: (rpc) => {
       seen.push(rpc.metadata.get("authorization"));
-      rpc.end(opened());
+      rpc.write(opened());
+      rpc.end();
     },
   });
   await using client = daemon.client(undefined, { token: "secret" });
@@ -113,7 +114,8 @@ test("a stream goes on when its daemon is killed and started again", async () =>
     streamEvents: (rpc) => {
       asked.push(rpc.request.afterRevision);
       rpc.write(opened(2));
-      rpc.end(batch(3));
+      rpc.write(batch(3));
+      rpc.end();
     },
   });
   const rest: number[] = [];

@@ -82,6 +82,15 @@ test("no bytes break the reading of details", () => {
   }
 });
 
+test("a connection that broke has several words, and one class", () => {
+  assert.equal(failure(status.CANCELLED).constructor, errors.Unreachable);
+  const metadata = new Metadata();
+  const details = "Received RST_STREAM with code 0 (Call ended without gRPC status)";
+  const reset = errors.fromRpc(Object.assign(new Error(), { code: status.INTERNAL, details, metadata }));
+  assert.equal(reset.constructor, errors.Unreachable);
+  assert.equal(failure(status.INTERNAL).constructor, errors.AgenticError);
+});
+
 test("an answer that cannot be read is no broken connection", () => {
   const details = "Response message parsing error: Value is larger than Number.MAX_SAFE_INTEGER";
   const error = errors.fromRpc(
