@@ -15,7 +15,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels test-foreign lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels test-foreign test-clients clients-proto lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -31,6 +31,17 @@ test: ## All tests; some of them: make test ARGS="tests/core -k turn"
 test-foreign: ## Published frameworks and Twilio's library on `agenticd emulate`; several calls at once: make test-foreign CALLS=4
 	@AGENTICD_FOREIGN_CALLS=$(CALLS) $(PY) -m pytest -n 2 --dist worksteal -m foreign tests/foreign $(ARGS)
 
+test-clients: ## Build and check every client, and tell the story with each; one of them: make test-client-go
+	@$(call CLIENTS,build lint test proto-check)
+	@$(PY) -m pytest -n 4 --dist worksteal -m client tests/clients $(ARGS)
+
+test-client-%: $(DEV)
+	@AGENTICD_CLIENTS=$* $(call CLIENTS,build lint test proto-check)
+	@AGENTICD_CLIENTS=$* $(PY) -m pytest -n 2 --dist worksteal -m client tests/clients $(ARGS)
+
+clients-proto: ## Generate the code of every client from proto/
+	@$(call CLIENTS,proto)
+
 check: lint types units proto-check ## All that is checked without running the daemon
 
 lint: ## ruff, formatting, who may import whom, the contract's style
@@ -41,7 +52,7 @@ lint: ## ruff, formatting, who may import whom, the contract's style
 	@$(BIN)/buf format proto --diff --exit-code
 
 types: ## mypy --strict
-	@$(PY) -m mypy agenticd clients/python/agentic clients/python/agentctl $(wildcard bench tools tests clients/python/tests clients/python/examples)
+	@$(PY) -m mypy agenticd clients/python/agentic clients/python/agentctl $(wildcard bench tools tests clients/python/tests clients/python/examples clients/python/story)
 
 units: ## What systemd has to say about systemd/: nothing, and an exposure of at most 1.5
 	@$(PY) tools/check_units.py
@@ -105,6 +116,10 @@ GENERATE = $(PY) -m grpc_tools.protoc -I proto \
   --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
   --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) proto/agentic/v1/*.proto
 
+# --- the clients ----------------------------------------------------------------------------------------------------
+# $(1): targets of their Makefiles.
+CLIENTS = PY="$(abspath $(PY))" BUF="$(abspath $(BIN)/buf)" $(PY) -m tools.clients $(1)
+
 # --- the environment ------------------------------------------------------------------------------------------------
 # Two sizes of one environment, each with a stamp: what the demo needs, and with the developer's tools. The larger serves
 # for the smaller. A stamp is stale when a lock or a pyproject.toml changed; else it costs nothing.
@@ -113,7 +128,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock test-foreign: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock test-foreign test-clients clients-proto: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

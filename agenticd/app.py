@@ -38,6 +38,7 @@ from agenticd.adapters.openai.link import OpenAIModel
 from agenticd.adapters.rpc.codec import ProtoEventCodec
 from agenticd.adapters.rpc.server import Config as RpcConfig
 from agenticd.adapters.rpc.server import RpcServer
+from agenticd.adapters.rpc.shown import Tls
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
 from agenticd.adapters.twilio.rest import Config as TwilioConfig
@@ -100,7 +101,7 @@ class Node:
 async def serve(settings: Settings, host: Host) -> int:
     """Run the daemon until a signal or a broken store ends it. Returns the exit code.
 
-    Raises what keeps it from starting: StoreUnusable, CannotListen, InvalidArgument.
+    Raises what keeps it from starting: StoreUnusable, CannotListen, BadMaterial, InvalidArgument.
     """
     try:
         return await _serve(settings, host)
@@ -120,7 +121,7 @@ async def _serve(settings: Settings, host: Host) -> int:
         async with running(settings, host) as node, asyncio.TaskGroup() as group:
             chores: list[asyncio.Task[object]] = []
             if host.reload is not None:
-                keeping = keep_current(current, node.calls, host.reload, host.notifier, signals.reload)
+                keeping = keep_current(current, node.calls, node.rpc, host.reload, host.notifier, signals.reload)
                 chores.append(group.create_task(keeping, name="reload"))
             failed, stop = (group.create_task(event.wait()) for event in (node.log.failed, signals.stop))
             chores += [failed, stop]
@@ -153,7 +154,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         model = OpenAIModel(_openai_config(settings), clock)
         calls = _calls(settings, log, clock, watch, carrier, model, reach)
         http = HttpServer(_http_config(settings), calls, clock, host.sockets.get("http"))
-        rpc = RpcServer(RpcConfig(settings.grpc.listen, host.runtime / "token"), calls, watch, log)
+        rpc = RpcServer(_rpc_config(settings, host.runtime), calls, watch, log)
         node: Node
         counts = CallCounts()
         Observer(log, ProtoEventCodec(), (counts, Story()))
@@ -409,6 +410,16 @@ def _store_config(settings: Settings) -> StoreConfig:
 
 def _http_config(settings: Settings) -> HttpConfig:
     return HttpConfig(settings.http.listen, settings.public_url, settings.twilio.auth_token.reveal())
+
+
+def _rpc_config(settings: Settings, runtime: Path) -> RpcConfig:
+    tls = settings.grpc.tls
+    return RpcConfig(
+        listen=settings.grpc.listen,
+        token_path=runtime / "token",
+        tls=Tls(tls.cert, tls.key, tls.client_ca) if tls is not None else None,
+        tokens=settings.grpc.tokens,
+    )
 
 
 def _twilio_config(settings: Settings) -> TwilioConfig:

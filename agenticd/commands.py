@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
 from agenticd.scenario.command import test
+
+T = TypeVar("T")
 
 _CONFIG = click.option(
     # What it cannot be read for, `load` says, as it does for `serve`.
@@ -126,6 +130,95 @@ def restore(backup: Path, config_path: Path | None, store_path: Path | None, for
         click.echo(
             f"live calls: {done.live}, {done.queued} of them queued; the next start looks for them and dials none"
         )
+
+
+_TOKEN_FILE = click.option(
+    "--file",
+    "token_file",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    help="The file of tokens; then no configuration is read. Default: its grpc.tokens.",
+)
+_TAKES_EFFECT = "a running daemon takes it over with SIGHUP: systemctl reload agenticd"
+
+
+@main.group()
+def token() -> None:
+    """Make and take away the tokens of other machines.
+
+    \b
+    Examples:
+      agenticd token create billing > billing.token
+      agenticd token revoke billing && sudo systemctl reload agenticd
+    """
+
+
+@token.command()
+@click.argument("name")
+@_CONFIG
+@_TOKEN_FILE
+def create(name: str, config_path: Path | None, token_file: Path | None) -> None:
+    """Print a new token for NAME, once: the file keeps only its hash.
+
+    NAME is that of the machine or service which will use it. Request ids belong to the name.
+    """
+    from datetime import UTC, datetime
+
+    from agenticd.adapters.rpc import tokens
+
+    created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    made = _in_file(config_path, token_file, lambda path: tokens.create(path, name, created))
+    click.echo(made)
+    click.echo(f"# {_TAKES_EFFECT}", err=True)
+
+
+@token.command()
+@_CONFIG
+@_TOKEN_FILE
+def ls(config_path: Path | None, token_file: Path | None) -> None:
+    """List the tokens: name, kid as in the daemon's log, when it was made."""
+    from agenticd.adapters.rpc import tokens
+
+    found = list(_in_file(config_path, token_file, tokens.read))
+    width = max((len(token.name) for token in found), default=0)
+    for each in found:
+        click.echo(f"{each.name:{width}}  {each.kid}  {each.created}")
+
+
+@token.command()
+@click.argument("name")
+@_CONFIG
+@_TOKEN_FILE
+def revoke(name: str, config_path: Path | None, token_file: Path | None) -> None:
+    """Take the token of NAME away.
+
+    With the daemon's next reload it is refused, and streams that were opened with it end.
+    """
+    from agenticd.adapters.rpc import tokens
+
+    gone = _in_file(config_path, token_file, lambda path: tokens.revoke(path, name))
+    click.echo(f"{gone.name}  {gone.kid}  revoked")
+    click.echo(f"# {_TAKES_EFFECT}", err=True)
+
+
+def _in_file(config_path: Path | None, token_file: Path | None, work: Callable[[Path], T]) -> T:
+    """The work on the file of tokens. Ends the process where that cannot be done."""
+    from agenticd.adapters.rpc.material import BadMaterial
+    from agenticd.adapters.rpc.tokens import TokenError
+    from agenticd.config import ConfigError, load_token_file
+
+    if config_path is not None and token_file is not None:
+        raise click.UsageError("give either --config or --file")
+    try:
+        path = token_file or load_token_file(config_path, os.environ, Path.cwd())
+        return work(path)
+    except ConfigError as error:
+        serving.fail(*str(error).splitlines())
+    except BadMaterial as error:
+        serving.fail(error.text)
+    except TokenError as error:
+        serving.fail(str(error), code=serving.EX_RETRY)
+    except OSError as error:
+        serving.fail(f"{error.filename or token_file}: {error.strerror}", code=serving.EX_RETRY)
 
 
 @main.command()

@@ -12,6 +12,8 @@ from datetime import datetime
 import structlog
 
 from agenticd.adapters.host.systemd import Notifier
+from agenticd.adapters.rpc.material import BadMaterial
+from agenticd.adapters.rpc.server import RpcServer
 from agenticd.config import ConfigError, Log, Settings
 from agenticd.service.calls import Calls
 
@@ -37,8 +39,11 @@ class Means:
     set_log: Callable[[Log], None]
 
 
-async def keep_current(current: Current, calls: Calls, means: Means, notifier: Notifier, asked: asyncio.Event) -> None:
-    """Each time that it is asked for, read the configuration and take over what can be taken over.
+async def keep_current(
+    current: Current, calls: Calls, rpc: RpcServer, means: Means, notifier: Notifier, asked: asyncio.Event
+) -> None:
+    """Each time that it is asked for, read the configuration and take over what can be taken over; what is in the
+    files of the API's door, too.
 
     What did not take effect is in the log, and in the status until the next time.
     """
@@ -49,7 +54,8 @@ async def keep_current(current: Current, calls: Calls, means: Means, notifier: N
         try:
             read = await asyncio.to_thread(means.read)
             await asyncio.to_thread(prepare, read)
-        except ConfigError as error:
+            material = await asyncio.to_thread(rpc.look)
+        except (ConfigError, BadMaterial) as error:
             problems = str(error).splitlines()
             notifier.remark("reload", refused(problems, current.since))
             for problem in problems:
@@ -57,6 +63,7 @@ async def keep_current(current: Current, calls: Calls, means: Means, notifier: N
         else:
             calls.reconfigure(read.agents, inbound_of(read), read.limits.max_calls)
             means.set_log(read.log)
+            rpc.renew(material)
             waiting = changed(current.settings, read)
             taken = {name: getattr(read, name) for name in AT_ONCE}
             current.settings, current.since = dataclasses.replace(current.settings, **taken), datetime.now()

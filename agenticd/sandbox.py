@@ -6,6 +6,7 @@ process, so that whoever made it can look at its calls and listen to them.
 
 from __future__ import annotations
 
+import json
 import socket
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class Sandbox:
     that section as a line of YAML, instead of that one agent. `inbound` is the one that answers. `watch` is told what
     happens in the emulator. With `link` all that the emulated Twilio asks of the daemon, webhooks and media, goes
     through a network that is no better than that. `faults` and `network` are the emulator's.
+    `listen` are more addresses of the API, `grpc` more of its settings.
     `program` is what Python runs the daemon by, `environ` what its environment has besides.
     """
 
@@ -54,6 +56,8 @@ class Sandbox:
         faults: Faults | None = None,
         network: bool = False,
         calls_per_second: int = 1000,
+        listen: Sequence[str] = (),
+        grpc: Mapping[str, object] | None = None,
         program: Sequence[str] = PROGRAM,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -81,6 +85,8 @@ class Sandbox:
         self._agents = agents
         self._inbound = inbound
         self._calls_per_second = calls_per_second
+        self._listen = listen
+        self._grpc = dict(grpc or {})
         self._program = program
         self._environ = dict(environ or {})
 
@@ -125,7 +131,7 @@ class Sandbox:
                 public_url: {self.public_url}
                 node_id: sandbox
                 admin: {{listen: "127.0.0.1:0"}}
-                grpc: {{listen: ["{self.address}"]}}
+                grpc: {json.dumps({"listen": [self.address, *self._listen], **self._grpc})}
                 twilio:
                   api_url: {self.emulator.api_url}
                   account_sid: {twilio.account_sid}

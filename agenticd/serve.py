@@ -95,11 +95,14 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def run(config_path: Path | None) -> int:
     """Run the daemon. Returns its exit code; ends the process where it cannot start."""
+    # Else gRPC writes a line of its own, in a form of its own, for everybody who knocks at its ports in a wrong way.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _absent("rich"):
         # structlog would import it, for tracebacks that we do not use.
         import structlog  # noqa: F401
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
+    from agenticd.adapters.rpc.material import BadMaterial
     from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
     from agenticd.config import ConfigError, failpoint, load, make_private, places
     from agenticd.core.errors import InvalidArgument
@@ -112,7 +115,8 @@ def run(config_path: Path | None) -> int:
         trap = failpoint(os.environ)
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
         runtime = places(os.environ).runtime
-        if any(not address.startswith("unix:") or str(runtime) in address for address in settings.grpc.listen):
+        api, by_token = settings.grpc.listen, settings.grpc.tls is None
+        if any(str(runtime) in each or (by_token and not each.startswith("unix:")) for each in api):
             make_private(runtime)
         from agenticd.app import Host
         from agenticd.reload import Means
@@ -133,7 +137,7 @@ def run(config_path: Path | None) -> int:
         problems, code = str(error).splitlines(), EX_CONFIG
     except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
         problems, code = [str(error)], EX_RETRY
-    except StoreUnusable as error:
+    except (StoreUnusable, BadMaterial) as error:
         problems, code = [str(error)], EX_CONFIG
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     notifier.status(f"not started: {problems[0]}{more}")

@@ -7,12 +7,12 @@ tree.py has all settings with their defaults; config.example.yaml shows how they
 from __future__ import annotations
 
 from agenticd.config.failpoint import failpoint
-from agenticd.config.loading import load, load_agents
+from agenticd.config.loading import load, load_agents, load_token_file
 from agenticd.config.places import Places, find_config, make_private, places
 from agenticd.config.problems import ConfigError, Problem
 from agenticd.config.secret import Secret
 from agenticd.config.show import effective
-from agenticd.config.tree import Admin, Grpc, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Twilio
+from agenticd.config.tree import Admin, Grpc, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Tls, Twilio
 
 __all__ = [
     "Admin",
@@ -28,12 +28,14 @@ __all__ = [
     "Secret",
     "Settings",
     "Store",
+    "Tls",
     "Twilio",
     "effective",
     "failpoint",
     "find_config",
     "load",
     "load_agents",
+    "load_token_file",
     "make_private",
     "places",
 ]

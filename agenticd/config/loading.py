@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from agenticd.config import document, envfile
+from agenticd.config import document, door, envfile, values
 from agenticd.config.document import Node
 from agenticd.config.files import read_text
 from agenticd.config.places import find_config, places
@@ -46,6 +46,23 @@ def load_agents(path: Path, environ: Mapping[str, str]) -> dict[str, dict[str, s
     found = agents_of(root, Reading(problems, variables, ELSEWHERE)) if root is not None else {}
     if problems.found:
         raise ConfigError(problems.found)
+    return found
+
+
+def load_token_file(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Where the configuration, from `path` or the usual places, has its tokens: grpc.tokens. The rest of the file is
+    not judged: whoever makes a token needs no secrets. Raises ConfigError."""
+    file, shown = find_config(path, environ, cwd)
+    root, problems, variables = _opened(file, shown, environ)
+    home = environ.get("HOME", "")
+    found = None
+    if root is not None:
+        leaf = values.file_under(file.parent, home, door.TOKENS)
+        found = door.tokens_of(root, Reading(problems, variables, ELSEWHERE), leaf)
+    if problems.found:
+        raise ConfigError(problems.found)
+    if found is None:
+        raise ConfigError.of(shown, f"grpc.tokens: is not set; write tokens: {door.TOKENS}, or name the file: --file")
     return found
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from agenticd.config import values
+from agenticd.config import door, values
 from agenticd.config.document import Entry, Mark, Node, Scalar, Table
 from agenticd.config.places import Places
 from agenticd.config.problems import Wrong
-from agenticd.config.reading import Many, Noted, Reading, Shape, join
-from agenticd.config.tree import Admin, Grpc, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Twilio
+from agenticd.config.reading import Noted, Reading, Shape, join
+from agenticd.config.tree import Admin, Http, Inbound, Limits, Log, OpenAI, Settings, Store, Twilio
 from agenticd.service.orders import APOLOGY_LIMIT, CHECK_IN_LIMIT, GREETING_LIMIT, INSTRUCTIONS_LIMIT, AgentProfile
 
 T = TypeVar("T")
@@ -49,7 +49,6 @@ _TOP = Shape(
 )
 _HTTP = Shape(Http, {"listen": values.listen_tcp})
 _ADMIN = Shape(Admin, {"listen": values.listen_tcp})
-_GRPC = Shape(Grpc, {"listen": Many(values.listen_grpc)})
 _TWILIO = Shape(
     Twilio,
     {
@@ -116,6 +115,8 @@ def _elsewhere() -> dict[str, str]:
         "limits": tuple(_LIMITS.leaves),
         "log": tuple(_LOG.leaves),
         "http, admin or grpc": ("listen",),
+        "grpc": door.KEYS,
+        "grpc.tls": door.TLS_KEYS,
     }
     for section, names in sections.items():
         for name in names:
@@ -135,7 +136,12 @@ def build(root: Node, reading: Reading, around: Surroundings) -> Settings | None
     whole = reading.fill(_TOP, document, _START, "", {"node_id": _node_id(around.host)})
     http = _section(reading, _HTTP, top, "http")
     admin = _section(reading, _ADMIN, top, "admin")
-    grpc = _section(reading, _GRPC, top, "grpc", {"listen": (f"unix:{around.places.socket}",)})
+    grpc = door.build(
+        reading,
+        top.get("grpc"),
+        f"unix:{around.places.socket}",
+        lambda example: values.file_under(around.base, around.home, example),
+    )
     twilio = _section(reading, _TWILIO, top, "twilio")
     openai = _section(reading, _OPENAI, top, "openai")
     agents = _agents(reading, top.get("agents"), openai)

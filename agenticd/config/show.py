@@ -14,6 +14,8 @@ from agenticd.config.values import FOREVER, OFF, SIZES, UNITS, UNLIMITED
 
 _WIDTH = 78
 _DURATIONS = ("keep", "max_duration", "drain_timeout")
+_NONE_SAYS = ("keep", "keep_size")
+"""Settings whose None is a word of its own; all others are left out."""
 _OR_OFF = ("min_interruption", "check_in_after", "hang_up_after")
 
 
@@ -50,7 +52,8 @@ def _plain(value: object, name: str) -> object:
         case Mapping():
             return {str(key): _plain(each, "") for key, each in value.items()}
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)}
+        fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {name: _plain(each, name) for name, each in fields if each is not None or name in _NONE_SAYS}
     return value
 
 

@@ -28,10 +28,22 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """What the API shows on TCP, in PEM files, and the authority of those who come, if they need certificates."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Grpc:
-    """The API: unix:/path or host:port on loopback. Default: agenticd.sock in the runtime directory."""
+    """The API: unix:/path or address:port, outside loopback with TLS only. Default: agenticd.sock in the runtime
+    directory. `tokens`: the file of `agenticd token`."""
 
     listen: tuple[str, ...]
+    tls: Tls | None = None
+    tokens: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def listen_tcp(text: Text) -> str:
 
 
 def listen_grpc(text: Text) -> str:
-    """unix:/path, or host:port on loopback."""
+    """unix:/path, or address:port. What is outside loopback needs more settings: see door.py."""
     if text.value.startswith("unix:"):
         path = text.value.removeprefix("unix:")
         if not path.startswith("/") or path.endswith("/"):
@@ -110,11 +110,19 @@ def listen_grpc(text: Text) -> str:
         raise Wrong("must begin with unix: to be a path, as unix:/run/agenticd/agenticd.sock")
     host, port = _host_and_port(text.value, "unix:/run/agenticd/agenticd.sock")
     if not is_loopback(host):
-        raise Wrong(
-            "is outside loopback, where gRPC does not listen until TLS and tokens exist; "
-            "use unix:/path or 127.0.0.1:port"
-        )
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise Wrong(
+                'must be an address of this machine and a port, as "0.0.0.0:50051" for all of its addresses, '
+                "or unix:/path"
+            ) from None
     return f"{_bracketed(host)}:{port}"
+
+
+def host_of(address: str) -> str:
+    """The host of what listen_grpc took; empty for a Unix socket."""
+    return "" if address.startswith("unix:") else address.rpartition(":")[0].strip("[]")
 
 
 def _host_and_port(text: str, example: str) -> tuple[str, int]:
@@ -320,12 +328,12 @@ def version(text: Text) -> int:
     return 1
 
 
-def file_under(base: Path, home: str) -> Callable[[Text], Path]:
+def file_under(base: Path, home: str, example: str = "/var/lib/agenticd/agenticd.db") -> Callable[[Text], Path]:
     """A file: absolute, beginning with ~/, or from the configuration's own directory."""
 
     def read(text: Text) -> Path:
         if not text.value or text.value.endswith("/"):
-            raise Wrong("must be the path of a file, for example /var/lib/agenticd/agenticd.db")
+            raise Wrong(f"must be the path of a file, for example {example}")
         if text.value.startswith("~"):
             if not text.value.startswith("~/") or not home.startswith("/"):
                 raise Wrong("begins with ~, which is known only as ~/ and with $HOME set; write the whole path")

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import EnumDescriptor
 
 from agentic.v1 import call_pb2, call_service_pb2, errors_pb2, event_pb2, node_service_pb2
 from agenticd.adapters.host import metrics
-from agenticd.config import schema, show, tree, values
+from agenticd.config import door, schema, show, tree, values
 from agenticd.config.problems import Wrong
 from agenticd.config.reading import Many
 from agenticd.emulator.faultbook import settings
@@ -133,9 +133,11 @@ def test_the_codes_of_warnings_are_those_that_the_core_gives() -> None:
 
 # Settings.
 
+GRPC, TLS = door.shapes(lambda example: values.file_under(Path("/"), "/", example))
 SHAPES: dict[str, Any] = {
-    "": schema._TOP, "http": schema._HTTP, "admin": schema._ADMIN, "grpc": schema._GRPC, "twilio": schema._TWILIO,
-    "openai": schema._OPENAI, "agents.*": schema._AGENT, "inbound.*": schema._INBOUND, "limits": schema._LIMITS,
+    "": schema._TOP, "http": schema._HTTP, "admin": schema._ADMIN, "grpc": GRPC, "grpc.tls": TLS,
+    "twilio": schema._TWILIO, "openai": schema._OPENAI, "agents.*": schema._AGENT,
+    "inbound.*": schema._INBOUND, "limits": schema._LIMITS,
     "log": schema._LOG,
 }  # fmt: skip
 STORE = {"path": None, "keep": values.keep, "keep_size": values.keep_size}
@@ -164,13 +166,15 @@ def default_of(key: str) -> str:
         return IN_WORDS[key]
     section, _, name = key.rpartition(".")
     classes = {
-        "": tree.Settings, "http": tree.Http, "admin": tree.Admin, "grpc": tree.Grpc, "twilio": tree.Twilio,
-        "openai": tree.OpenAI, "agents.*": AgentProfile, "inbound.*": tree.Inbound, "store": tree.Store,
-        "limits": tree.Limits, "log": tree.Log,
+        "": tree.Settings, "http": tree.Http, "admin": tree.Admin, "grpc": tree.Grpc, "grpc.tls": tree.Tls,
+        "twilio": tree.Twilio, "openai": tree.OpenAI, "agents.*": AgentProfile, "inbound.*": tree.Inbound,
+        "store": tree.Store, "limits": tree.Limits, "log": tree.Log,
     }  # fmt: skip
     field = classes[section].__dataclass_fields__[name]  # type: ignore[attr-defined]
     if type(field.default).__name__ == "_MISSING_TYPE":
         return "required"
+    if field.default is None and name not in show._NONE_SAYS:
+        return "none"
     shown = show._plain(field.default, name)
     if isinstance(shown, bool):
         shown = str(shown).lower()

@@ -11,8 +11,8 @@ from agentic.v1 import call_pb2
 from agentic.v1 import call_service_pb2 as pb
 from agenticd.adapters.rpc import convert
 from agenticd.adapters.rpc.codec import live_message
+from agenticd.adapters.rpc.door import identity_of
 from agenticd.adapters.rpc.frames import Shared
-from agenticd.adapters.rpc.interceptors import identity_of
 from agenticd.adapters.rpc.needs import Calls, Watch
 from agenticd.core.events import CallRecord
 from agenticd.service.watch import Batch, Bookmark, Frame, Live, Opened, write_in_time

@@ -1,4 +1,4 @@
-"""What stands between an RPC and its handler: the meter, the token, the deadline's cap, what clients learn of errors.
+"""What stands between an RPC and its handler: the meter, the door, the deadline's cap, what clients learn of errors.
 
 Nothing of an exception that is not in status.py's table goes out: the log has it under an incident id.
 """
@@ -6,7 +6,6 @@ Nothing of an exception that is not in status.py's table goes out: the log has i
 from __future__ import annotations
 
 import asyncio
-import hmac
 import secrets
 import time
 from collections import Counter
@@ -18,13 +17,13 @@ import grpc
 import structlog
 from grpc import aio
 
-from agenticd.adapters.rpc.status import Unauthenticated, WireStatus, defect, status_of
+from agenticd.adapters.rpc.door import Context, Door
+from agenticd.adapters.rpc.status import WireStatus, defect, status_of
 from agenticd.core.errors import AgenticError, InvalidArgument
 from agenticd.core.ids import parse_call_id
 from agenticd.core.tally import Tally
 
-# Which messages they are for is the handler's business; gRPC's types are generic in them.
-Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+# As Context is generic in messages.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _logger = structlog.get_logger(__name__)
@@ -38,16 +37,6 @@ class Malformed:
 
     def __init__(self, expected: str) -> None:
         self.expected = expected
-
-
-def identity_of(context: Context) -> str:
-    """Who asks: whoever may open the socket, or whoever has the token. Request ids are scoped to it."""
-    return "socket" if _by_socket(context) else "token"
-
-
-def _by_socket(context: Context) -> bool:
-    # The file's mode has decided who may come this way; all that gRPC says of such a peer is "unix:".
-    return context.peer().startswith("unix:")
 
 
 Behaviour: TypeAlias = Callable[..., Any]
@@ -151,10 +140,10 @@ def _name(method: str) -> tuple[str, str]:
 
 
 class Guard(aio.ServerInterceptor):
-    """Lets in and lets out. `token`: asked of all but those who come by a Unix socket; None: nobody else."""
+    """Lets in whom the door knows, and lets out what they may know."""
 
-    def __init__(self, token: str | None, unary_timeout: float) -> None:
-        self._expected = None if token is None else f"Bearer {token}".encode()
+    def __init__(self, door: Door, unary_timeout: float) -> None:
+        self._door = door
         self._unary_timeout = unary_timeout
 
     async def intercept_service(
@@ -180,7 +169,7 @@ class Guard(aio.ServerInterceptor):
 
     def _stream(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
         async def stream(request: object, context: Context) -> None:
-            async with self._guarded(method, context, request):
+            async with self._guarded(method, context, request, stays=True):
                 _check_form(request)
                 await handle(request, context)
 
@@ -188,34 +177,27 @@ class Guard(aio.ServerInterceptor):
 
     def _both(self, method: str, handle: Callable[..., Any]) -> Callable[..., Any]:
         async def both(requests: AsyncIterable[object], context: Context) -> AsyncIterator[object]:
-            async with self._guarded(method, context):
+            async with self._guarded(method, context, stays=True):
                 async for response in handle(requests, context):
                     yield response
 
         return both
 
     @asynccontextmanager
-    async def _guarded(self, method: str, context: Context, request: object = None) -> AsyncIterator[None]:
+    async def _guarded(
+        self, method: str, context: Context, request: object = None, *, stays: bool = False
+    ) -> AsyncIterator[None]:
         """Lets in who may come, and tells the client what it may know of what goes wrong."""
         try:
-            self._admit(context)
-            yield
+            token = self._door.admit(context)
+            async with self._door.staying(token if stays else None):
+                yield
         except aio.BaseError:
             raise  # gRPC's own: the RPC was ended here, or the client is gone
         except AgenticError as error:
             await _abort(context, status_of(error) or _incident(method, request))
         except Exception:
             await _abort(context, _incident(method, request))
-
-    def _admit(self, context: Context) -> None:
-        if _by_socket(context):
-            return
-        given = b""
-        for key, value in context.invocation_metadata() or ():
-            if key == "authorization":
-                given = value.encode() if isinstance(value, str) else value
-        if self._expected is None or not hmac.compare_digest(given, self._expected):
-            raise Unauthenticated
 
     @asynccontextmanager
     async def _capped(self, context: Context) -> AsyncIterator[None]:

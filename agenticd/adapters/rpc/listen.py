@@ -1,4 +1,4 @@
-"""Where the API listens: Unix sockets, and TCP on loopback. Says plainly why an address cannot be had.
+"""Where the API listens: Unix sockets and TCP ports. Says plainly why an address cannot be had.
 
 gRPC itself would take a Unix socket away from a living daemon without a word.
 """
@@ -39,7 +39,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A port on loopback. Port 0: any that is free."""
+    """A port. Port 0: any that is free. On 0.0.0.0 or [::] gRPC listens on all addresses, IPv4 and IPv6."""
 
     host: str
     port: int
@@ -48,8 +48,9 @@ class TcpAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> UnixAddress | TcpAddress:
-    """The address that the text names. Raises CannotListen for all but unix:/path and a port on loopback."""
+def parse_address(text: str, *, tls: bool = False) -> UnixAddress | TcpAddress:
+    """The address that the text names. Raises CannotListen for all but unix:/path and a port, without `tls` one on
+    loopback."""
     if text.startswith("unix:"):
         return _parse_path(text)
     host, _, port = text.rpartition(":")
@@ -61,8 +62,8 @@ def parse_address(text: str) -> UnixAddress | TcpAddress:
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        raise CannotListen(text, "write unix:/path or 127.0.0.1:port") from None
+    if not loopback and not tls:
         raise CannotListen(text, "without TLS, TCP is for loopback only; write unix:/path or 127.0.0.1:port")
     return TcpAddress(host, int(port))
 

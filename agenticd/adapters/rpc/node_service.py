@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from agentic.v1 import node_service_pb2 as pb
 from agenticd.adapters.rpc import convert
-from agenticd.adapters.rpc.interceptors import Context
+from agenticd.adapters.rpc.door import Context
 from agenticd.adapters.rpc.needs import Calls, Log, Watch
 from agenticd.service.watch import STALL_SECONDS, write_in_time
 

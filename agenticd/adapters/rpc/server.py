@@ -1,10 +1,11 @@
-"""The gRPC server: agentic.v1, health and reflection, on Unix sockets and, with a token, on loopback."""
+"""The gRPC server: agentic.v1, health and reflection, on Unix sockets and on TCP."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from agentic.v1 import call_service_pb2, node_service_pb2
-from agenticd.adapters.rpc import tokens
+from agenticd.adapters.rpc import own_token
 from agenticd.adapters.rpc.calls_service import CallService
-from agenticd.adapters.rpc.interceptors import Context, Guard, Malformed, Meter
+from agenticd.adapters.rpc.door import Context, Door
+from agenticd.adapters.rpc.interceptors import Guard, Malformed, Meter
 from agenticd.adapters.rpc.listen import (
     CannotListen,
     TcpAddress,
@@ -29,8 +31,10 @@ from agenticd.adapters.rpc.listen import (
     claim,
     parse_address,
 )
+from agenticd.adapters.rpc.material import BadMaterial
 from agenticd.adapters.rpc.needs import Calls, Log, Watch
 from agenticd.adapters.rpc.node_service import NodeService
+from agenticd.adapters.rpc.shown import Material, Shown, Tls, read_material
 from agenticd.core.errors import Draining
 from agenticd.service.watch import STALL_SECONDS
 
@@ -51,18 +55,26 @@ OPTIONS = (
     ("grpc.http2.max_ping_strikes", 3),
     ("grpc.max_connection_idle_ms", 3_600_000),
     ("grpc.max_concurrent_streams", 1000),
+    ("grpc.server_handshake_timeout_ms", 10_000),  # TLS; its default of two minutes is for whoever likes to hold ports
 )
 
 # The group may use the socket; the directory decides who gets to it.
 _SOCKET_UMASK = 0o117
+_ENDS_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where to listen, and limits in seconds. `token_path`: needed for TCP only, made if it is missing."""
+    """Where to listen, and limits in seconds.
+
+    `tls`: of all TCP addresses; None: they are on loopback, and `token_path` has the token of this machine, made if it
+    is missing. `tokens`: the file of those of other machines.
+    """
 
     listen: tuple[str, ...]
     token_path: Path | None = None
+    tls: Tls | None = None
+    tokens: Path | None = None
     stall_timeout: float = STALL_SECONDS
     unary_timeout: float = 30.0
 
@@ -89,6 +101,8 @@ class RpcServer:
         """What the health service says."""
         self.meter = Meter()
         """What became of the RPCs."""
+        self._door = Door()
+        self._shown: Shown | None = None
         self._server: aio.Server | None = None
         self._claims: list[tuple[Path, int]] = []
         self._addresses: tuple[str, ...] = ()
@@ -99,22 +113,52 @@ class RpcServer:
         return self._addresses
 
     async def start(self) -> None:
-        """Listen on every address. Raises CannotListen; then it listens on none."""
-        addresses = [parse_address(text) for text in self._config.listen]
+        """Listen on every address. Raises CannotListen and BadMaterial; then it listens on none."""
+        tls = self._config.tls
+        addresses = [parse_address(text, tls=tls is not None) for text in self._config.listen]
         try:
             # All before the first is bound: gRPC cannot let go of a port before its server has run.
             for address in addresses:
                 self._reserve(address)
-            token = self._token() if any(isinstance(address, TcpAddress) for address in addresses) else None
+            if self._by_tcp:
+                self._open_door(self.look())
             await self.set_serving(False)
-            server = self._build(token)
-            self._addresses = tuple(_bind(server, address) for address in addresses)
-        except CannotListen:
+            server = self._build()
+            self._addresses = tuple(_bind(server, address, self._shown) for address in addresses)
+        except (CannotListen, BadMaterial):
             self._release()
             raise
         self._server = server
         await server.start()
-        _logger.info("gRPC listens", addresses=self._addresses)
+        _logger.info("gRPC listens", addresses=self._addresses, tls=self._shown is not None)
+
+    def look(self) -> Material:
+        """Read the files by which the API knows who comes by TCP, and judge them. Raises BadMaterial; blocks."""
+        return read_material(self._config.tls, self._config.tokens) if self._by_tcp else Material()
+
+    @property
+    def _by_tcp(self) -> bool:
+        return not all(text.startswith("unix:") for text in self._config.listen)
+
+    def renew(self, material: Material) -> None:
+        """From now on these certificates and tokens. Connections stay; streams end whose token is gone."""
+        if not self._by_tcp:
+            return
+        if self._shown is not None and material.identity is not None:
+            self._shown.renew(material)
+        revoked = self._door.renew(material.tokens)
+        if revoked:
+            _logger.info("tokens are no longer good", names=revoked)
+        _tell(material, self._config)
+
+    def _open_door(self, material: Material) -> None:
+        tls = self._config.tls
+        if tls is None:
+            self._door = Door(self._token(), material.tokens)
+        else:
+            self._door = Door(tokens=material.tokens, by_certificate=tls.client_ca is not None)
+            self._shown = Shown(material)
+        _tell(material, self._config)
 
     def _reserve(self, address: UnixAddress | TcpAddress) -> None:
         match address:
@@ -123,8 +167,8 @@ class RpcServer:
             case TcpAddress():
                 check_free(address)
 
-    def _build(self, token: str | None) -> aio.Server:
-        server = aio.server(interceptors=(self.meter, Guard(token, self._config.unary_timeout)), options=OPTIONS)
+    def _build(self) -> aio.Server:
+        server = aio.server(interceptors=(self.meter, Guard(self._door, self._config.unary_timeout)), options=OPTIONS)
         services = ((CALL_SERVICE, self._service), (NODE_SERVICE, self._node))
         server.add_generic_rpc_handlers(tuple(handlers(*service) for service in services))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -135,9 +179,9 @@ class RpcServer:
     def _token(self) -> str:
         path = self._config.token_path
         if path is None:
-            raise AssertionError("a TCP address needs a token_path")
+            raise AssertionError("a TCP address without TLS needs a token_path")
         try:
-            return tokens.read_or_make(path)
+            return own_token.read_or_make(path)
         except OSError as error:
             raise CannotListen(str(path), f"the token cannot be kept there: {error.strerror}") from error
 
@@ -171,13 +215,18 @@ class RpcServer:
             os.close(lock)
 
 
-def _bind(server: aio.Server, address: UnixAddress | TcpAddress) -> str:
+def _bind(server: aio.Server, address: UnixAddress | TcpAddress, shown: Shown | None) -> str:
     """Bind, and say where: a port that was 0 is known only now. Raises CannotListen."""
     local = grpc.LocalConnectionType
-    kind = local.UDS if isinstance(address, UnixAddress) else local.LOCAL_TCP
+    if isinstance(address, UnixAddress):
+        credentials = grpc.local_server_credentials(local.UDS)
+    elif shown is None:
+        credentials = grpc.local_server_credentials(local.LOCAL_TCP)
+    else:
+        credentials = shown.credentials()
     umask = os.umask(_SOCKET_UMASK)
     try:
-        port = server.add_secure_port(str(address), grpc.local_server_credentials(kind))
+        port = server.add_secure_port(str(address), credentials)
     except RuntimeError as error:
         raise CannotListen(str(address), "gRPC cannot bind it") from error
     finally:
@@ -220,3 +269,17 @@ def _serialize(response: Message) -> bytes:
 
 def _as_it_is(frame: bytes) -> bytes:
     return frame
+
+
+def _tell(material: Material, config: Config) -> None:
+    """In the log: what is good but will not be for long, or is of no use."""
+    if material.identity is not None:
+        ends = datetime.fromtimestamp(material.identity.until, UTC)
+        if ends - datetime.now(UTC) < _ENDS_SOON:
+            _logger.warning("the certificate ends soon", setting="grpc.tls.cert", ends=ends.isoformat())
+    if config.tokens is None:
+        return
+    if config.tls is not None and config.tls.client_ca is not None:
+        _logger.warning("tokens are not asked for where clients show certificates", setting="grpc.tokens")
+    elif not len(material.tokens):
+        _logger.warning("there is no token yet", setting="grpc.tokens", hint="agenticd token create NAME")

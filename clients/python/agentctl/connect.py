@@ -36,12 +36,17 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
         from agentic import target as targets
         from agentic.client import Client
         from agentic.errors import AgenticError
+        from agentic.tls import CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, BadFile
 
     if not gc.isenabled():  # see __main__.py
         gc.freeze()
         gc.enable()
     try:
         target = targets.find(env.address)
+    except BadFile as error:
+        raise Failure(
+            Exit.DENIED, [str(error)], f"{CA_VARIABLE}, {CERT_VARIABLE}, {KEY_VARIABLE} name files"
+        ) from error
     except ValueError as error:
         source = "--addr" if env.address else targets.ADDRESS_VARIABLE
         raise Failure(Exit.USAGE, [f"{source}: {error}"], "agentctl --help") from error

@@ -12,6 +12,7 @@ from agentctl.exits import Exit, Failure
 from agentic import errors
 from agentic.errors import AgenticError
 from agentic.target import ADDRESS_VARIABLE, TOKEN_VARIABLE, Target
+from agentic.tls import CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE
 
 _EXITS: Mapping[type[AgenticError], Exit] = {
     errors.InvalidArgument: Exit.USAGE,
@@ -34,7 +35,7 @@ def failure(error: AgenticError, target: Target) -> Failure:
         "metadata": dict(error.metadata),
     }
     if isinstance(error, errors.Unreachable):
-        exit_code, message, hint = _unreachable(target, error.message)
+        exit_code, message, hint = _unreachable(target, error)
         return Failure(exit_code, [message], hint, data | {"message": message})
     exit_code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.FAILED)
     messages = [typed(f"{wrong.field} {wrong.description}") for wrong in error.violations] or [error.message]
@@ -91,7 +92,7 @@ def _hint(error: AgenticError) -> str:
         case errors.Unavailable():
             return "nothing was done; try again"
         case errors.Unauthenticated():
-            return f"name the daemon's token file in {TOKEN_VARIABLE}, or use its Unix socket"
+            return f"name the file with your token in {TOKEN_VARIABLE}, or use the daemon's Unix socket"
         case errors.DeadlineExceeded():
             return "whether it was done is not known; allow more time with --timeout"
         case errors.Internal():
@@ -99,9 +100,21 @@ def _hint(error: AgenticError) -> str:
     return ""
 
 
-def _unreachable(target: Target, said: str) -> tuple[Exit, str, str]:
-    """Why nobody answers, by trying the address once more without gRPC, which does not tell."""
-    silent = f"agenticd does not answer on {target.address}"
+# By Unreachable.why.
+_OF_TLS: Mapping[str, str] = {
+    "untrusted": f"name the file with the authority that signed it in {CA_VARIABLE}",
+    "expired": "renew it there, then: systemctl reload agenticd",
+    "wrong_name": "use a name or an address that is in it, or have one made for this one",
+    "no_tls": "there agenticd has no grpc.tls; is it the right port?",
+    "closed": f"where it speaks TLS: --addr tls:HOST:PORT; where it asks for certificates: {CERT_VARIABLE} and "
+    f"{KEY_VARIABLE}",
+}
+
+
+def _unreachable(target: Target, error: errors.Unreachable) -> tuple[Exit, str, str]:
+    """Why nobody answers, by trying the address once more without gRPC, which does not always tell."""
+    said = error.message
+    silent = f"agenticd does not answer on {target.shown}"
     path = target.path
     if path is None:
         host, _, port = target.address.rpartition(":")
@@ -109,8 +122,11 @@ def _unreachable(target: Target, said: str) -> tuple[Exit, str, str]:
             socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
         except ConnectionRefusedError:
             said = "nobody listens"
-        except OSError as error:
-            said = (error.strerror or said).lower()
+        except OSError as broken:
+            said = (broken.strerror or said).lower()
+        else:
+            if error.why:
+                return Exit.UNREACHABLE, f"no connection to {target.shown}: {said}", _OF_TLS[error.why]
         return Exit.UNREACHABLE, f"{silent} ({said})", f"is it running there? Else {_ELSEWHERE}"
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
@@ -121,8 +137,8 @@ def _unreachable(target: Target, said: str) -> tuple[Exit, str, str]:
         except PermissionError:
             hint = 'join the group that may use it: sudo usermod -aG agenticd "$USER", then log in again'
             return Exit.DENIED, f"{silent} (permission denied)", hint
-        except OSError as error:
-            reason = errno.errorcode.get(error.errno or 0, "").lower()
-            text = "nobody listens" if reason == "econnrefused" else (error.strerror or reason).lower()
+        except OSError as broken:
+            reason = errno.errorcode.get(broken.errno or 0, "").lower()
+            text = "nobody listens" if reason == "econnrefused" else (broken.strerror or reason).lower()
             return Exit.UNREACHABLE, f"{silent} ({text})", "look at it: systemctl status agenticd"
     return Exit.UNREACHABLE, f"{silent} ({said})", "look at it: systemctl status agenticd"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import grpc
+from grpc import aio
+
 from agentic.target import Target
 
 TIMEOUT = 10.0
@@ -47,3 +50,22 @@ OPTIONS = (
 def credentials(target: Target) -> tuple[tuple[str, str], ...]:
     """The metadata of every RPC: the token, if the address needs one."""
     return (("authorization", f"Bearer {target.token}"),) if target.token else ()
+
+
+def open_channel(target: Target) -> aio.Channel:
+    """A channel to the target, for asyncio."""
+    if target.tls is None:
+        return aio.insecure_channel(target.address, options=OPTIONS)
+    return aio.secure_channel(target.address, _of_tls(target), options=OPTIONS)
+
+
+def open_sync_channel(target: Target) -> grpc.Channel:
+    """A channel to the target, for threads."""
+    if target.tls is None:
+        return grpc.insecure_channel(target.address, options=OPTIONS)
+    return grpc.secure_channel(target.address, _of_tls(target), options=OPTIONS)
+
+
+def _of_tls(target: Target) -> grpc.ChannelCredentials:
+    assert target.tls is not None
+    return grpc.ssl_channel_credentials(target.tls.roots, target.tls.key, target.tls.cert)

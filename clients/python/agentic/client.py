@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, TypeVar, overload
 from weakref import WeakSet
@@ -36,13 +37,23 @@ A = TypeVar("A")
 Method: TypeAlias = "aio.UnaryUnaryMultiCallable[Q, A]"
 
 
-def connect(address: str | None = None, token: str | None = None, *, timeout: float = TIMEOUT) -> Client:
-    """A client of the daemon at `address`, "unix:/path" or "127.0.0.1:port", else of the one that is found.
+def connect(
+    address: str | None = None,
+    token: str | None = None,
+    *,
+    ca: str | PathLike[str] | None = None,
+    cert: str | PathLike[str] | None = None,
+    key: str | PathLike[str] | None = None,
+    timeout: float = TIMEOUT,
+) -> Client:
+    """A client of the daemon at `address`, else of the one that is found on this machine.
 
-    Where is looked, and for what token: agentic.target.find, whose errors it raises. `timeout`: seconds that
-    an answer may take. Call it where an event loop runs; it connects with the first RPC.
+    "unix:/path"; "127.0.0.1:port", without TLS; "host:port" on another machine, with TLS; "tls:127.0.0.1:port". `ca`,
+    `cert` and `key` are files for TLS. What is taken where nothing is given: agentic.target.find, whose errors it
+    raises. `timeout`: seconds that an answer may take.
+    Call it where an event loop runs; it connects with the first RPC.
     """
-    return Client(targets.find(address, token), timeout)
+    return Client(targets.find(address, token, ca=ca, cert=cert, key=key), timeout)
 
 
 class Client:
@@ -58,7 +69,7 @@ class Client:
         self.target = target
         self.timeout = timeout
         self._metadata = channels.credentials(target)
-        self._channel = channel or aio.insecure_channel(target.address, options=channels.OPTIONS)
+        self._channel = channel or channels.open_channel(target)
         self._calls = CallServiceStub(self._channel)
         self._node = NodeServiceStub(self._channel)
         self._streams: WeakSet[EventStream[Event] | EventStream[Event | LiveWords]] = WeakSet()
@@ -87,7 +98,7 @@ class Client:
             async with asyncio.timeout(within):
                 await self._channel.channel_ready()
         except TimeoutError:
-            raise Unreachable(f"nobody answers on {self.target.address}", "UNAVAILABLE") from None
+            raise Unreachable(f"nobody answers on {self.target.shown}", "UNAVAILABLE") from None
 
     async def place_call(
         self,

@@ -28,7 +28,7 @@ from typing import Protocol, cast
 
 from grpc import RpcError, StatusCode
 
-from agentic import _status
+from agentic import _status, tls
 from agentic._status import Details, Violation
 
 __all__ = [
@@ -134,7 +134,13 @@ class Unreachable(Unavailable):
 
     A connection that broke behind a request looks the same: whether it was done is then not known. Every request of
     the clients is safe to repeat; a place_call with this error's `request_id`.
+
+    `why`, where the connection failed for TLS: "untrusted" (the daemon's certificate), "expired", "wrong_name",
+    "no_tls" (the other side has none), "closed" (without a word: this side has none, or no certificate that the daemon
+    believes); else empty.
     """
+
+    why: str = ""
 
 
 class CursorInvalid(AgenticError):
@@ -235,5 +241,8 @@ def from_rpc(error: RpcError) -> AgenticError:
     code = failure.code()
     kind = BY_REASON.get(details.reason) or _BY_CODE.get(code, AgenticError)
     if kind is Unavailable and not details.reason:
-        kind = Unreachable
+        why, words = tls.fault_of(failure.details() or "")
+        unreachable = Unreachable(words or failure.details() or code.name, code.name, details)
+        unreachable.why = why
+        return unreachable
     return kind(failure.details() or code.name, code.name, details)

@@ -4,12 +4,15 @@ connects."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agentic.tls import Tls
 
 ADDRESS_VARIABLE = "AGENTCTL_ADDR"
 TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE"
@@ -18,12 +21,19 @@ TOKEN = "token"
 SYSTEM_RUNTIME = "/run/agenticd"
 
 
+_TLS = "tls:"
+_FORMS = "unix:/path, 127.0.0.1:port on this machine, or host:port on another one"
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address in gRPC's form, and the token to show there: None on a Unix socket, which needs none."""
+    """An address in gRPC's form, the token to show there (None: none is needed, or there is none), and what TLS needs;
+    None: without TLS."""
 
     address: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
 
     @property
     def path(self) -> Path | None:
@@ -32,30 +42,85 @@ class Target:
 
         return Path(self.address.removeprefix("unix:")) if self.address.startswith("unix:") else None
 
+    @property
+    def shown(self) -> str:
+        """The address as people write it."""
+        host, _, _ = self.address.rpartition(":")
+        return f"{_TLS}{self.address}" if self.tls is not None and _is_loopback(host.strip("[]")) else self.address
 
-def find(address: str | None = None, token: str | None = None, env: Mapping[str, str] = os.environ) -> Target:
+
+def find(
+    address: str | None = None,
+    token: str | None = None,
+    env: Mapping[str, str] = os.environ,
+    *,
+    ca: str | os.PathLike[str] | None = None,
+    cert: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+) -> Target:
     """The daemon at `address`, else at $AGENTCTL_ADDR, else where daemons listen.
 
     That is the first agenticd.sock that exists in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd (without that
     variable: agenticd-<uid> in the temporary directory, if it is the user's own), and /run/agenticd.
-    For a port on loopback the token is `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else in the first file
-    `token` that can be read in those directories.
+    A port on loopback, 127.0.0.1:50051, is spoken to without TLS. The token there is `token`, else what is in the file
+    $AGENTCTL_TOKEN_FILE, else in the first file `token` that can be read in those directories.
+    host:port on another machine is spoken to with TLS, always; tls:127.0.0.1:50051 is TLS on loopback. The token there
+    is `token`, else what is in the file $AGENTCTL_TOKEN_FILE. Files of PEM, for TLS only: `ca`, else $AGENTCTL_CA_FILE,
+    has the authorities that may have signed the daemon's certificate (else those of the system); `cert` and `key`, else
+    $AGENTCTL_CERT_FILE and $AGENTCTL_KEY_FILE, are what the client shows.
 
-    Raises ValueError for an address of another form or on another machine, and OSError if $AGENTCTL_TOKEN_FILE
-    cannot be read.
+    Raises ValueError for an address of another form, agentic.tls.BadFile (a ValueError) for a file that is of no use,
+    and OSError for one that cannot be read.
     """
     given = address or env.get(ADDRESS_VARIABLE) or ""
+    files = tuple(None if name is None else os.fspath(name) for name in (ca, cert, key))
+    found = _parsed(given, env)
+    if not isinstance(found, str):
+        from agentic import tls
+
+        host, port = found
+        return Target(f"{host}:{port}", token or _named_token(env), tls.read(env, *files))
+    if any(files):
+        raise ValueError(f"certificates are for TLS, and {found} is without; on loopback, write {_TLS}127.0.0.1:port")
+    return Target(found, None if found.startswith("unix:") else token or _token(env))
+
+
+def _parsed(given: str, env: Mapping[str, str]) -> str | tuple[str, str]:
+    """The address; for TLS its host and port. Raises ValueError."""
     if not given:
         sockets = [os.path.join(directory, SOCKET) for directory in _runtime(env)]
-        return Target(f"unix:{next((path for path in sockets if os.path.exists(path)), sockets[-1])}")
+        return f"unix:{next((path for path in sockets if os.path.exists(path)), sockets[-1])}"
     if given.startswith(("unix:", "/")):
         path = given.removeprefix("unix:")
         if not path.startswith("/"):
             raise ValueError(f"the path of a Unix socket must be absolute: unix:/run/agenticd/{SOCKET}, not {given}")
-        return Target("unix:/" + path.lstrip("/"))
-    if not _is_loopback(given):
-        raise ValueError(f"{given} is neither unix:/path nor a port on loopback such as 127.0.0.1:50051")
-    return Target(given, token or _token(env))
+        return "unix:/" + path.lstrip("/")
+    host, port = _host_and_port(given)
+    loopback = _is_loopback(host.strip("[]"))
+    return f"{host}:{port}" if loopback and not given.startswith(_TLS) else (host, port)
+
+
+def _host_and_port(given: str) -> tuple[str, str]:
+    text = given.removeprefix(_TLS)
+    if "/" in text:
+        raise ValueError(f"{given} is a URL or a path; an address is {_FORMS}")
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{given} does not end with a port; an address is {_FORMS}")
+    if not _is_address(host) and (_HOST.fullmatch(host) is None or host.replace(".", "").isdigit()):
+        raise ValueError(f"{given} has no host that can be; an address is {_FORMS}")
+    return host, port
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an IP address; one of IPv6 in brackets."""
+    import ipaddress
+
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        return (ipaddress.ip_address(bare).version == 6) == (bare != host)
+    except ValueError:
+        return False
 
 
 def _runtime(env: Mapping[str, str]) -> Iterator[str]:
@@ -78,11 +143,7 @@ def _directory(env: Mapping[str, str], name: str) -> str | None:
     return first if first.startswith("/") else None
 
 
-def _is_loopback(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        return False
+def _is_loopback(host: str) -> bool:
     import ipaddress
 
     try:
@@ -91,9 +152,15 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
+def _named_token(env: Mapping[str, str]) -> str | None:
+    named = env.get(TOKEN_VARIABLE)
+    return _read(named) if named else None
+
+
 def _token(env: Mapping[str, str]) -> str | None:
-    if named := env.get(TOKEN_VARIABLE):
-        return _read(named)
+    """For loopback: also that of this machine, which is shown to no other."""
+    if env.get(TOKEN_VARIABLE):
+        return _named_token(env)
     for directory in _runtime(env):
         try:
             return _read(os.path.join(directory, TOKEN))
