@@ -1,12 +1,14 @@
 // Where the daemon is: an address that was given, or the sockets where daemons listen. Nothing here connects.
 import { existsSync, lstatSync, readFileSync } from "node:fs";
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import { join } from "node:path";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 
 import { InvalidArgument } from "./errors.js";
 
 export const ADDRESS_VARIABLE = "AGENTCTL_ADDR";
 export const TOKEN_VARIABLE = "AGENTCTL_TOKEN_FILE";
+const PEM_VARIABLES = { ca: "AGENTCTL_CA_FILE", cert: "AGENTCTL_CERT_FILE", key: "AGENTCTL_KEY_FILE" } as const;
 const SOCKET = "agenticd.sock";
 const TOKEN = "token";
 const SYSTEM_RUNTIME = "/run/agenticd";
@@ -64,11 +66,11 @@ export interface Tls {
  *
  * That is the first agenticd.sock that exists in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd (without that variable:
  * agenticd-<uid> in the temporary directory, if it is the user's own), and /run/agenticd. The token of a port is
- * `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else, on this machine, in the first file `token` that can be
- * read in those directories.
+ * `token`, else what is in the file $AGENTCTL_TOKEN_FILE, else, without TLS, in the first file `token` that can be read
+ * in those directories. With TLS, `ca`, `cert` and `key` are else the files $AGENTCTL_CA_FILE, $AGENTCTL_CERT_FILE and
+ * $AGENTCTL_KEY_FILE.
  *
- * Throws InvalidArgument for an address of another form, for one on another machine without token and certificate, and
- * for a file that cannot be read.
+ * Throws InvalidArgument for an address of another form, and for a file that cannot be read or is of no use.
  */
 export function find(options: TargetOptions = {}, env: Environment = process.env): Target {
   const given = options.address || env[ADDRESS_VARIABLE] || "";
@@ -94,33 +96,25 @@ function onPort(given: string, options: TargetOptions, env: Environment): Target
   const place = given.replace(/^tls:/, "");
   const host = hostOf(place, given);
   const loopback = isLoopback(host);
-  const token = options.token || tokenOf(env, loopback);
+  const plain = loopback && place === given;
+  const token = options.token || tokenOf(env, plain);
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
     throw InvalidArgument.of("token", "a token is printable ASCII without spaces, as in the daemon's file");
   }
   const target = { address: `dns:${place}`, loopback, token };
-  if (loopback && place === given) {
-    withoutTls(given, options);
-    return target;
-  }
-  if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw InvalidArgument.of(options.cert ? "key" : "cert", "a client's certificate needs both, cert and key");
-  }
-  if (!loopback && !token && !options.cert) {
-    const right = "a daemon on another machine needs its token, or a client's certificate: give token, or cert and key";
-    throw InvalidArgument.of("token", right);
-  }
-  const { ca, cert, key } = options;
-  const trusted = ca === undefined ? roots(env) : pem("ca", ca);
-  return { ...target, tls: { host, ca: trusted, cert: pem("cert", cert), key: pem("key", key) } };
+  if (!plain) return { ...target, tls: { host, ca: authorities(options.ca, env), ...ownCertificate(options, env) } };
+  withoutTls(given, options);
+  return target;
 }
 
 /** The host of host:port. Throws InvalidArgument. */
 function hostOf(place: string, given: string): string {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(place) ?? [];
-  const host = bracketed !== undefined && isIP(bracketed) === 6 ? bracketed : plain;
+  const host = bracketed ?? plain ?? "";
+  const numeric = /^[0-9.]*$/.test(host);
+  const possible = bracketed === undefined ? !numeric || isIPv4(host) : isIPv6(host);
   const port = Number(digits);
-  if (host === undefined || !(port > 0 && port < 65_536)) {
+  if (!possible || !(port > 0 && port < 65_536)) {
     const right = "an address is unix:/path, a port of this machine such as 127.0.0.1:50051, or host:port with TLS";
     throw InvalidArgument.of("address", `${right}; not ${given}`);
   }
@@ -166,11 +160,11 @@ function directory(env: Environment, name: string): string | undefined {
   return first?.startsWith("/") ? first : undefined;
 }
 
-/** The tokens in the runtime directories are those of daemons of this machine: no other machine is shown them. */
-function tokenOf(env: Environment, loopback: boolean): string | undefined {
+/** A token in the runtime directories is that of a daemon of this machine: no other is shown it. */
+function tokenOf(env: Environment, plain: boolean): string | undefined {
   const named = env[TOKEN_VARIABLE];
   if (named) return read("token", named).toString().trim();
-  for (const folder of loopback ? runtime(env) : []) {
+  for (const folder of plain ? runtime(env) : []) {
     try {
       return readFileSync(join(folder, TOKEN), "latin1").trim();
     } catch {
@@ -180,19 +174,45 @@ function tokenOf(env: Environment, loopback: boolean): string | undefined {
   return undefined;
 }
 
-function pem(name: string, given: Pem | undefined): Buffer | undefined {
-  if (given === undefined) return undefined;
-  const found = typeof given === "string" && !given.includes("-----BEGIN") ? read(name, given) : Buffer.from(given);
-  if (!found.includes("-----BEGIN")) throw InvalidArgument.of(name, "not PEM: it must begin with -----BEGIN");
+/** Those that the program names; else those that the system trusts; undefined, Node's own, where none are found. */
+function authorities(given: Pem | undefined, env: Environment): Buffer | undefined {
+  const ca = pem("ca", given ?? (env[PEM_VARIABLES.ca] || undefined));
+  if (ca !== undefined) {
+    judge("ca", "no certificates in PEM", { ca });
+    return ca;
+  }
+  const path = env["SSL_CERT_FILE"] || SYSTEM_ROOTS.find((one) => existsSync(one));
+  return path === undefined ? undefined : read("ca", path);
+}
+
+function ownCertificate(options: TargetOptions, env: Environment): Pick<Tls, "cert" | "key"> {
+  let { cert, key } = options;
+  if (cert === undefined && key === undefined) {
+    cert = env[PEM_VARIABLES.cert] || undefined;
+    key = env[PEM_VARIABLES.key] || undefined;
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    throw InvalidArgument.of(cert ? "key" : "cert", "is missing: a certificate and its key belong together");
+  }
+  const found = { cert: pem("cert", cert), key: pem("key", key) };
+  judge("key", "no certificate with its key in PEM, not encrypted", found);
   return found;
 }
 
-/** The roots that the system trusts; Node's own where none are found. */
-function roots(env: Environment): Buffer | undefined {
-  const named = env["SSL_CERT_FILE"];
-  if (named) return read("SSL_CERT_FILE", named);
-  const path = SYSTEM_ROOTS.find((one) => existsSync(one));
-  return path === undefined ? undefined : read("ca", path);
+function pem(name: string, given: Pem | undefined): Buffer | undefined {
+  if (given === undefined) return undefined;
+  return typeof given === "string" && !given.includes("-----BEGIN") ? read(name, given) : Buffer.from(given);
+}
+
+/** Whether TLS takes it, before gRPC does, which would only fail to connect. */
+function judge(name: string, wrong: string, files: SecureContextOptions): void {
+  const given = Object.values(files) as (Buffer | undefined)[];
+  try {
+    if (given.some((file) => file?.includes("-----BEGIN") === false)) throw new Error("no PEM");
+    createSecureContext(files);
+  } catch (error) {
+    throw InvalidArgument.of(name, `${wrong}: ${(error as Error).message}`, error);
+  }
 }
 
 function read(name: string, path: string): Buffer {

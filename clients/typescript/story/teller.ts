@@ -24,6 +24,7 @@ interface Order {
   call_ids?: string[];
   types?: string[];
   live?: boolean;
+  most?: number;
   revision?: number;
   epoch?: string;
 }
@@ -149,15 +150,19 @@ class Teller {
         : undefined,
     });
     this.#streams.set(follow, stream);
-    this.#ends.set(follow, tell(follow, stream));
+    this.#ends.set(follow, tell(follow, stream, order.most));
     return {};
   }
 }
 
-async function tell(follow: string, stream: EventStream): Promise<void> {
+async function tell(follow: string, stream: EventStream, most = Infinity): Promise<void> {
   let end: Answer | null = null;
+  let count = 0;
   try {
-    for await (const event of stream) await say({ follow, event: shown(event) });
+    for await (const event of stream) {
+      await say({ follow, event: shown(event) });
+      if (++count >= most) break;
+    }
   } catch (error) {
     end = told(error);
   }

@@ -8,8 +8,8 @@ import { after, describe, test } from "node:test";
 import { channelOptions } from "../src/channel.js";
 import { InvalidArgument } from "../src/errors.js";
 import { find, type TargetOptions } from "../src/target.js";
+import { CERTIFICATE, KEY } from "./certificate.js";
 
-const PEM = "-----BEGIN CERTIFICATE-----\n";
 const folder = mkdtempSync(join(tmpdir(), "agenticd-target-"));
 after(() => {
   rmSync(folder, { recursive: true });
@@ -32,10 +32,11 @@ describe("an address", () => {
     ["localhost:65535", {}, "dns:localhost:65535", false],
     ["[::1]:50051", {}, "dns:[::1]:50051", false],
     ["tls:127.0.0.1:50051", {}, "dns:127.0.0.1:50051", true],
-    ["tls:localhost:50051", { ca: PEM }, "dns:localhost:50051", true],
+    ["tls:localhost:50051", { ca: CERTIFICATE }, "dns:localhost:50051", true],
     ["voice.example.com:50051", { token: "t" }, "dns:voice.example.com:50051", true],
     ["tls:voice.example.com:50051", { token: "t" }, "dns:voice.example.com:50051", true],
-    ["10.0.0.7:50051", { cert: PEM, key: PEM }, "dns:10.0.0.7:50051", true],
+    ["voice.example.com:50051", {}, "dns:voice.example.com:50051", true],
+    ["10.0.0.7:50051", { cert: CERTIFICATE, key: KEY }, "dns:10.0.0.7:50051", true],
   ];
   for (const [address, options, grpc, tls] of right) {
     test(`${address} is ${grpc} ${tls ? "with" : "without"} TLS`, () => {
@@ -55,14 +56,16 @@ describe("an address", () => {
     ["[voice]:50051", {}, "address"],
     ["https://voice.example.com", {}, "address"],
     ["tls:unix:/run/x.sock", {}, "address"],
-    ["voice.example.com:50051", {}, "token"],
+    ["1.2.3:50051", {}, "address"],
+    ["300.1.1.1:50051", {}, "address"],
     ["127.0.0.1:50051", { token: "with space" }, "token"],
-    ["127.0.0.1:50051", { ca: PEM }, "ca"],
-    ["unix:/run/x.sock", { cert: PEM, key: PEM }, "cert"],
-    ["voice.example.com:50051", { cert: PEM }, "key"],
-    ["voice.example.com:50051", { key: PEM, token: "t" }, "cert"],
+    ["127.0.0.1:50051", { ca: CERTIFICATE }, "ca"],
+    ["unix:/run/x.sock", { cert: CERTIFICATE, key: KEY }, "cert"],
+    ["voice.example.com:50051", { cert: CERTIFICATE }, "key"],
+    ["voice.example.com:50051", { key: KEY }, "cert"],
     ["voice.example.com:50051", { ca: join(folder, "absent.pem"), token: "t" }, "ca"],
-    ["voice.example.com:50051", { ca: Buffer.from("no PEM"), token: "t" }, "ca"],
+    ["voice.example.com:50051", { ca: Buffer.from("no PEM") }, "ca"],
+    ["voice.example.com:50051", { cert: CERTIFICATE, key: CERTIFICATE }, "key"],
   ];
   for (const [address, options, field] of wrong) {
     test(`${address} with ${Object.keys(options).join() || "nothing"} is refused for its ${field}`, () => {
@@ -114,12 +117,28 @@ describe("the token", () => {
     assert.throws(() => find({ address }, { AGENTCTL_TOKEN_FILE: join(folder, "absent") }), InvalidArgument);
   });
 
-  test("of this machine's daemon is shown to no other machine", () => {
-    assert.throws(() => find({ address: "voice.example.com:50051" }, env), InvalidArgument);
-    const told = find({ address: "voice.example.com:50051" }, { ...env, AGENTCTL_TOKEN_FILE: named });
-    assert.equal(told.token, "named");
+  test("of this machine's daemon is shown to no other", () => {
+    for (const elsewhere of ["voice.example.com:50051", "tls:127.0.0.1:50051"]) {
+      assert.equal(find({ address: elsewhere }, env).token, undefined);
+      assert.equal(find({ address: elsewhere }, { ...env, AGENTCTL_TOKEN_FILE: named }).token, "named");
+    }
     assert.equal(find({ address: "unix:/run/x.sock", token: "t" }, env).token, undefined);
   });
+});
+
+test("certificates are files or what is in them, else those that the variables name", () => {
+  const address = "voice.example.com:50051";
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  writeFileSync(cert, CERTIFICATE);
+  writeFileSync(key, KEY);
+  const known = { ca: Buffer.from(CERTIFICATE), cert: Buffer.from(CERTIFICATE), key: Buffer.from(KEY) };
+  const tls = { host: "voice.example.com", ...known };
+  assert.deepEqual(find({ address, ca: CERTIFICATE, cert, key }, {}).tls, tls);
+  const env = { AGENTCTL_CA_FILE: cert, AGENTCTL_CERT_FILE: cert, AGENTCTL_KEY_FILE: key };
+  assert.deepEqual(find({ address }, env).tls, tls);
+  assert.deepEqual(find({ address, ca: known.ca, cert: known.cert, key: known.key }, env).tls, tls);
+  assert.deepEqual(find({ address: "127.0.0.1:50051" }, env).tls, undefined);
+  assert.deepEqual(find({ address }, { SSL_CERT_FILE: cert }).tls?.ca, known.ca);
 });
 
 test("no proxy is asked for this machine", () => {
