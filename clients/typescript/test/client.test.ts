@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { status } from "@grpc/grpc-js";
 
-import type { Client } from "../src/client.js";
+import { Client, connect } from "../src/client.js";
 import * as errors from "../src/errors.js";
 import { Call } from "../src/gen/agentic/v1/call.js";
 import {
@@ -13,6 +13,8 @@ import {
   PlaceCallResponse,
   type PlaceCallRequest,
 } from "../src/gen/agentic/v1/call_service.js";
+import { find } from "../src/target.js";
+import { CERTIFICATE } from "./certificate.js";
 import { FakeDaemon, Refusal, type StreamCall } from "./fake_daemon.js";
 import { batch, EPOCH, opened } from "./frames.js";
 
@@ -206,6 +208,22 @@ test("a client that is closed ends its streams and what waits, and does nothing 
 });
 
 let open: (rpc: StreamCall) => void;
+
+test("with TLS the daemon's certificate must be signed by one who is known, and for the address", async () => {
+  await using daemon = new FakeDaemon();
+  const port = await daemon.startTls({ getCall: () => shown });
+  for (const host of ["localhost", "127.0.0.1"]) {
+    await using client = connect({ address: `tls:${host}:${port}`, ca: CERTIFICATE, token: "secret" });
+    assert.equal((await client.getCall("one")).revision, 4);
+  }
+  await using stranger = connect({ address: `tls:localhost:${port}`, token: "secret" });
+  await assert.rejects(stranger.getCall("one"), { name: "Unreachable", message: /self-signed certificate/ });
+  const known = find({ address: `tls:127.0.0.1:${port}`, ca: CERTIFICATE }, {});
+  await using impostor = new Client({ ...known, tls: { ...known.tls, host: "voice.example.com" } });
+  await assert.rejects(impostor.getCall("one"), { name: "Unreachable", message: /voice\.example\.com/ });
+});
+  await assert.rejects(elsewhere.getCall("one"), { name: "Unreachable" });
+});
 
 test("a time that is none is refused", async () => {
   await using daemon = new FakeDaemon();

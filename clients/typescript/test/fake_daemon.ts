@@ -27,8 +27,9 @@ import {
   type StreamEventsRequest,
   type StreamEventsResponse,
 } from "../src/gen/agentic/v1/call_service.js";
-import { KEY } from "../src/status.js";
+import { KEY as TRAILER } from "../src/status.js";
 import type { Target } from "../src/target.js";
+import { CERTIFICATE, KEY } from "./certificate.js";
 import { errorInfo, statusBytes } from "./details.js";
 
 export type StreamCall = ServerWritableStream<StreamEventsRequest, StreamEventsResponse>;
@@ -51,7 +52,7 @@ export class Refusal extends Error {
   constructor(code: status, reason = "") {
     super("the daemon says no");
     this.code = code;
-    if (reason !== "") this.metadata.set(KEY, statusBytes(errorInfo(reason)));
+    if (reason !== "") this.metadata.set(TRAILER, statusBytes(errorInfo(reason)));
   }
 }
 
@@ -68,15 +69,25 @@ export class FakeDaemon implements AsyncDisposable {
   }
 
   async start(answers: Answers): Promise<this> {
+    await this.#listen(answers, this.address, ServerCredentials.createInsecure());
+    return this;
+  }
+
+  /** With TLS, and the certificate of certificate.ts. Returns its port on 127.0.0.1. */
+  startTls(answers: Answers): Promise<number> {
+    const pair = { cert_chain: Buffer.from(CERTIFICATE), private_key: Buffer.from(KEY) };
+    return this.#listen(answers, "127.0.0.1:0", ServerCredentials.createSsl(null, [pair]));
+  }
+
+  #listen(answers: Answers, address: string, credentials: ServerCredentials): Promise<number> {
     this.#server = new Server();
     this.#server.addService(CallServiceService, implemented(answers));
-    await new Promise<void>((resolve, reject) => {
-      this.#server.bindAsync(this.address, ServerCredentials.createInsecure(), (error) => {
-        if (error === null) resolve();
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, credentials, (error, port) => {
+        if (error === null) resolve(port);
         else reject(error);
       });
     });
-    return this;
   }
 
   /** As a kill would: connections break. */
