@@ -218,11 +218,9 @@ test("with TLS the daemon's certificate must be signed by one who is known, and 
   }
   await using stranger = connect({ address: `tls:localhost:${port}`, token: "secret" });
   await assert.rejects(stranger.getCall("one"), { name: "Unreachable", message: /self-signed certificate/ });
-  const known = find({ address: `tls:127.0.0.1:${port}`, ca: CERTIFICATE }, {});
+  const known = find({ address: `tls:localhost:${port}`, ca: CERTIFICATE }, {});
   await using impostor = new Client({ ...known, tls: { ...known.tls, host: "voice.example.com" } });
   await assert.rejects(impostor.getCall("one"), { name: "Unreachable", message: /voice\.example\.com/ });
-});
-  await assert.rejects(elsewhere.getCall("one"), { name: "Unreachable" });
 });
 
 test("a time that is none is refused", async () => {
