@@ -118,7 +118,11 @@ test("the next question begins behind what has arrived, even if it was not read 
 
 test("a bookmark moves what is asked for, and what is given is judged by events", () => {
   const follower = new Follower(request({ afterRevision: 0 }));
-  for (const frame of [opened(), batch(2), bookmark(9), batch(4)]) follower.handle(frame);
+  for (const frame of [opened(), batch(2), bookmark(9)]) follower.handle(frame);
+  assert.equal(follower.ask().request.afterRevision, 9);
+  follower.handle(bookmark(5));
+  assert.equal(follower.ask().request.afterRevision, 9);
+  follower.handle(batch(4));
   assert.deepEqual(drained(follower), [2, 4]);
 });
 
