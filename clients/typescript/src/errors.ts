@@ -204,6 +204,13 @@ export function fromRpc(failure: ServiceError): AgenticError {
 
 /** grpc-js's words for a connection that could not be made, without its forms. */
 function readable(text: string): string {
-  const [, why] = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: ?$/.exec(text) ?? [];
-  return why === undefined ? text : `nobody answers: ${why}`;
+  const [, why] = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: ?$/s.exec(text) ?? [];
+  if (why === undefined) return text;
+  const [, plain = why.trim()] = FAULTS.find(([mark]) => why.includes(mark)) ?? [];
+  return `no connection: ${plain}`;
 }
+
+const FAULTS: readonly [string, string][] = [
+  ["Failed to connect", "closed at once; perhaps TLS, or a client's certificate, is missing"],
+  ["wrong version number", "what listens there speaks no TLS"],
+];

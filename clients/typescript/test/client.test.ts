@@ -220,6 +220,8 @@ test("with TLS the daemon's certificate must be signed by one who is known, and 
     await using client = connect({ address: `tls:${host}:${port}`, ca: CERTIFICATE, token: "secret" });
     assert.equal((await client.getCall("one")).revision, 4);
   }
+  await using plain = connect({ address: `127.0.0.1:${port}`, token: "secret" });
+  await assert.rejects(plain.getCall("one"), { name: "Unreachable", message: /perhaps TLS/ });
   await using stranger = connect({ address: `tls:localhost:${port}`, token: "secret" });
   await assert.rejects(stranger.getCall("one"), { name: "Unreachable", message: /self-signed certificate/ });
   const known = find({ address: `tls:localhost:${port}`, ca: CERTIFICATE }, {});
