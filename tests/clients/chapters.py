@@ -47,10 +47,11 @@ def read() -> Results:
 
 
 def keep(fresh: Results) -> None:
-    """Keep these, and what was known of others before."""
+    """Keep these, and what was known of others before: of languages that were left out, or could not be tried."""
     told = read()
     for name, outcomes in fresh.items():
-        told.setdefault(name, {}).update(outcomes)
+        known = told.setdefault(name, {})
+        known |= {language: outcome for language, outcome in outcomes.items() if outcome != "skipped"}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
 

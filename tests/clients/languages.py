@@ -47,6 +47,8 @@ class Language:
         words = told.stdout.split("\n")[:-1]
         if told.returncode or not words:
             raise NotBuilt(f"make -C clients/{self.folder} teller:\n{told.stdout}{told.stderr}")
+        if shutil.which(words[0], path=f"{self.path}:{os.environ['PATH']}") is None:
+            raise NotBuilt(f"there is no {words[0]}: make -C clients/{self.folder} build")
         return [*words, *self.words]
 
 
@@ -59,7 +61,7 @@ LANGUAGES: tuple[Language, ...] = (
     Language("python-sync", "python", "Python, threads", words=("--sync",)),
     Language("go", "go", "Go", tools=("go",)),
     Language("typescript", "typescript", "TypeScript", tools=("node", "npm")),
-    Language("java", "java", "Java", tools=("java",)),
+    Language("java", "java", "Java", tools=("java", "javac", "mvn")),
     Language("rust", "rust", "Rust", tools=("cargo",)),
 )
 

@@ -14,7 +14,7 @@ from agentic.v1 import call_pb2, event_pb2
 from agentic.v1 import call_service_pb2 as pb
 from agentic.v1.node_service_pb2 import GetStatusResponse
 
-REFUSED = (ValueError, TypeError)
+REFUSED = (ValueError, TypeError, OSError)
 """What the client says, before it asks anybody, to an argument or an address that is wrong."""
 
 _lock = threading.Lock()

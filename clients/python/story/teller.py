@@ -16,7 +16,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line: what to connect to, as the client's own `connect` takes it."""
     made = argparse.ArgumentParser(prog="teller", description=__doc__)
     made.add_argument("--address", required=True)
-    made.add_argument("--token")
+    for name in ("--token", "--ca", "--cert", "--key"):
+        made.add_argument(name)
     made.add_argument("--timeout", type=float)
     made.add_argument("--sync", action="store_true")
     return made
