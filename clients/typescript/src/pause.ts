@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  */
 export async function pause(delay: number, signal: AbortSignal): Promise<void> {
   try {
-    await sleep(delay * (0.8 + 0.4 * Math.random()), undefined, { signal });
+    await sleep(delay * (1 + 0.2 * Math.random()), undefined, { signal });
   } catch (error) {
     if (!signal.aborted) throw error;
   }
