@@ -77,7 +77,7 @@ async def test_a_daemon_that_is_away_is_waited_for(stage: Make, teller: Make) ->
     is sent again with its request_id and dials once"""
     desk: Stage = await stage()
     patient: Teller = await teller(desk.address, timeout=120)
-    hasty: Teller = await teller(desk.address, timeout=3)
+    hasty: Teller = await teller(desk.address, timeout=6)
     for one in (patient, hasty):
         await one.do("status")
     await desk.sandbox.daemon.stop()
