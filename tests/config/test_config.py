@@ -363,6 +363,7 @@ LEAVES = st.sampled_from(
         "node_id: {}",
         "http: {{listen: {}}}",
         "grpc: {{listen: [{}]}}",
+        'grpc: {{listen: "127.0.0.1:0", tokens: {}}}',
         "agents: {{a: {{instructions: x, greeting: {}}}}}",
         "agents: {{a: {{instructions: x, max_duration: {}}}}}",
         "inbound: {{{}: {{agent: default}}}}",
