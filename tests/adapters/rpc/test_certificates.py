@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from agenticd.adapters.rpc import certificates
 from agenticd.adapters.rpc.certificates import read_client_ca, read_identity
 from agenticd.adapters.rpc.material import BadMaterial
 from tests.certificates import CLIENT_ONLY, LOOPBACK, Certificate, authority, make
@@ -125,3 +127,17 @@ def test_an_authority_of_clients_must_be_one_that_is_good(tmp_path: Path) -> Non
         with pytest.raises(BadMaterial, match=words) as caught:
             read_client_ca(path)
         assert caught.value.key == "tls.client_ca"
+
+
+def test_files_that_change_while_they_are_read_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = pair(tmp_path, GOOD.pem, GOOD.key)
+    proven = certificates._proven
+
+    def meanwhile(path: Path, text: str, server: ssl.SSLContext) -> float:
+        until = proven(path, text, server)
+        path.write_bytes(OTHER.pem)
+        return until
+
+    monkeypatch.setattr(certificates, "_proven", meanwhile)
+    with pytest.raises(BadMaterial, match="changed while it was read"):
+        read_identity(*paths)

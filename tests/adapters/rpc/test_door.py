@@ -11,6 +11,8 @@ import grpc
 import pytest
 import structlog
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,7 @@ from tests.adapters.rpc.support import OPENED, LedWatch, MemoryCalls, channel, s
 from tests.certificates import CLIENT_ONLY, LOOPBACK, Certificate, authority, make
 
 CREATED = "2026-11-29T03:00:00Z"
+REFLECTION: Any = reflection_pb2_grpc.ServerReflectionStub
 PLACE = pb.PlaceCallRequest(to_address="+15550002222", request_id="r")
 
 
@@ -176,6 +179,27 @@ async def test_what_is_renewed_holds_from_then_on(
             assert await code(late.PlaceCall(PLACE, metadata=bearer(stays))) is grpc.StatusCode.UNAVAILABLE
         assert watch.count == 1
         going.cancel()
+
+
+async def test_every_kind_of_stream_ends_with_its_token(
+    tmp_path: Path, calls: MemoryCalls, watch: LedWatch, tls: Tls, ours: Certificate
+) -> None:
+    file = tmp_path / "tokens"
+    metadata = bearer(tokens.create(file, "gone", CREATED))
+    async with served(tmp_path, calls, watch, "127.0.0.1:0", tls=tls, tokens=file) as server:
+        credentials = grpc.ssl_channel_credentials(ours.pem)
+        async with aio.secure_channel(server.addresses[1], credentials) as plain:
+            health: Any = health_pb2_grpc.HealthStub(plain)
+            reflection = REFLECTION(plain)
+            watching = health.Watch(health_pb2.HealthCheckRequest(), metadata=metadata)
+            assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            asking = reflection.ServerReflectionInfo(metadata=metadata)
+            await asking.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+            assert (await asking.read()).HasField("list_services_response")
+            tokens.revoke(file, "gone")
+            server.renew(server.look())
+            for stream in (watching, asking):
+                assert await stream.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_what_is_wrong_keeps_the_server_from_starting_and_leaves_nothing(
