@@ -7,6 +7,7 @@ import ast
 import asyncio
 import inspect
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -47,9 +48,19 @@ NOT_RUN = {
 
 # What is put for what in a command, so that it means this machine.
 INSTEAD = (
+    ("sudo install -Dm640 -g agenticd -t /etc/agenticd ", "install -Dm640 -t etc "),
+    ("sudo install -m640 -g agenticd ", "install -m640 "),
+    ("/etc/agenticd/", "etc/"),
+    ("DNS:voice-1.internal,IP:10.0.0.5", "IP:127.0.0.1"),
     ("sudo agenticd ", "agenticd "),
     ("/var/lib/agenticd/agenticd.db", "emulated.db"),
 )
+OPEN_DOOR = """\
+grpc:
+  listen: ["unix:{folder}/run/agenticd/agenticd.sock", "127.0.0.1:0"]
+  tls: {{cert: etc/tls.crt, key: etc/tls.key}}
+  tokens: etc/tokens
+"""
 CALL_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
 
 
@@ -94,6 +105,27 @@ async def _started(world: World, command: str) -> None:
     await world.run("ls emulated.db.replaced-*")
 
 
+async def _opened(world: World, command: str) -> None:
+    """The door as the page has it in config.yaml, on a port of loopback."""
+    config = world.folder / "emulated.yaml"
+    text = re.sub(r"^grpc:.*?(?=^\w)", "", config.read_text(), flags=re.MULTILINE | re.DOTALL)
+    config.write_text(text + OPEN_DOOR.format(folder=world.folder))
+    assert await world.daemon.stop() == 0
+    await world.restored()
+
+
+async def _from_another_machine(world: World, command: str) -> None:
+    await world.run(command.replace("voice-1.internal:50051", f"tls:{world.api_port}"))
+
+
+async def _shut_out(world: World, command: str) -> None:
+    """Whoever has had the token is refused from then on."""
+    (look,) = [each for each in BY_HAND if each.startswith("AGENTCTL_ADDR=voice-1")]
+    look = look.replace("voice-1.internal:50051", f"tls:{world.api_port}")
+    world.daemon.tell(signal.SIGHUP)
+    await world.run(f"until {look} 2> why.txt; test $? = 6; do :; done; grep authorization why.txt")
+
+
 async def _refused(world: World, command: str) -> None:
     """Whoever is not Twilio gets 403."""
     url = re.search(r"^public_url: (.*)$", (world.folder / "emulated.yaml").read_text(), re.MULTILINE)
@@ -129,6 +161,10 @@ BY_HAND: dict[str, Callable[[World, str], Awaitable[None]]] = {
     "agentctl node drain --until-empty": _drained,
     "sudo systemctl stop agenticd.socket agenticd.service": _stopped,
     "sudo systemctl start agenticd": _started,
+    "sudo systemctl restart agenticd": _opened,
+    "AGENTCTL_ADDR=voice-1.internal:50051 AGENTCTL_CA_FILE=authority.crt AGENTCTL_TOKEN_FILE=billing.token "
+    "agentctl node status": _from_another_machine,
+    "sudo systemctl reload agenticd": _shut_out,
     "curl --silent --output /dev/null --write-out '%{http_code}\\n' --data '' "
     "https://voice.example.com/twilio/voice": _refused,
     "curl --fail http://127.0.0.1:9090/healthz": _probed,
@@ -188,6 +224,7 @@ WRITTEN = {path: blocks(path.read_text(encoding="utf-8")) for path in DOCUMENTS}
 PAGES = [page for page, found in WRITTEN.items() if {"sh", "console", "python"} & {block.language for block in found}]
 
 
+@pytest.mark.timeout(180)  # a page has some dozens of commands, and a program starts for each
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_what_a_page_says_can_be_done(page: Path, folder: Path) -> None:
     names: dict[str, object] = {}

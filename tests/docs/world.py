@@ -79,6 +79,12 @@ class World:
         ready = [json.loads(line) for line in self.daemon.log.read_text().splitlines() if '"agenticd is ready"' in line]
         return f"http://127.0.0.1:{ready[-1]['admin']}"
 
+    @property
+    def api_port(self) -> str:
+        """The API's address on TCP, now."""
+        listens = [json.loads(line) for line in self.daemon.log.read_text().splitlines() if '"gRPC listens"' in line]
+        return str(listens[-1]["addresses"][1])
+
     async def run(self, command: str) -> str:
         """What the command says. It must end well."""
         assert self._shell.stdin is not None

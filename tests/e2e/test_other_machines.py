@@ -337,3 +337,47 @@ async def test_agentctl_comes_from_another_machine(line: Make, door: Door) -> No
              "hint: where it speaks TLS: --addr tls:HOST:PORT; where it asks for certificates: AGENTCTL_CERT_FILE and "
              "AGENTCTL_KEY_FILE"]),
     ]  # fmt: skip
+
+
+LISTENS = 'listen: "127.0.0.1:0"'
+REFUSED = {
+    'listen: "0.0.0.0:0"': "grpc.listen: is outside loopback, where the API needs TLS: write grpc.tls:",
+    f"{LISTENS}, tls: {{cert: door.crt, key: door.key}}": "grpc.tls: needs something that tells who comes: write",
+    f"{LISTENS}, tls: {{cert: none, key: door.key}}, tokens: tokens": "grpc.tls.cert: {folder}/none: there is no such",
+    f"{LISTENS}, tls: {{cert: door.crt, key: other.key}}, tokens: tokens": "grpc.tls.key: {folder}/other.key: does not",
+    f"{LISTENS}, tls: {{cert: old.crt, key: old.key}}, tokens: tokens": "grpc.tls.cert: {folder}/old.crt: has expired",
+    f"{LISTENS}, tls: {{cert: door.crt, key: open.key}}, tokens: tokens": "grpc.tls.key: {folder}/open.key: every user",
+    f"{LISTENS}, tls: {{cert: door.crt, key: door.key, client_ca: door.crt}}": "grpc.tls.client_ca: {folder}/door.crt",
+    f"{LISTENS}, tls: {{cert: door.crt, key: door.key}}, tokens: none": "grpc.tokens: {folder}/none: there is no",
+}
+
+
+@pytest.mark.parametrize("grpc", REFUSED)
+async def test_a_door_that_is_not_shut_well_keeps_the_daemon_from_starting(
+    grpc: str, tmp_path: Path, ours: Certificate
+) -> None:
+    door = Door(tmp_path, ours)
+    door.token("billing")
+    make("other", ours).write(tmp_path, "other")
+    make("old", ours, days=(-9, -1)).write(tmp_path, "old")
+    (tmp_path / "open.key").write_bytes(door.key.read_bytes())
+    (tmp_path / "open.key").chmod(0o644)
+    (tmp_path / "config.yaml").write_text(
+        f"grpc: {{{grpc}}}\n"
+        "public_url: https://voice.example.com\n"
+        "twilio: {account_sid: AC0123456789abcdef0123456789abcdef, auth_token: t, from_number: '+15550001111'}\n"
+        "openai: {api_key: k}\n"
+        "agents: {default: {instructions: Be brief.}}\n"
+    )
+
+    def run(*command: str) -> tuple[int, str]:
+        agenticd = [sys.executable, "-m", "agenticd", *command]
+        done = subprocess.run(agenticd, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stderr
+
+    started, checked = await asyncio.gather(asyncio.to_thread(run, "serve"), asyncio.to_thread(run, "config", "check"))
+    assert started == checked
+    code, said = started
+    assert code == 78
+    assert said.count("\n") == 1
+    assert REFUSED[grpc].replace("{folder}", str(tmp_path)) in said

@@ -30,11 +30,14 @@ def read_file(key: str, path: Path, missing: str = "there is no such file") -> t
     try:
         # Not blocking: what is no file, a named pipe perhaps, must not hold up the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
+        try:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
                 raise BadMaterial(key, path, "is no file")
-            data = file.read(_LIMIT + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(_LIMIT + 1)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         raise BadMaterial(key, path, missing) from None
     except PermissionError:
