@@ -31,8 +31,9 @@ test: ## All tests; some of them: make test ARGS="tests/core -k turn"
 test-foreign: ## Published frameworks and Twilio's library on `agenticd emulate`; several calls at once: make test-foreign CALLS=4
 	@AGENTICD_FOREIGN_CALLS=$(CALLS) $(PY) -m pytest -n 2 --dist worksteal -m foreign tests/foreign $(ARGS)
 
+# Python's own tests and lint are those of `make test lint`.
 test-clients: ## Build and check every client, and tell the story with each; one of them: make test-client-go
-	@$(call CLIENTS,build lint test proto-check)
+	@AGENTICD_CLIENTS="go typescript java rust" $(call CLIENTS,build lint test proto-check)
 	@$(PY) -m pytest -n 4 --dist worksteal -m client tests/clients $(ARGS)
 
 test-client-%: $(DEV)
@@ -96,16 +97,16 @@ lock: ## Remake requirements/*.txt, keeping what still fits; newer versions: mak
 	@if command -v npm >/dev/null; then cd $(FOREIGN_NODE) && npm install --package-lock-only --loglevel=error; \
 	  else echo "agenticd: npm is not installed; $(FOREIGN_NODE)/package-lock.json stays as it is"; fi
 
-version: ## Set the version of both distributions: make version V=0.2.0
+version: ## Set the version of the daemon and all clients: make version V=0.2.0
 	@[ -n "$(V)" ] || { echo "say which: make version V=0.2.0" >&2; exit 1; }
-	@sed -i.old -E 's/^version = "[^"]+"/version = "$(V)"/; s/"agenticd-client==[^"]+"/"agenticd-client==$(V)"/' $(PROJECTS)
-	@rm -f $(addsuffix .old,$(PROJECTS))
+	@$(PY) -m tools.version $(V)
 
 ci: ## What CI runs
 	@.ci/run
 
 clean: ## Back to a fresh clone: remove .venv, dist and caches
 	@rm -rf $(VENV) $(FOREIGN) $(FOREIGN_NODE)/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	@for client in clients/*/Makefile; do $(MAKE) --no-print-directory -C "$${client%/Makefile}" clean; done
 	@find agenticd clients tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the contract's Python code -------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock test-foreign test-clients clients-proto: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock version test-foreign test-clients clients-proto: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools import version
+
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 600
 # The three places that may catch everything, once each: a call's top, an RPC's top, a task's top.
@@ -27,9 +29,10 @@ CATCH_ALL = {
 }
 # Folders of somebody's machine: homes, checkouts. What follows a word or a variable is not one.
 MACHINE_PATH = r"(?<![\w.~$})/-])(?:/(?:root|work|workspace|(?:home|Users)/[a-z][\w.-]*)|HOME|HERE)/"
+# (In Cargo.lock "registry+https://github.com/rust-lang/crates.io-index" is the registry's name, the same for everybody.)
 REGISTRY_HOST = (
     r"\b(?:pypi\.(?:org|python\.org)|files\.pythonhosted\.org|registry\.(?:npmjs|yarnpkg)\.(?:org|com)"
-    r"|(?:proxy|sum)\.golang\.org|crates\.io|rubygems\.org|repo1?\.maven\.(?:apache\.)?org)\b"
+    r"|(?:proxy|sum)\.golang\.org|crates\.io(?!-index)|rubygems\.org|repo1?\.maven\.(?:apache\.)?org)\b"
 )
 
 
@@ -98,18 +101,6 @@ def foreign_words(root: Path, names: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def versions(root: Path) -> dict[str, str]:
-    """What each place says that the version is."""
-    daemon = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    client = tomllib.loads((root / "clients/python/pyproject.toml").read_text())["project"]
-    pins = [Requirement(d) for d in daemon["dependencies"] if Requirement(d).name == client["name"]]
-    return {
-        "pyproject.toml": daemon["version"],
-        "clients/python/pyproject.toml": client["version"],
-        "pyproject.toml, dependency on the client": ", ".join(str(p.specifier).removeprefix("==") for p in pins),
-    }
-
-
 def locked(root: Path, lock: str) -> dict[str, str]:
     """The packages of a lock file with their versions; each must have a hash."""
     pinned: dict[str, str] = {}
@@ -157,8 +148,25 @@ def test_no_tracked_file_names_a_machine_or_a_registry() -> None:
     assert foreign_words(ROOT, NAMES) == []
 
 
-def test_both_distributions_have_one_version() -> None:
-    assert len(set(versions(ROOT).values())) == 1, versions(ROOT)
+def test_daemon_and_clients_have_one_version() -> None:
+    assert len({said for _, said in version.versions(ROOT)}) == 1, version.versions(ROOT)
+
+
+def test_the_version_is_set_everywhere_or_nowhere(tmp_path: Path) -> None:
+    for name, _ in version.PLACES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    with pytest.raises(ValueError, match="three numbers"):
+        version.set_version("v2", tmp_path)
+    assert version.versions(tmp_path) == version.versions(ROOT)
+    version.set_version("12.3.4", tmp_path)
+    assert {said for _, said in version.versions(tmp_path)} == {"12.3.4"}
+    client = tomllib.loads((tmp_path / "clients/python/pyproject.toml").read_text())["project"]
+    daemon = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    assert (client["version"], f"{client['name']}==12.3.4" in daemon["dependencies"]) == ("12.3.4", True)
+    (tmp_path / "clients/java/pom.xml").write_text("<project/>")
+    with pytest.raises(ValueError, match=r"pom\.xml"):
+        version.set_version("12.3.5", tmp_path)
 
 
 def test_the_locks_hold_what_is_declared() -> None:
@@ -248,7 +256,7 @@ def test_the_path_of_this_very_tree_is_found(tree: Path) -> None:
     assert foreign_words(tree, ["a.txt"]) == [f"a.txt: {tree}/"]
 
 
-def test_another_version_and_a_stale_lock_are_found(tree: Path) -> None:
+def test_a_stale_lock_is_found(tree: Path) -> None:
     client = '[project]\nname = "agenticd-client"\nversion = "2"\ndependencies = ["a>=1"]\n'
     daemon = (
         '[project]\nversion = "1"\ndependencies = ["agenticd-client==3", "b"]\n'
@@ -259,7 +267,6 @@ def test_another_version_and_a_stale_lock_are_found(tree: Path) -> None:
     (tree / "requirements/runtime.txt").write_text("a==0.9 \\\n    --hash=sha256:00\n")
     (tree / "requirements/dev.txt").write_text("a==1 --hash=sha256:00\nB==1 --hash=sha256:00\nc==2 --hash=sha256:00\n")
     (tree / "requirements/uv.txt").write_text("uv==1 --hash=sha256:00\n")
-    assert sorted(versions(tree).values()) == ["1", "2", "3"]
     assert [hit.split(" is declared")[0] for hit in not_locked(tree)] == [
         "requirements/runtime.txt: b",
         "requirements/runtime.txt: a>=1",
