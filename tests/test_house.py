@@ -29,7 +29,7 @@ CATCH_ALL = {
 }
 # Folders of somebody's machine: homes, checkouts. What follows a word or a variable is not one.
 MACHINE_PATH = r"(?<![\w.~$})/-])(?:/(?:root|work|workspace|(?:home|Users)/[a-z][\w.-]*)|HOME|HERE)/"
-# (In Cargo.lock "registry+https://github.com/rust-lang/crates.io-index" is the registry's name, the same for everybody.)
+# (Cargo.lock has "registry+https://github.com/rust-lang/crates.io-index": the registry's name, everywhere the same.)
 REGISTRY_HOST = (
     r"\b(?:pypi\.(?:org|python\.org)|files\.pythonhosted\.org|registry\.(?:npmjs|yarnpkg)\.(?:org|com)"
     r"|(?:proxy|sum)\.golang\.org|crates\.io(?!-index)|rubygems\.org|repo1?\.maven\.(?:apache\.)?org)\b"
