@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.clients.chapters import Results, chapters, read
-from tests.clients.languages import LANGUAGES
+from tests.clients.languages import LANGUAGES, Language
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/clients.md"
@@ -19,15 +19,19 @@ WORDS = {"passed": "yes", "failed": "**no**", "skipped": "not tried"}
 
 def table(results: Results) -> str:
     """One line for each chapter, one column for each client."""
-    lines = [
-        f"| what is shown | {' | '.join(language.title for language in LANGUAGES)} |",
-        "|---" * (len(LANGUAGES) + 1) + "|",
-    ]
+    titles = [_linked(language) for language in LANGUAGES]
+    lines = [f"| what is shown | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     for chapter in chapters():
         told = results.get(chapter.name, {})
         cells = [WORDS[told.get(language.name, "skipped")] for language in LANGUAGES]
         lines.append(f"| {chapter.shows} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _linked(language: Language) -> str:
+    """The head of its column: its name, which leads to its page."""
+    page = language.path / "README.md"
+    return f"[{language.title}](../{page.relative_to(ROOT).as_posix()})" if page.exists() else language.title
 
 
 def parts(text: str) -> tuple[str, str, str]:
