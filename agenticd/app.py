@@ -10,6 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -61,6 +62,7 @@ END_CALLS_WITHIN = 20.0
 HURRY_WITHIN = 10.0
 """Seconds that they have when somebody is in a hurry."""
 STOP_RPC_WITHIN = 5.0
+CERTIFICATE_EVERY = 600.0
 STATUS_EVERY = 10.0
 WRITER_LIMIT = 5.0
 """Nor does a log whose writer has stood still for so long."""
@@ -250,11 +252,24 @@ async def _chores(node: Node, host: Host, probe: LagProbe) -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(_tell_of_trouble(node, host), name="log trouble")
+        group.create_task(_tell_of_certificate(node, host), name="certificate")
         if host.watchdog is not None:
             group.create_task(run_watchdog(host.notifier, host.watchdog, ailment))
         while host.notifier.active:
             host.notifier.status(_status(node))
             await asyncio.sleep(STATUS_EVERY)
+
+
+async def _tell_of_certificate(node: Node, host: Host) -> None:
+    """Say in time that the API's certificate ends: after that no start succeeds, not even the one after a crash."""
+    warned = ""
+    while True:
+        if (warning := node.rpc.warning(time.time())) != warned:
+            warned = warning
+            host.notifier.remark("certificate", warning)
+            if warning:
+                _logger.warning(warning, setting="grpc.tls.cert")
+        await asyncio.sleep(CERTIFICATE_EVERY)
 
 
 async def _tell_of_trouble(node: Node, host: Host) -> None:

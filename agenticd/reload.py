@@ -14,6 +14,7 @@ import structlog
 from agenticd.adapters.host.systemd import Notifier
 from agenticd.adapters.rpc.material import BadMaterial
 from agenticd.adapters.rpc.server import RpcServer
+from agenticd.adapters.rpc.shown import Material
 from agenticd.config import ConfigError, Log, Settings
 from agenticd.service.calls import Calls
 
@@ -54,8 +55,10 @@ async def keep_current(
         try:
             read = await asyncio.to_thread(means.read)
             await asyncio.to_thread(prepare, read)
-            material = await asyncio.to_thread(rpc.look)
+            waiting = changed(current.settings, read)
+            material = await _look(rpc, waiting)
         except (ConfigError, BadMaterial) as error:
+            await _renew_tokens(rpc)
             problems = str(error).splitlines()
             notifier.remark("reload", refused(problems, current.since))
             for problem in problems:
@@ -63,8 +66,8 @@ async def keep_current(
         else:
             calls.reconfigure(read.agents, inbound_of(read), read.limits.max_calls)
             means.set_log(read.log)
-            rpc.renew(material)
-            waiting = changed(current.settings, read)
+            if material is not None:
+                rpc.renew(material)
             taken = {name: getattr(read, name) for name in AT_ONCE}
             current.settings, current.since = dataclasses.replace(current.settings, **taken), datetime.now()
             _logger.info("the configuration was reloaded", agents=sorted(read.agents), inbound=len(read.inbound))
@@ -72,6 +75,29 @@ async def keep_current(
                 _logger.warning("some of it takes effect only after a restart", settings=waiting)
             notifier.remark("reload", f"waiting for a restart: {', '.join(waiting)}" if waiting else "")
         notifier.ready()
+
+
+async def _look(rpc: RpcServer, waiting: Sequence[str]) -> Material | None:
+    """What is in the files of the API's door. None: the door stays as it is, since they are gone to places that wait
+    for a restart. Raises BadMaterial."""
+    try:
+        return await asyncio.to_thread(rpc.look)
+    except BadMaterial as error:
+        if not any(name.startswith("grpc.") for name in waiting):
+            raise
+        _logger.warning("the API's certificates and tokens stay as they are until a restart", why=str(error))
+        return None
+
+
+async def _renew_tokens(rpc: RpcServer) -> None:
+    """Whatever else is wrong: a token that was taken away is good for nothing from now on."""
+    try:
+        known = await asyncio.to_thread(rpc.look_for_tokens)
+    except BadMaterial as error:
+        _logger.error("the tokens stay as they are", problem=str(error))
+    else:
+        if known is not None:
+            rpc.renew_tokens(known)
 
 
 def refused(problems: Sequence[str], since: datetime) -> str:

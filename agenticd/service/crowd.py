@@ -64,6 +64,7 @@ class Crowd:
 
     def _slice(self) -> None:
         self._next = None
+        self._at_work = set()  # whoever is still at it comes back too late to be waited for
         if not self._due:
             return
         loop = asyncio.get_running_loop()

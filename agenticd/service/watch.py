@@ -146,7 +146,7 @@ class Watch:
                     raise self._end.with_traceback(None)
                 if self._is_idle(follower):
                     await self._sleep(follower)
-                elif len(self._followers) > SLICE:
+                elif len(self._followers) > SLICE and not follower.finished:
                     await self._turn(follower)
         finally:
             follower.close()

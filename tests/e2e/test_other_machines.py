@@ -226,17 +226,22 @@ async def test_a_new_certificate_is_shown_to_new_connections_and_old_streams_go_
         await until_ended(stream, call_id)
 
 
-async def test_what_is_wrong_at_a_reload_leaves_all_as_it_was(line: Make, door: Door, ours: Certificate) -> None:
-    token = door.token("billing")
+async def test_what_is_wrong_at_a_reload_leaves_all_as_it_was_but_for_tokens_that_are_gone(
+    line: Make, door: Door
+) -> None:
+    token, gone = door.token("billing"), door.token("gone")
     await door.open(line)
     new = make("door", authority("its successor"), hosts=LOOPBACK)
     door.cert.write_bytes(new.pem)  # and not its key
-    door.tokens.write_text("")
+    tokens.revoke(door.tokens, "gone")
     refused = await door.reload()
     assert refused["level"] == "error"
     assert f"grpc.tls.key: {door.key}: does not belong to the certificate {door.cert}" in refused["problem"]
     async with door.connect(token) as client:
         await client.status()
+    async with door.connect(gone) as client:
+        with pytest.raises(agentic.errors.Unauthenticated):
+            await client.status()
     log = door.folder / "daemon.log"
     log.write_text(log.read_text().replace('"level": "error"', '"level": "told"'))  # it is meant
 
@@ -326,7 +331,7 @@ async def test_agentctl_comes_from_another_machine(line: Make, door: Door) -> No
     names_files = "hint: AGENTCTL_CA_FILE, AGENTCTL_CERT_FILE, AGENTCTL_KEY_FILE name files"
     no_connection = f"error: no connection to tls:{door.address}"
     assert [(one.returncode, one.stderr.splitlines()) for one in failed] == [
-        (6, ['error: this address needs the metadata "authorization: Bearer <token>" with the daemon\'s token',
+        (6, ['error: this address needs the metadata "authorization: Bearer <token>" with a token that is good here',
              "hint: name the file with your token in AGENTCTL_TOKEN_FILE, or use the daemon's Unix socket"]),
         (5, [f"{no_connection}: the daemon's certificate is signed by nobody who is believed here",
              "hint: name the file with the authority that signed it in AGENTCTL_CA_FILE"]),

@@ -121,6 +121,15 @@ def test_one_who_does_not_come_back_holds_nobody_up_for_long(loop: HandLoop) -> 
     assert stuck.woken == 2
 
 
+def test_one_who_comes_back_late_when_nobody_is_due_is_woken_again(loop: HandLoop) -> None:
+    crowd = Crowd()
+    (late,) = members(crowd, 1)
+    crowd.due(late)
+    loop.advance(PATIENCE)
+    crowd.due(late)
+    assert late.woken == 2
+
+
 def test_who_is_gone_is_not_woken(loop: HandLoop) -> None:
     crowd = Crowd()
     first, gone, last = members(crowd, 3)

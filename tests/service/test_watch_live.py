@@ -13,7 +13,8 @@ from agenticd.core.errors import (
     Draining,
 )
 from agenticd.service import watch as watch_module
-from agenticd.service.crowd import SLICE
+from agenticd.service.crowd import PATIENCE, SLICE
+from agenticd.service.ports import Page, Select
 from agenticd.service.watch import (
     Batch,
     Live,
@@ -141,6 +142,32 @@ async def test_followers_are_woken_in_slices(node: Node) -> None:
     await asyncio.gather(*readers)
     assert sum(woken.values()) == 30
     assert max(woken.values()) == SLICE
+
+
+async def test_one_of_many_who_reads_a_slow_disk_is_not_forgotten(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its batches take longer than a slice is waited for, and no bookmark comes to its rescue."""
+    call, read = Call(), node.log.read
+
+    async def slow(after: int, select: Select, limit: int) -> Page:
+        await asyncio.sleep(PATIENCE * 1.5)
+        return await read(after, select, limit)
+
+    await append_all(node.log, call.queued(), *(call.digit() for _ in range(1999)))
+    monkeypatch.setattr(node.log, "read", slow)
+
+    async def wait_for_news() -> None:
+        async with node.follow() as stream:
+            async for _ in stream:
+                pass
+
+    idle = [asyncio.ensure_future(wait_for_news()) for _ in range(SLICE)]
+    await settle(lambda: node.watch.count == SLICE and asleep(node))
+    async with node.follow(0) as stream:
+        await opened(stream)
+        assert await events_up_to(stream, 2000) == [*range(1, 2001)]
+    for task in idle:
+        task.cancel()
+    await asyncio.gather(*idle, return_exceptions=True)
 
 
 async def test_a_crowd_that_catches_up_takes_turns_and_shares_what_it_reads(node: Node) -> None:

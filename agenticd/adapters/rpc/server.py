@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from agentic.v1 import call_service_pb2, node_service_pb2
-from agenticd.adapters.rpc import own_token
+from agenticd.adapters.rpc import own_token, tokens
 from agenticd.adapters.rpc.calls_service import CallService
 from agenticd.adapters.rpc.door import Context, Door
 from agenticd.adapters.rpc.interceptors import Guard, Malformed, Meter
@@ -35,6 +36,7 @@ from agenticd.adapters.rpc.material import BadMaterial
 from agenticd.adapters.rpc.needs import Calls, Log, Watch
 from agenticd.adapters.rpc.node_service import NodeService
 from agenticd.adapters.rpc.shown import Material, Shown, Tls, read_material
+from agenticd.adapters.rpc.tokens import Tokens
 from agenticd.core.errors import Draining
 from agenticd.service.watch import STALL_SECONDS
 
@@ -60,7 +62,7 @@ OPTIONS = (
 
 # The group may use the socket; the directory decides who gets to it.
 _SOCKET_UMASK = 0o117
-_ENDS_SOON = timedelta(days=14)
+_ENDS_SOON = 14 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,19 @@ class RpcServer:
         """Read the files by which the API knows who comes by TCP, and judge them. Raises BadMaterial; blocks."""
         return read_material(self._config.tls, self._config.tokens) if self._by_tcp else Material()
 
+    def look_for_tokens(self) -> Tokens | None:
+        """Read the file of tokens alone; None: there is none. Raises BadMaterial; blocks."""
+        return tokens.read(self._config.tokens) if self._by_tcp and self._config.tokens is not None else None
+
+    def warning(self, now: float) -> str:
+        """That the certificate ends, from two weeks before; else empty. `now`: seconds since 1970."""
+        ends = self._shown.until if self._shown is not None else math.inf
+        if ends - now > _ENDS_SOON:
+            return ""
+        word = "ends" if ends > now else "ended"
+        when = f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"the API's certificate {word} on {when}: renew it, and reload"
+
     @property
     def _by_tcp(self) -> bool:
         return not all(text.startswith("unix:") for text in self._config.listen)
@@ -146,10 +161,14 @@ class RpcServer:
             return
         if self._shown is not None and material.identity is not None:
             self._shown.renew(material)
-        revoked = self._door.renew(material.tokens)
+        self.renew_tokens(material.tokens)
+        _tell(material, self._config)
+
+    def renew_tokens(self, known: Tokens) -> None:
+        """From now on these tokens. Streams end whose token is gone."""
+        revoked = self._door.renew(known)
         if revoked:
             _logger.info("tokens are no longer good", names=revoked)
-        _tell(material, self._config)
 
     def _open_door(self, material: Material) -> None:
         tls = self._config.tls
@@ -272,11 +291,7 @@ def _as_it_is(frame: bytes) -> bytes:
 
 
 def _tell(material: Material, config: Config) -> None:
-    """In the log: what is good but will not be for long, or is of no use."""
-    if material.identity is not None:
-        ends = datetime.fromtimestamp(material.identity.until, UTC)
-        if ends - datetime.now(UTC) < _ENDS_SOON:
-            _logger.warning("the certificate ends soon", setting="grpc.tls.cert", ends=ends.isoformat())
+    """In the log: what is of no use, or not of any yet."""
     if config.tokens is None:
         return
     if config.tls is not None and config.tls.client_ca is not None:

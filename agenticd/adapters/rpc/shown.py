@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,14 +45,19 @@ class Shown:
 
     def __init__(self, material: Material) -> None:
         self._client_ca = material.client_ca is not None
-        self._configuration = _configuration(material)
+        self._take(material)
         self._fresh: list[list[grpc.ServerCertificateConfiguration]] = []
 
     def renew(self, material: Material) -> None:
         """Show this from the next connection on. Whether clients need a certificate stays as it was."""
-        self._configuration = _configuration(material)
+        self._take(material)
         for fresh in self._fresh:
             fresh[:] = [self._configuration]
+
+    def _take(self, material: Material) -> None:
+        self._configuration = _configuration(material)
+        self.until = material.identity.until if material.identity is not None else math.inf
+        """When the certificate ends, in seconds since 1970."""
 
     def credentials(self) -> grpc.ServerCredentials:
         """For one port. gRPC's Python knows no certificates that a client may have, but need not."""

@@ -36,7 +36,9 @@ class Unauthenticated(AgenticError):
     reason = "UNAUTHENTICATED"
 
     def __init__(self) -> None:
-        super().__init__('this address needs the metadata "authorization: Bearer <token>" with the daemon\'s token')
+        super().__init__(
+            'this address needs the metadata "authorization: Bearer <token>" with a token that is good here'
+        )
 
 
 @dataclass(frozen=True, slots=True)

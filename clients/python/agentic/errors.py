@@ -180,7 +180,7 @@ class CarrierRejected(AgenticError):
 
 
 class Unauthenticated(AgenticError):
-    """The address needs the daemon's token, and none or a wrong one was sent."""
+    """The address needs a token, or a certificate, and none or a wrong one was sent."""
 
 
 class DeadlineExceeded(AgenticError):

@@ -146,7 +146,7 @@ export class CarrierRejected extends AgenticError {
   }
 }
 
-/** The address needs the daemon's token, and none or a wrong one was sent. */
+/** The address needs a token, or a certificate, and none or a wrong one was sent. */
 export class Unauthenticated extends AgenticError {}
 
 /**

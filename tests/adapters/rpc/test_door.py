@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from agentic.v1 import call_service_pb2 as pb
 from agentic.v1.call_service_pb2_grpc import CallServiceStub
 from agenticd.adapters.rpc import tokens
+from agenticd.adapters.rpc.certificates import read_identity
 from agenticd.adapters.rpc.door import bearer as one_token
 from agenticd.adapters.rpc.door import certificate_name
 from agenticd.adapters.rpc.listen import CannotListen
@@ -245,6 +246,19 @@ async def test_with_tls_every_address_is_opened(
         credentials = grpc.ssl_channel_credentials(ours.pem)
         async with aio.secure_channel(f"127.0.0.1:{port}", credentials) as plain:
             await CallServiceStub(plain).PlaceCall(PLACE, metadata=bearer(token))
+
+
+async def test_a_certificate_that_ends_soon_is_told_in_time(
+    tmp_path: Path, calls: MemoryCalls, watch: LedWatch, tls: Tls
+) -> None:
+    tokens.create(tmp_path / "tokens", "billing", CREATED)
+    until = read_identity(tls.cert, tls.key).until
+    async with served(tmp_path, calls, watch, "127.0.0.1:0", tls=tls, tokens=tmp_path / "tokens") as server:
+        assert server.warning(until - 15 * 86_400) == ""
+        assert " ends on " in server.warning(until - 13 * 86_400)
+        assert " ended on " in server.warning(until + 1)
+    async with served(tmp_path, calls, watch) as server:
+        assert server.warning(until + 1) == ""
 
 
 # The header, from whoever sends it.
