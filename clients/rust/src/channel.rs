@@ -11,6 +11,8 @@ use crate::target::{Place, Target, Tls};
 
 /// How long an answer may take, if nothing else is said.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest of all, as good as none: 30 years. Clocks and `grpc-timeout` end somewhere behind it.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 86_400);
 /// The largest message that is taken: a batch has at most 1 MiB of events, and one event may be larger.
 pub(crate) const LARGEST_MESSAGE: usize = 4 << 20;
 
@@ -23,7 +25,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Not below the daemon's minimum of 10 s, or it ends the connection: ENHANCE_YOUR_CALM, "too_many_pings".
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that is made when it is first needed, and again when it was lost.
 pub(crate) fn open(Target { place, tls, .. }: &Target) -> Result<Channel, Error> {

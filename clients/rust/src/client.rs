@@ -71,7 +71,8 @@ impl Builder {
         self
     }
 
-    /// How long an answer may take, all attempts together. Default: 10 s. A stream has no such limit.
+    /// How long an answer may take, all attempts together: more than zero; above 30 years it is 30 years. Default: 10 s.
+    /// A stream has no such limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -79,20 +80,24 @@ impl Builder {
 
     /// A client. It connects with its first request.
     ///
-    /// Fails with `InvalidArgument` for an address of another form, and for a file that cannot be read or holds something
-    /// else.
+    /// Fails with `InvalidArgument` for an address of another form, for a file that cannot be read or holds something
+    /// else, and for a timeout of zero.
     ///
     /// # Panics
     ///
     /// Where no tokio runtime runs.
     pub fn connect(self) -> Result<Client, Error> {
+        if self.timeout.is_zero() {
+            return Err(Error::refused("timeout: more than zero; 10 s if it is not given"));
+        }
+        let timeout = self.timeout.min(channel::LONGEST_TIMEOUT);
         let env = |name: &str| std::env::var(name).ok();
         let target = target::find(self.address.as_deref(), self.credentials, &env)?;
         let channel = channel::open(&target)?;
         let authorization = target.token.as_deref().map(channel::authorization).transpose()?;
         let silence = format!("no connection to {}", target.place);
         let proven = AtomicBool::new(false);
-        Ok(Client(Arc::new(Inner { channel, authorization, timeout: self.timeout, silence, proven })))
+        Ok(Client(Arc::new(Inner { channel, authorization, timeout, silence, proven })))
     }
 }
 
@@ -100,7 +105,8 @@ impl Builder {
 ///
 /// Answers are the contract's messages, [`crate::v1`], whose comments say in what cases each request fails. While a daemon
 /// that has answered before is away, a request is sent again until the timeout is over; every request is safe to repeat.
-/// One that never answered is an error within a second, for the address is most likely wrong.
+/// One that never answered is an error, for the address is most likely wrong: within a second where the connection is
+/// refused, and where nothing comes back at all for a request when its timeout is over, for a stream after 5 s.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 

@@ -136,6 +136,16 @@ async fn a_daemon_that_is_silent_exceeds_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_timeout_is_more_than_nothing_and_may_be_without_end() {
+    let mut daemon = Daemon::start();
+    let refused = daemon.builder().timeout(Duration::ZERO).connect().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(refused.to_string().contains("timeout"), "{refused}");
+    let client = daemon.builder().timeout(Duration::MAX).connect().unwrap();
+    known(&mut daemon, client).await;
+}
+
+#[tokio::test]
 async fn the_token_is_shown_on_loopback() {
     let mut daemon = Daemon::start();
     let address = daemon.listen_on_loopback().await;
