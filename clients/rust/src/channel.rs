@@ -23,7 +23,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Not below the daemon's minimum of 10 s, or it ends the connection: ENHANCE_YOUR_CALM, "too_many_pings".
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that is made when it is first needed, and again when it was lost.
 pub(crate) fn open(Target { place, tls, .. }: &Target) -> Result<Channel, Error> {

@@ -28,6 +28,9 @@ use crate::v1::{
     PlaceCallRequest, PlaceCallResponse, StreamEventsRequest, StreamEventsResponse,
 };
 
+/// Whoever says "no limit" with a longer one: a clock cannot say when that is over.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// Where the daemon is, and how to talk to it. What is not said has its default.
 #[must_use = "call connect"]
 pub struct Builder {
@@ -71,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// How long an answer may take, all attempts together. Default: 10 s. A stream has no such limit.
+    /// How long an answer may take, all attempts together: at most 30 years. Default: 10 s. A stream has no such limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -100,7 +103,8 @@ impl Builder {
 ///
 /// Answers are the contract's messages, [`crate::v1`], whose comments say in what cases each request fails. While a daemon
 /// that has answered before is away, a request is sent again until the timeout is over; every request is safe to repeat.
-/// One that never answered is an error within a second, for the address is most likely wrong.
+/// One that never answered is an error within a second where the connection is refused, and within 5 s where nothing comes
+/// back at all: the address is most likely wrong.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -222,7 +226,7 @@ impl Client {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + self.0.timeout;
+        let deadline = Instant::now() + self.0.timeout.min(LONGEST_TIMEOUT);
         let mut patience = Patience::default();
         loop {
             let mut attempt = self.request(request.clone());

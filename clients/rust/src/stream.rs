@@ -34,7 +34,8 @@ impl Follow {
         Self::default()
     }
 
-    /// Events of these calls, at most 1,000. The stream ends when all of them are closed.
+    /// Events of these calls, at most 1,000. The stream ends when all of them are closed. None at all: every call's, and no
+    /// end.
     pub fn calls<I: IntoIterator<Item: Into<String>>>(call_ids: I) -> Self {
         let call_ids = call_ids.into_iter().map(Into::into).collect();
         Self(StreamEventsRequest { call_ids, ..Default::default() })

@@ -229,7 +229,7 @@ export class Client implements AsyncDisposable {
   /** The answer. While a daemon that has answered before is away, the request is sent again until its deadline. */
   async #ask<Q, A>(method: Method<Q, A>, request: Q, { timeout, signal }: RequestOptions): Promise<A> {
     this.#checkOpen();
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw givenUp(signal.reason);
     const deadline = Date.now() + checked(timeout ?? this.timeout);
     const givingUp = new AbortController();
     const asking = { close: () => givingUp.abort() };
@@ -246,7 +246,7 @@ export class Client implements AsyncDisposable {
         }
       }
     } catch (error) {
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw givenUp(signal.reason);
       if (this.#closed) throw new AgenticError("the client was closed", "CANCELLED", undefined, { cause: error });
       throw error;
     } finally {
@@ -274,11 +274,16 @@ export class Client implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new Error("the client is closed");
+    if (this.#closed) throw new AgenticError("the client is closed", "CANCELLED");
   }
 }
 
-/** The frames of an RPC, none read before it is asked for: what is not read holds the daemon back. */
+/** What a request fails with that its caller has given up. */
+function givenUp(cause: unknown): AgenticError {
+  return new AgenticError("the request was given up", "CANCELLED", undefined, { cause });
+}
+
+/** The frames of an RPC. What is not read holds the daemon back: gRPC takes 16 of them in advance, and 64 KiB. */
 async function* frames(rpc: ClientReadableStream<StreamEventsResponse>): AsyncGenerator<StreamEventsResponse, void> {
   try {
     yield* rpc as AsyncIterable<StreamEventsResponse>;

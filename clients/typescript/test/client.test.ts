@@ -180,8 +180,20 @@ test("a request is given up by its signal", async () => {
     },
   });
   await using client = daemon.client();
-  await assert.rejects(client.getCall("one", { signal: giving.signal }), /enough/);
-  await assert.rejects(client.getCall("one", { signal: AbortSignal.abort() }), { name: "AbortError" });
+  await assert.rejects(client.getCall("one", { signal: giving.signal }), (error: errors.AgenticError) => {
+    assert.ok(error instanceof errors.AgenticError);
+    assert.equal(error.code, "CANCELLED");
+    assert.match(String(error.cause), /enough/);
+    return true;
+  });
+  await assert.rejects(
+    client.placeCall("+15550002222", { signal: AbortSignal.abort() }),
+    (error: errors.AgenticError) => {
+      assert.equal(error.code, "CANCELLED");
+      assert.match(error.requestId, /^[0-9a-f-]{36}$/, "perhaps it was placed: with this it is placed once");
+      return true;
+    },
+  );
 });
 
 test("a client that is closed ends its streams and what waits, and does nothing more", async () => {
