@@ -14,13 +14,16 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// Only what was surely not done, or is safe to repeat: every RPC is, PlaceCall by its request_id.
+// Only what was surely not done, or is safe to repeat: every RPC is, PlaceCall by its request_id. Not StreamEvents: the
+// follower itself asks again, and heeds the daemon's RetryInfo.
 const serviceConfig = `{"methodConfig": [{
   "name": [{"service": "agentic.v1.CallService"}, {"service": "agentic.v1.NodeService"}],
   "retryPolicy": {
     "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"]
   }
+}, {
+  "name": [{"service": "agentic.v1.CallService", "method": "StreamEvents"}]
 }]}`
 
 const (

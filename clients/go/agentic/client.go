@@ -78,8 +78,8 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 //
 // An empty address is $AGENTCTL_ADDR, else the first agenticd.sock that exists in $RUNTIME_DIRECTORY,
 // $XDG_RUNTIME_DIR/agenticd (without that variable: agenticd-<uid> in the temporary directory, if it is the user's own)
-// and /run/agenticd. Without WithToken the token is what is in the file $AGENTCTL_TOKEN_FILE, else, on loopback, in the
-// first file "token" that can be read in those directories.
+// and /run/agenticd. Without WithToken the token is what is in the file $AGENTCTL_TOKEN_FILE, else, on loopback without
+// TLS, in the first file "token" that can be read in those directories.
 //
 // The error is of the kind ErrInvalidArgument.
 func Connect(address string, options ...Option) (*Client, error) {
@@ -230,7 +230,8 @@ func ask[Q, A any](
 	if failure.Reason != "" {
 		c.proven.Store(true)
 	}
-	if failure.Code == codes.Canceled && c.open.Err() != nil {
+	hungUp := failure.Reason == "" && (failure.Code == codes.Canceled || failure.Code == codes.Unavailable)
+	if hungUp && c.open.Err() != nil {
 		failure = closed()
 	}
 	return none, failure

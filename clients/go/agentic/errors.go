@@ -15,6 +15,9 @@ import (
 
 const domain = "agenticd"
 
+// So gRPC begins to say that a message cannot be decoded; it has no code of its own for that.
+const undecodable = "grpc: failed to unmarshal"
+
 // What can go wrong, for errors.Is. A daemon that is newer than this client may answer with reasons that are not here:
 // those have the kind of their code, if there is one, and their name in Error.Reason.
 var (
@@ -54,7 +57,8 @@ var (
 	ErrCarrierRejected = kindOf("carrier rejected", nil)
 	// ErrUnauthenticated: the address needs a token or a certificate, and none or a wrong one was shown.
 	ErrUnauthenticated = kindOf("unauthenticated", nil)
-	// ErrInternal: a defect of the daemon. Its log has the details under metadata "incident".
+	// ErrInternal: a defect of the daemon. Its log has the details under metadata "incident"; without a Reason what
+	// it sent breaks the contract.
 	ErrInternal = kindOf("internal", nil)
 	// ErrDeadlineExceeded: no answer came in time; whether it was done is not known, and every request is safe to
 	// repeat, a PlaceCall with Error.RequestID. It is a context.DeadlineExceeded.
@@ -180,6 +184,9 @@ func fromRPC(ctx context.Context, failure error) *Error {
 		}
 	}
 	err.kind = kindFor(ctx, err)
+	if err.Reason == "" && err.Code == codes.Internal && strings.HasPrefix(found.Message(), undecodable) {
+		err.kind = ErrInternal
+	}
 	return err
 }
 

@@ -161,7 +161,8 @@ func (f *follower) mends(failure *Error) bool {
 	}
 	switch failure.Code {
 	case codes.Canceled, codes.Internal, codes.Unknown:
-		return failure.Reason == "" // gRPC's words for a connection that broke
+		// gRPC's words for a connection that broke. A frame that cannot be decoded is the same at the next attempt.
+		return failure.Reason == "" && failure.kind != ErrInternal
 	case codes.Unavailable:
 		return true // a reason that is not known, too
 	case codes.Aborted:

@@ -56,7 +56,8 @@ func AfterRevision(revision int64) StreamOption {
 	return func(r *agenticv1.StreamEventsRequest, _ *hooks) { r.Epoch, r.AfterRevision = "", &revision }
 }
 
-// OfCalls gives only events of these calls, at most 1,000, and ends the stream when all of them are closed.
+// OfCalls gives only events of these calls, at most 1,000, and ends the stream when all of them are closed. With
+// no call at all it is as if it were not there: events of all calls, and a stream that does not end by itself.
 func OfCalls(callIDs ...string) StreamOption {
 	return func(r *agenticv1.StreamEventsRequest, _ *hooks) { r.CallIds = callIDs }
 }
@@ -95,7 +96,8 @@ func (c *Client) Follow(ctx context.Context, placed *agenticv1.PlaceCallResponse
 // Events follows the log: by default all events of all calls from now on. Only a stream that is OfCalls ends by itself.
 //
 // The stream's errors: ErrInvalidArgument, ErrCallNotFound, ErrCursorCompacted and ErrLogReplaced (ErrCursorInvalid),
-// ErrUnauthenticated, and ErrUnreachable where no daemon was ever reached. What mends by asking again is no error.
+// ErrUnauthenticated, ErrInternal, and ErrUnreachable where no daemon was ever reached. What mends by asking again is no
+// error.
 func (c *Client) Events(ctx context.Context, options ...StreamOption) *Stream {
 	request := &agenticv1.StreamEventsRequest{}
 	stream := &Stream{client: c, program: ctx}
@@ -195,7 +197,8 @@ func (s *Stream) take() (given item, over error) {
 // that was left meanwhile: take says so.
 func (s *Stream) read() (err error) {
 	response, lost := s.receive()
-	if s.ctx.Err() != nil {
+	// A client that is closed hangs up, and that may come here first.
+	if s.ctx.Err() != nil || s.client.open.Err() != nil {
 		return nil
 	}
 	if lost == nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	agenticv1 "github.com/agenticd/agenticd/clients/go/agentic/v1"
 )
@@ -279,4 +280,44 @@ func TestADaemonDoesNotRunFarAheadOfAReader(t *testing.T) {
 	}
 	_, err = slow.Next()
 	same(t, "the end", err, io.EOF)
+}
+
+func TestAClientThatIsClosedEndsItsStreamsBySayingSoWhateverBreaksFirst(t *testing.T) {
+	d, client := started(t)
+	d.silent = make(chan struct{})
+	stream := client.Events(t.Context())
+	for _, unhook := range stream.unhook {
+		unhook() // the connection is gone before the stream's context is
+	}
+	end := make(chan error)
+	go func() {
+		_, err := stream.Next()
+		end <- err
+	}()
+	d.hasHad(1)
+	client.Close()
+	if err := <-end; !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestOnlyTheFollowerAsksAgainForAStream(t *testing.T) {
+	d, client := started(t)
+	d.script(frames(fault(codes.Unavailable, "STORE_DOWN")), frames(complete, opened(0)))
+	if _, err := client.Events(t.Context(), OfCalls(callID)).Next(); !errors.Is(err, ErrStoreDown) {
+		t.Error(err)
+	}
+	same(t, "requests", len(came[*agenticv1.StreamEventsRequest](d)), 1)
+}
+
+func TestAFrameThatCannotBeDecodedEndsTheStream(t *testing.T) {
+	d, client := started(t)
+	garbled := batch(2)
+	garbled.ProtoReflect().SetUnknown(protowire.AppendTag(nil, 15, protowire.BytesType)) // without the bytes
+	d.script(frames(nil, opened(0), batch(1), garbled), frames(complete, opened(0)))
+	got, err := read(client.Events(t.Context(), AfterRevision(0), OfCalls(callID)))
+	sameAll(t, "events", got, []int64{1})
+	if !errors.Is(err, ErrInternal) {
+		t.Error(err)
+	}
 }

@@ -46,11 +46,10 @@ func find(address, token string, env func(string) string) (target, error) {
 		return target{}, refused(nil, "%s is neither unix:/path nor host:port, such as 127.0.0.1:50051 or, with TLS on"+
 			" loopback, too, tls:127.0.0.1:50051", address)
 	}
-	local := isLoopback(host)
-	found := target{address: address, token: token, tls: asked || !local}
+	found := target{address: address, token: token, tls: asked || !isLoopback(host)}
 	var err error
 	if token == "" {
-		found.token, err = findToken(env, local)
+		found.token, err = findToken(env, !found.tls)
 	}
 	return found, err
 }
@@ -129,9 +128,8 @@ func directory(env func(string) string, name string) string {
 	return first
 }
 
-// findToken reads the token's file. The files in runtime directories are for daemons of this machine, and are not shown
-// to others.
-func findToken(env func(string) string, local bool) (string, error) {
+// findToken reads the token's file. The files in runtime directories are for plain loopback, and are not shown elsewhere.
+func findToken(env func(string) string, plain bool) (string, error) {
 	if named := env(tokenVariable); named != "" {
 		token, err := readToken(named)
 		if err != nil {
@@ -139,7 +137,7 @@ func findToken(env func(string) string, local bool) (string, error) {
 		}
 		return token, nil
 	}
-	if local {
+	if plain {
 		for _, directory := range runtimeDirectories(env) {
 			if token, err := readToken(filepath.Join(directory, tokenName)); err == nil {
 				return token, nil

@@ -7,7 +7,6 @@ import io.agenticd.agentic.Cursor;
 import io.agenticd.agentic.EventStream;
 import io.agenticd.agentic.StreamOptions;
 import io.agenticd.agentic.v1.Call;
-import io.agenticd.agentic.v1.Event;
 import io.agenticd.agentic.v1.ListCallsRequest;
 import io.agenticd.agentic.v1.ListCallsResponse;
 import io.agenticd.agentic.v1.PlaceCallRequest;
@@ -203,14 +202,15 @@ public final class Teller {
   }
 
   private static void read(String name, EventStream stream, int most) {
-    int events = 0;
+    int[] events = new int[1];
     try {
-      for (Event event : stream) {
-        Lines.write(Lines.of("follow", name, "event", Lines.event(event)));
-        if (++events == most) {
-          stream.close();
-        }
-      }
+      stream.forEach(
+          event -> {
+            Lines.write(Lines.of("follow", name, "event", Lines.event(event)));
+            if (++events[0] == most) {
+              stream.close();
+            }
+          });
       end(name, null, stream);
     } catch (AgenticException error) {
       end(name, Lines.error(error), stream);

@@ -12,9 +12,11 @@ from agentic.target import Target
 TIMEOUT = 10.0
 """Seconds that an answer may take, if nothing else is said."""
 
-# Only what was surely not done, or is safe to repeat: every RPC is, PlaceCall by its request_id.
+# Only what was surely not done, or is safe to repeat: every request is, PlaceCall by its request_id.
 _SERVICE_CONFIG = {
     "methodConfig": [
+        # A stream is asked for again by its follower, which knows where it stopped, and keeps RetryInfo.
+        {"name": [{"service": "agentic.v1.CallService", "method": "StreamEvents"}]},
         {
             "name": [{"service": "agentic.v1.CallService"}, {"service": "agentic.v1.NodeService"}],
             "retryPolicy": {
@@ -24,7 +26,7 @@ _SERVICE_CONFIG = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
     ]
 }
 OPTIONS = (

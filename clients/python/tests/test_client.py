@@ -230,9 +230,11 @@ def test_a_cursor_is_text_and_back() -> None:
 
 def test_retries_are_for_services_that_exist_and_for_unavailable_alone() -> None:
     config = json.loads(str(dict(OPTIONS)["grpc.service_config"]))["methodConfig"]
-    assert [entry["retryPolicy"]["retryableStatusCodes"] for entry in config] == [["UNAVAILABLE"]]
+    streams, requests = config
+    assert streams == {"name": [{"service": "agentic.v1.CallService", "method": "StreamEvents"}]}
+    assert requests["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     services = (
         pb.DESCRIPTOR.services_by_name["CallService"],
         node_service_pb2.DESCRIPTOR.services_by_name["NodeService"],
     )
-    assert [name["service"] for name in config[0]["name"]] == [service.full_name for service in services]
+    assert [name["service"] for name in requests["name"]] == [service.full_name for service in services]

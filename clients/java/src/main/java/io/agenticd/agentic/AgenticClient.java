@@ -67,6 +67,9 @@ public final class AgenticClient implements AutoCloseable {
 
   private static final int LARGEST_PAGE = 500;
 
+  // Some 30 years: what is longer may be no number of nanoseconds any more.
+  private static final Duration LONGEST_TIMEOUT = Duration.ofDays(30 * 365);
+
   private final String address;
   private final Duration timeout;
   private final Runnable hangUp;
@@ -80,7 +83,7 @@ public final class AgenticClient implements AutoCloseable {
   AgenticClient(String address, Channel channel, Duration timeout, Runnable hangUp) {
     this.address = address;
     this.channel = channel;
-    this.timeout = timeout;
+    this.timeout = timeout.compareTo(LONGEST_TIMEOUT) < 0 ? timeout : LONGEST_TIMEOUT;
     this.hangUp = hangUp;
   }
 
@@ -145,7 +148,8 @@ public final class AgenticClient implements AutoCloseable {
 
     /**
      * What is shown at a port. By default what is in the file $AGENTCTL_TOKEN_FILE; on loopback
-     * else in the first file {@code token} that can be read in the directories of {@link #address}.
+     * without TLS else in the first file {@code token} that can be read in the directories of
+     * {@link #address}.
      *
      * @param secret null or empty: the default
      * @return this
@@ -394,6 +398,9 @@ public final class AgenticClient implements AutoCloseable {
             ask -> new EventRpc(channel, ask.request(), ask.waits(), () -> proven = true),
             end -> end.status().isOk() ? null : failure(end.status(), end.trailers()));
     streams.add(stream);
+    if (closed) { // meanwhile, and perhaps without this one
+      stream.close();
+    }
     return stream;
   }
 

@@ -1,5 +1,6 @@
 package io.agenticd.agentic;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.Status.Code;
@@ -121,11 +122,23 @@ public class AgenticException extends RuntimeException {
   /** The typed failure for gRPC's; `address` is where it was asked. */
   static AgenticException of(Status status, Metadata trailers, String address) {
     ErrorDetails details = ErrorDetails.read(trailers);
-    AgenticException error = typed(status, details, message(status, details, address));
+    AgenticException error =
+        isUndecodable(status)
+            ? new Internal(Code.INTERNAL, "an answer of " + address + " cannot be decoded", details)
+            : typed(status, details, message(status, details, address));
     if (status.getCause() != null) {
       error.initCause(status.getCause());
     }
     return error;
+  }
+
+  /** gRPC has no code for it: it calls the RPC cancelled, because of what protobuf has thrown. */
+  private static boolean isUndecodable(Status status) {
+    Throwable cause = status.getCause();
+    while (cause != null && !(cause instanceof InvalidProtocolBufferException)) {
+      cause = cause.getCause();
+    }
+    return cause != null;
   }
 
   private static String message(Status status, ErrorDetails details, String address) {
@@ -413,7 +426,7 @@ public class AgenticException extends RuntimeException {
     }
   }
 
-  /** A defect of the daemon. */
+  /** A defect of the daemon. Without a {@link #reason}: what it sent cannot be decoded. */
   public static final class Internal extends AgenticException {
     private static final long serialVersionUID = 1L;
 

@@ -26,7 +26,8 @@ import java.util.concurrent.TimeUnit;
 /** How a client talks to a daemon: the channel's settings. */
 final class Channels {
   // Only what was surely not done, or is safe to repeat: every RPC is, PlaceCall by its request_id.
-  private static final Map<String, ?> SERVICE_CONFIG =
+  // Not StreamEvents: the follower itself asks again, and heeds the daemon's RetryInfo.
+  static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
           "methodConfig",
           List.of(
@@ -46,7 +47,10 @@ final class Channels {
                       "backoffMultiplier",
                       2.0,
                       "retryableStatusCodes",
-                      List.of("UNAVAILABLE")))));
+                      List.of("UNAVAILABLE"))),
+              Map.of(
+                  "name",
+                  List.of(Map.of("service", "agentic.v1.CallService", "method", "StreamEvents")))));
 
   private Channels() {}
 

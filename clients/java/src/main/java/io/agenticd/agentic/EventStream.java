@@ -6,9 +6,12 @@ import java.time.Duration;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.Spliterator;
+import java.util.Spliterators;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -31,7 +34,7 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
   private final Function<EventRpc.End, AgenticException> failure;
   private final StreamOptions options;
   private final Follower follower;
-  private final Iterator<Event> iterator = new Events();
+  private final Events iterator = new Events();
   private final CountDownLatch left = new CountDownLatch(1);
   private volatile Optional<Cursor> cursor;
   private boolean done; // the reader's
@@ -70,6 +73,37 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
   }
 
   /**
+   * Gives each event to the action, until the stream ends or is closed.
+   *
+   * @param action what is done with an event
+   */
+  @Override
+  public void forEach(Consumer<? super Event> action) {
+    iterator.forEachRemaining(action);
+  }
+
+  /**
+   * The events, for {@link #stream}.
+   *
+   * @return of the same events as those of {@link #iterator}
+   */
+  @Override
+  public Spliterator<Event> spliterator() {
+    int traits = Spliterator.ORDERED | Spliterator.NONNULL;
+    return new Spliterators.AbstractSpliterator<>(Long.MAX_VALUE, traits) {
+      @Override
+      public boolean tryAdvance(Consumer<? super Event> action) {
+        Event event = iterator.take();
+        if (event == null) {
+          return false;
+        }
+        action.accept(event);
+        return true;
+      }
+    };
+  }
+
+  /**
    * The events, for a pipeline. Beware of steps that read ahead, as {@code parallel} does.
    *
    * @return the same events as those of {@link #iterator}; closing it closes this one
@@ -79,8 +113,12 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
   }
 
   /**
-   * Leaves the stream. The thread that iterates sees its end; {@link #cursor} stays, to resume
-   * from.
+   * Leaves the stream. Nothing more is given, not even what has come already; {@link #cursor}
+   * stays, to resume from. The thread that iterates sees its end.
+   *
+   * <p>A {@code for} statement asks twice for each event, whether there is one and for it. Where
+   * another thread closes in between, it gets a NoSuchElementException; {@link #forEach} and {@link
+   * #stream} just end.
    */
   @Override
   public synchronized void close() {
@@ -95,20 +133,35 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
 
     @Override
     public boolean hasNext() {
-      while (ahead == null && !done && left.getCount() > 0) {
+      while (ahead == null && !done && !isLeft()) {
         ahead = advance();
       }
-      return ahead != null;
+      return ahead != null && !isLeft();
     }
 
     @Override
     public Event next() {
-      if (!hasNext()) {
+      Event event = take();
+      if (event == null) {
         throw new NoSuchElementException("the stream has ended");
+      }
+      return event;
+    }
+
+    @Override
+    public void forEachRemaining(Consumer<? super Event> action) {
+      for (Event event = take(); event != null; event = take()) {
+        action.accept(event);
+      }
+    }
+
+    /** The next event, or null at the end. */
+    Event take() {
+      if (!hasNext() || !moveCursor()) {
+        return null;
       }
       Event event = ahead;
       ahead = null;
-      cursor = follower.cursor();
       return event;
     }
   }
@@ -118,7 +171,7 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
     Follower.Item item = follower.next();
     if (item == null) {
       read();
-      cursor = follower.cursor();
+      moveCursor();
     } else if (item instanceof Follower.Happened happened) {
       return happened.event();
     } else if (item instanceof Follower.Spoken spoken) {
@@ -126,10 +179,24 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
     } else if (item instanceof Follower.Resumed resumed) {
       options.onResume().accept(resumed.cursor());
     } else if (item instanceof Follower.Bookmarked bookmarked) {
-      cursor = follower.cursor();
-      options.onBookmark().accept(bookmarked.cursor());
+      if (moveCursor()) {
+        options.onBookmark().accept(bookmarked.cursor());
+      }
     }
     return null;
+  }
+
+  /** Behind what is now handed on; false, and not moved, once the stream was left. */
+  private synchronized boolean moveCursor() {
+    if (isLeft()) {
+      return false;
+    }
+    cursor = follower.cursor();
+    return true;
+  }
+
+  private boolean isLeft() {
+    return left.getCount() == 0;
   }
 
   /** One frame more; or the RPC's end, and the time to wait after it. */
@@ -140,7 +207,7 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
         return;
       }
       EventRpc.Arrival arrival = running.read();
-      if (left.getCount() == 0) {
+      if (isLeft()) {
         return;
       }
       if (arrival instanceof EventRpc.Frame frame) {
@@ -169,7 +236,7 @@ public final class EventStream implements Iterable<Event>, AutoCloseable {
 
   /** The RPC, started if need be; null when the stream was left. */
   private synchronized EventRpc running() {
-    if (left.getCount() == 0) {
+    if (isLeft()) {
       return null;
     }
     if (rpc == null) {

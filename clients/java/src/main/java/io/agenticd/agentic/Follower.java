@@ -180,7 +180,10 @@ final class Follower {
     }
     return error instanceof AgenticException.Unavailable
         || error instanceof AgenticException.ConsumerStalled
-        || BROKEN.contains(error.code()) && error.reason().isEmpty();
+        || BROKEN.contains(error.code())
+            && error.reason().isEmpty()
+            // What cannot be decoded cannot be the next time.
+            && !(error instanceof AgenticException.Internal);
   }
 
   /** Longer after each failure, and never less than was asked for. */

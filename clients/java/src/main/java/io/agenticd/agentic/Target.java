@@ -50,8 +50,8 @@ sealed interface Target {
   /**
    * The daemon at `address`, else at $AGENTCTL_ADDR, else where daemons listen: the first
    * agenticd.sock that exists in {@link #runtime}. The token of a port is `token`, else what is in
-   * the file $AGENTCTL_TOKEN_FILE, else, on loopback, in the first file `token` that can be read in
-   * those directories. Null and "" are not given.
+   * the file $AGENTCTL_TOKEN_FILE, else, on loopback without TLS, in the first file `token` that
+   * can be read in those directories. Null and "" are not given.
    *
    * <p>Throws IllegalArgumentException for an address of another form, and UncheckedIOException if
    * $AGENTCTL_TOKEN_FILE cannot be read.
@@ -67,8 +67,7 @@ sealed interface Target {
       return socket(given);
     }
     Port port = port(given);
-    Optional<String> shown =
-        isSet(token) ? Optional.of(token) : token(env, isLoopback(port.host()));
+    Optional<String> shown = isSet(token) ? Optional.of(token) : token(env, !port.tls());
     return new Port(port.host(), port.port(), port.tls(), shown);
   }
 
@@ -149,7 +148,7 @@ sealed interface Target {
     }
   }
 
-  private static Optional<String> token(Map<String, String> env, boolean local) {
+  private static Optional<String> token(Map<String, String> env, boolean plain) {
     String named = env.getOrDefault(TOKEN_VARIABLE, "");
     if (!named.isEmpty()) {
       try {
@@ -159,7 +158,7 @@ sealed interface Target {
             "$" + TOKEN_VARIABLE + " cannot be read: " + failure, failure);
       }
     }
-    if (local) { // This machine's token is nobody else's business.
+    if (plain) { // This machine's token is nobody else's business.
       for (Path folder : runtime(env)) {
         try {
           return Optional.of(Files.readString(folder.resolve("token")).strip());

@@ -21,20 +21,26 @@ import io.agenticd.agentic.v1.PlaceCallRequest;
 import io.agenticd.agentic.v1.PlaceCallResponse;
 import io.agenticd.agentic.v1.StreamEventsRequest;
 import io.agenticd.agentic.v1.StreamEventsResponse;
+import io.grpc.MethodDescriptor;
 import io.grpc.Server;
+import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -50,6 +56,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(30)
 class ClientTest {
   private final Daemon daemon = new Daemon();
+  private String name;
   private Server server;
   private AgenticClient client;
 
@@ -111,11 +118,19 @@ class ClientTest {
 
   @BeforeEach
   void start() throws IOException {
-    String name = InProcessServerBuilder.generateName();
+    name = InProcessServerBuilder.generateName();
     server =
         InProcessServerBuilder.forName(name).directExecutor().addService(daemon).build().start();
-    var channel = InProcessChannelBuilder.forName(name).build();
-    client = new AgenticClient("in process", channel, Duration.ofSeconds(20), channel::shutdownNow);
+    client = connected(name, Duration.ofSeconds(20));
+  }
+
+  private static AgenticClient connected(String name, Duration timeout) {
+    var channel =
+        InProcessChannelBuilder.forName(name)
+            .defaultServiceConfig(Channels.SERVICE_CONFIG)
+            .enableRetry()
+            .build();
+    return new AgenticClient("in process", channel, timeout, channel::shutdownNow);
   }
 
   @AfterEach
@@ -214,6 +229,77 @@ class ClientTest {
     stream.close();
     assertFalse(events.hasNext());
     assertEquals(Optional.of(new Cursor(EPOCH, 1)), stream.cursor());
+  }
+
+  @Test
+  void whatWasAheadWhenAnotherThreadClosedIsNotGiven() {
+    daemon.sends(null, opened(0), batch(1, 2, 3));
+    var stream = client.events(StreamOptions.fromOldest());
+    Iterator<Event> events = stream.iterator();
+    assertEquals(1, events.next().getRevision());
+    assertTrue(events.hasNext());
+    stream.close();
+    assertFalse(events.hasNext());
+    assertThrows(NoSuchElementException.class, events::next);
+    assertEquals(List.of(), revisions(stream), "a pipeline just ends");
+    assertEquals(Optional.of(new Cursor(EPOCH, 1)), stream.cursor());
+  }
+
+  @Test
+  void onlyTheFollowerAsksAgainForAStream() {
+    daemon.sends(Status.UNAVAILABLE);
+    daemon.sends(Status.OK, opened(0));
+    try (var stream = client.events(StreamOptions.fromOldest().callIds(List.of("one")))) {
+      assertThrows(AgenticException.Unreachable.class, stream.iterator()::hasNext);
+    }
+    assertEquals(1, daemon.asked.size());
+  }
+
+  @Test
+  void aFrameThatCannotBeDecodedEndsTheStream() throws IOException {
+    var method = CallServiceGrpc.getStreamEventsMethod();
+    var raw = method.toBuilder(method.getRequestMarshaller(), new Bytes()).build();
+    var garbles =
+        ServerCalls.asyncServerStreamingCall(
+            (StreamEventsRequest request, StreamObserver<byte[]> answers) -> {
+              answers.onNext(opened(0).toByteArray());
+              answers.onNext(batch(1).toByteArray());
+              answers.onNext(new byte[] {10, 5}); // a field of five bytes that are not there
+            });
+    String other = InProcessServerBuilder.generateName();
+    var service =
+        ServerServiceDefinition.builder(CallServiceGrpc.SERVICE_NAME).addMethod(raw, garbles);
+    Server garbling = InProcessServerBuilder.forName(other).addService(service.build()).build();
+    garbling.start();
+    try (var reader = connected(other, Duration.ofSeconds(20));
+        var stream = reader.events(StreamOptions.fromOldest())) {
+      assertEquals(1, stream.iterator().next().getRevision());
+      var error = assertThrows(AgenticException.Internal.class, stream.iterator()::hasNext);
+      assertEquals("an answer of in process cannot be decoded", error.getMessage());
+      assertFalse(stream.iterator().hasNext(), "it has ended");
+    } finally {
+      garbling.shutdownNow();
+    }
+  }
+
+  /** Sends a message's bytes, whatever they are. */
+  private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
+    @Override
+    public InputStream stream(byte[] message) {
+      return new ByteArrayInputStream(message);
+    }
+
+    @Override
+    public byte[] parse(InputStream message) {
+      throw new UnsupportedOperationException();
+    }
+  }
+
+  @Test
+  void aTimeoutMayBeLongerThanAllTime() {
+    try (var patient = connected(name, Duration.ofSeconds(Long.MAX_VALUE))) {
+      assertEquals("one", patient.placeCall("+15550002222").getCall().getCallId());
+    }
   }
 
   @Test

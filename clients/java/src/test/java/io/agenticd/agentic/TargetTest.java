@@ -103,11 +103,12 @@ class TargetTest {
     assertEquals(Optional.empty(), token("127.0.0.1:5", null, env));
     Files.writeString(runtime.resolve("token"), "found\n");
     assertEquals(Optional.of("found"), token("127.0.0.1:5", null, env));
-    assertEquals(Optional.of("found"), token("tls:localhost:5", "", env));
+    assertEquals(Optional.empty(), token("tls:localhost:5", "", env), "TLS may lead anywhere");
     Path named = Files.writeString(folder.resolve("named"), "named\n");
     var naming =
         Map.of("XDG_RUNTIME_DIR", folder.toString(), "AGENTCTL_TOKEN_FILE", named.toString());
     assertEquals(Optional.of("named"), token("127.0.0.1:5", null, naming));
+    assertEquals(Optional.of("named"), token("tls:localhost:5", null, naming));
     assertEquals(Optional.of("given"), token("127.0.0.1:5", "given", naming));
   }
 
