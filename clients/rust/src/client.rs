@@ -28,9 +28,6 @@ use crate::v1::{
     PlaceCallRequest, PlaceCallResponse, StreamEventsRequest, StreamEventsResponse,
 };
 
-/// Whoever says "no limit" with a longer one: a clock cannot say when that is over.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 86_400);
-
 /// Where the daemon is, and how to talk to it. What is not said has its default.
 #[must_use = "call connect"]
 pub struct Builder {
@@ -231,7 +228,7 @@ impl Client {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + self.0.timeout.min(LONGEST_TIMEOUT);
+        let deadline = Instant::now() + self.0.timeout;
         let mut patience = Patience::default();
         loop {
             let mut attempt = self.request(request.clone());

@@ -125,15 +125,6 @@ async fn a_daemon_that_stays_away_is_unreachable_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_timeout_without_a_limit_is_one_too() {
-    let mut daemon = Daemon::start();
-    let client = daemon.builder().timeout(Duration::MAX).connect().unwrap();
-    let asking = placing(&client, "mine");
-    daemon.rpc("PlaceCall").await.answer(&placed());
-    assert_eq!(asking.await.unwrap().unwrap(), placed());
-}
-
-#[tokio::test]
 async fn a_daemon_that_is_silent_exceeds_the_deadline() {
     let mut daemon = Daemon::start();
     let client = daemon.builder().timeout(Duration::from_millis(50)).connect().unwrap();
