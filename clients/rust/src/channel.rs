@@ -11,6 +11,8 @@ use crate::target::{Place, Target, Tls};
 
 /// How long an answer may take, if nothing else is said.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest of all, as good as none: 30 years. Clocks and `grpc-timeout` end somewhere behind it.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 86_400);
 /// The largest message that is taken: a batch has at most 1 MiB of events, and one event may be larger.
 pub(crate) const LARGEST_MESSAGE: usize = 4 << 20;
 

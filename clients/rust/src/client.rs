@@ -28,9 +28,6 @@ use crate::v1::{
     PlaceCallRequest, PlaceCallResponse, StreamEventsRequest, StreamEventsResponse,
 };
 
-/// Whoever says "no limit" with a longer one: a clock cannot say when that is over.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 86_400);
-
 /// Where the daemon is, and how to talk to it. What is not said has its default.
 #[must_use = "call connect"]
 pub struct Builder {
@@ -74,7 +71,8 @@ impl Builder {
         self
     }
 
-    /// How long an answer may take, all attempts together: at most 30 years. Default: 10 s. A stream has no such limit.
+    /// How long an answer may take, all attempts together: more than zero; above 30 years it is 30 years. Default: 10 s.
+    /// A stream has no such limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -82,20 +80,24 @@ impl Builder {
 
     /// A client. It connects with its first request.
     ///
-    /// Fails with `InvalidArgument` for an address of another form, and for a file that cannot be read or holds something
-    /// else.
+    /// Fails with `InvalidArgument` for an address of another form, for a file that cannot be read or holds something
+    /// else, and for a timeout of zero.
     ///
     /// # Panics
     ///
     /// Where no tokio runtime runs.
     pub fn connect(self) -> Result<Client, Error> {
+        if self.timeout.is_zero() {
+            return Err(Error::refused("timeout: more than zero; 10 s if it is not given"));
+        }
+        let timeout = self.timeout.min(channel::LONGEST_TIMEOUT);
         let env = |name: &str| std::env::var(name).ok();
         let target = target::find(self.address.as_deref(), self.credentials, &env)?;
         let channel = channel::open(&target)?;
         let authorization = target.token.as_deref().map(channel::authorization).transpose()?;
         let silence = format!("no connection to {}", target.place);
         let proven = AtomicBool::new(false);
-        Ok(Client(Arc::new(Inner { channel, authorization, timeout: self.timeout, silence, proven })))
+        Ok(Client(Arc::new(Inner { channel, authorization, timeout, silence, proven })))
     }
 }
 
@@ -103,8 +105,8 @@ impl Builder {
 ///
 /// Answers are the contract's messages, [`crate::v1`], whose comments say in what cases each request fails. While a daemon
 /// that has answered before is away, a request is sent again until the timeout is over; every request is safe to repeat.
-/// One that never answered is an error within a second where the connection is refused, and within 5 s where nothing comes
-/// back at all: the address is most likely wrong.
+/// One that never answered is an error, for the address is most likely wrong: within a second where the connection is
+/// refused, and where nothing comes back at all for a request when its timeout is over, for a stream after 5 s.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -226,7 +228,7 @@ impl Client {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + self.0.timeout.min(LONGEST_TIMEOUT);
+        let deadline = Instant::now() + self.0.timeout;
         let mut patience = Patience::default();
         loop {
             let mut attempt = self.request(request.clone());

@@ -125,15 +125,6 @@ async fn a_daemon_that_stays_away_is_unreachable_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_timeout_without_a_limit_is_one_too() {
-    let mut daemon = Daemon::start();
-    let client = daemon.builder().timeout(Duration::MAX).connect().unwrap();
-    let asking = placing(&client, "mine");
-    daemon.rpc("PlaceCall").await.answer(&placed());
-    assert_eq!(asking.await.unwrap().unwrap(), placed());
-}
-
-#[tokio::test]
 async fn a_daemon_that_is_silent_exceeds_the_deadline() {
     let mut daemon = Daemon::start();
     let client = daemon.builder().timeout(Duration::from_millis(50)).connect().unwrap();
@@ -142,6 +133,16 @@ async fn a_daemon_that_is_silent_exceeds_the_deadline() {
     let error = asking.await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.code_name()), (ErrorKind::DeadlineExceeded, "DEADLINE_EXCEEDED"));
     assert_eq!((error.request_id(), error.to_string()), ("mine", "no answer within 50ms".to_owned()));
+}
+
+#[tokio::test]
+async fn a_timeout_is_more_than_nothing_and_may_be_without_end() {
+    let mut daemon = Daemon::start();
+    let refused = daemon.builder().timeout(Duration::ZERO).connect().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(refused.to_string().contains("timeout"), "{refused}");
+    let client = daemon.builder().timeout(Duration::MAX).connect().unwrap();
+    known(&mut daemon, client).await;
 }
 
 #[tokio::test]

@@ -84,6 +84,9 @@ impl ErrorKind {
     }
 }
 
+/// How prost begins what it says of bytes that are no such message. tonic passes it on with nothing else to tell it by.
+const UNREADABLE: &str = "failed to decode Protobuf message";
+
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -237,7 +240,9 @@ impl Error {
         }
         let details = status::read(status.details());
         let message = if status.message().is_empty() { status.code().description() } else { status.message() };
-        Self::new(status.code(), message, details)
+        // INTERNAL would be taken for a broken connection, and what cannot be read would be asked for for ever.
+        let unreadable = details.reason.is_empty() && message.starts_with(UNREADABLE);
+        Self::new(if unreadable { Code::DataLoss } else { status.code() }, message, details)
     }
 
     /// What the client itself does not take: an address, a file, an argument.

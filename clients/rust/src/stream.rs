@@ -34,14 +34,18 @@ impl Follow {
         Self::default()
     }
 
-    /// Events of these calls, at most 1,000. The stream ends when all of them are closed. None at all: every call's, and no
-    /// end.
+    /// Events of these calls, at most 1,000. The stream ends when all of them are closed.
+    ///
+    /// None at all means every call, as [`all`](Self::all), and a stream without an end: look before you follow a list
+    /// that may be empty.
     pub fn calls<I: IntoIterator<Item: Into<String>>>(call_ids: I) -> Self {
         let call_ids = call_ids.into_iter().map(Into::into).collect();
         Self(StreamEventsRequest { call_ids, ..Default::default() })
     }
 
     /// All events of a call that was placed, from its `call_queued` to its `call_closed`.
+    ///
+    /// The daemon's answers have a call. One without, made by hand, means every call, and a stream without an end.
     pub fn placed(placed: &PlaceCallResponse) -> Self {
         let call_id = placed.call.as_ref().map(|call| call.call_id.as_str());
         Self::calls(call_id).after(Cursor::new(&placed.epoch, placed.revision - 1))

@@ -187,6 +187,21 @@ async fn what_reconnecting_does_not_mend_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn a_frame_that_cannot_be_read_ends_the_stream() {
+    let mut daemon = Daemon::start();
+    let task = reading(daemon.client().events(Follow::all().after_revision(0)), 2);
+    let (_, mut answer) = daemon.stream(1).await;
+    answer.frame(batch(&[1]));
+    answer.0.send_data(vec![0, 0, 0, 0, 1, 0xff].into(), false).unwrap(); // a byte that begins a number, and no more
+    let (items, mut stream) = task.await.unwrap();
+    assert_eq!(items[0], "1");
+    assert_eq!(items[1], "Other");
+    assert_eq!(stream.next().await.unwrap(), None);
+    assert_eq!(revision(&stream), Some(1));
+    assert!(daemon.is_quiet());
+}
+
+#[tokio::test]
 async fn before_the_first_frame_everything_is_an_error() {
     let mut daemon = Daemon::start();
     let task = reading(daemon.client().events(Follow::all()), 2);

@@ -6,10 +6,10 @@ import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } f
 
 import type { Target } from "./target.js";
 
-// Only what was surely not done, or is safe to repeat: every request is, PlaceCall by its request_id.
+// Only what was surely not done, or is safe to repeat: every request is, PlaceCall by its request_id. A stream is asked for
+// again by its follower, which heeds RetryInfo and says where to go on.
 const SERVICE_CONFIG = {
   methodConfig: [
-    // A stream is asked for again by its follower, which knows where it stopped, and keeps RetryInfo.
     { name: [{ service: "agentic.v1.CallService", method: "StreamEvents" }] },
     {
       name: [{ service: "agentic.v1.CallService" }, { service: "agentic.v1.NodeService" }],

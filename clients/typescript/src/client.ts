@@ -2,7 +2,7 @@ import type { CallOptions, ClientReadableStream, ClientUnaryCall, Metadata, Serv
 
 import { channelCredentials, channelOptions, rpcMetadata } from "./channel.js";
 import { Cursor } from "./cursor.js";
-import { AgenticError, fromRpc, InvalidArgument, Unreachable } from "./errors.js";
+import { AgenticError, DeadlineExceeded, fromRpc, InvalidArgument, Unreachable } from "./errors.js";
 import { EventStream, type Rpc, type StreamListeners } from "./events.js";
 import { backoff, Follower } from "./follower.js";
 import type { Call, CallState, Direction } from "./gen/agentic/v1/call.js";
@@ -38,7 +38,7 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1; // of a timer
 
 /** What `connect` is told. */
 export interface ConnectOptions extends TargetOptions {
-  /** Milliseconds that an answer may take. Default: 10,000. */
+  /** Milliseconds that an answer may take; of a stream only the first, from a daemon that never answered. Default: 10,000. */
   timeout?: number | undefined;
 }
 
@@ -46,7 +46,10 @@ export interface ConnectOptions extends TargetOptions {
 export interface RequestOptions {
   /** Milliseconds that the answer may take, instead of the client's. */
   timeout?: number;
-  /** Gives the request up when it is aborted; it is then not known whether it was done. */
+  /**
+   * Gives the request up when it is aborted: it rejects with AgenticError, `code` CANCELLED, whose `cause` is the signal's
+   * reason. It is then not known whether it was done; a placeCall is repeated with the error's `requestId`.
+   */
   signal?: AbortSignal;
 }
 
@@ -85,7 +88,8 @@ export function connect(options: ConnectOptions = {}): Client {
  *
  * Every method rejects with AgenticError; in what cases is in the contract's comments. Answers are the contract's
  * messages. A client that has been answered waits for a daemon that is away, until `timeout` is over; every request is
- * safe to repeat. One that never was fails at once, for the address is most likely wrong.
+ * safe to repeat. One that never was fails at once where nobody listens, for the address is most likely wrong; where
+ * nothing comes back at all, a request and a stream fail with DeadlineExceeded after `timeout`.
  */
 export class Client implements AsyncDisposable {
   readonly target: Target;
@@ -106,7 +110,10 @@ export class Client implements AsyncDisposable {
     this.#node = new NodeServiceClient(target.address, channelCredentials(target), { channelOverride });
   }
 
-  /** Hang up on the daemon: streams end, requests that wait for an answer fail. */
+  /**
+   * Hang up on the daemon. Streams end as if they were left, without an error; requests that wait for an answer, and all
+   * that are made later, fail with AgenticError, `code` CANCELLED.
+   */
   close(): void {
     this.#closed = true;
     for (const one of [...this.#open]) one.close();
@@ -123,7 +130,8 @@ export class Client implements AsyncDisposable {
    * `follow` it.
    *
    * Without `requestId` one is made, so that a retry cannot dial twice. Where the outcome is not known
-   * (DeadlineExceeded, Unreachable), the error has it: to repeat the order within 24 hours with that `requestId` is safe.
+   * (DeadlineExceeded, Unreachable, CANCELLED), the error has it: to repeat the order within 24 hours with that
+   * `requestId` is safe.
    *
    * Rejects with InvalidArgument (`violations` names the fields), RequestIdReused, TooManyCalls, Draining, StoreDown.
    */
@@ -221,15 +229,16 @@ export class Client implements AsyncDisposable {
 
   #stream(request: StreamEventsRequest, wait: boolean): Rpc {
     const rpc = this.#calls.streamEvents(request, rpcMetadata(this.target, wait));
-    rpc.once("metadata", () => (this.#proven = true));
     rpc.on("error", () => {}); // `frames` throws it, if anybody still reads them
+    rpc.once("metadata", () => (this.#proven = true));
+    if (!wait) bound(rpc, this.timeout);
     return { frames: frames(rpc), cancel: () => rpc.cancel() };
   }
 
   /** The answer. While a daemon that has answered before is away, the request is sent again until its deadline. */
   async #ask<Q, A>(method: Method<Q, A>, request: Q, { timeout, signal }: RequestOptions): Promise<A> {
     this.#checkOpen();
-    if (signal?.aborted) throw givenUp(signal.reason);
+    checkWanted(signal);
     const deadline = Date.now() + checked(timeout ?? this.timeout);
     const givingUp = new AbortController();
     const asking = { close: () => givingUp.abort() };
@@ -246,7 +255,7 @@ export class Client implements AsyncDisposable {
         }
       }
     } catch (error) {
-      if (signal?.aborted) throw givenUp(signal.reason);
+      checkWanted(signal);
       if (this.#closed) throw new AgenticError("the client was closed", "CANCELLED", undefined, { cause: error });
       throw error;
     } finally {
@@ -278,18 +287,30 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** What a request fails with that its caller has given up. */
-function givenUp(cause: unknown): AgenticError {
-  return new AgenticError("the request was given up", "CANCELLED", undefined, { cause });
+/** Ends a stream to which nothing is answered in time: to a host that is silent, grpc-js would be connecting for ever. */
+function bound(rpc: ClientReadableStream<StreamEventsResponse>, timeout: number): void {
+  const late = setTimeout(() => {
+    rpc.destroy(new DeadlineExceeded(`no answer within ${timeout} ms`, "DEADLINE_EXCEEDED"));
+    rpc.cancel();
+  }, timeout);
+  for (const event of ["metadata", "status"]) rpc.once(event, () => clearTimeout(late));
 }
 
-/** The frames of an RPC. What is not read holds the daemon back: gRPC takes 16 of them in advance, and 64 KiB. */
+/**
+ * The frames of an RPC. What is not read holds the daemon back, though not at once: up to 16 frames wait here decoded, as
+ * in any object stream, and behind them what the flow-control window of 64 KiB lets in.
+ */
 async function* frames(rpc: ClientReadableStream<StreamEventsResponse>): AsyncGenerator<StreamEventsResponse, void> {
   try {
     yield* rpc as AsyncIterable<StreamEventsResponse>;
   } catch (error) {
-    throw fromRpc(error as ServiceError);
+    throw error instanceof AgenticError ? error : fromRpc(error as ServiceError);
   }
+}
+
+function checkWanted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new AgenticError("the request was given up", "CANCELLED", undefined, { cause: signal.reason });
 }
 
 function withCall<A extends { call?: Call | undefined }>(answer: A): WithCall<A> {

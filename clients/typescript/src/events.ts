@@ -33,7 +33,8 @@ export interface StreamListeners {
  * It ends when all calls that it is about are closed; without `callIds` never. While the daemon is away it waits, as
  * long as it takes; bound that with a `signal`. Throws AgenticError: at first whatever is wrong, later only what
  * reconnecting does not mend (CursorInvalid, Unauthenticated …). Who breaks out of the loop leaves the stream; from
- * elsewhere it is left by `close`. `cursor` then still says from where to go on.
+ * elsewhere it is left by `close`, its own or its client's: who reads sees its end, no error. `cursor` then still says
+ * from where to go on.
  */
 export class EventStream implements AsyncIterableIterator<Event>, AsyncDisposable {
   readonly #open: Open;

@@ -42,7 +42,10 @@ export type EventKind = NonNullable<Event["payload"]>["$case"];
 
 /** Which events to follow. */
 export interface EventFilter {
-  /** Only these calls; the stream then ends when all of them are closed. None: all calls, and a stream without an end. */
+  /**
+   * Only these calls; the stream then ends when all of them are closed. An empty list means all calls, and a stream
+   * without an end, as if it were absent.
+   */
   callIds?: readonly string[];
   /** Only these kinds. The contract's own spelling, `"transcript_final"`, is understood, too. */
   types?: readonly (EventKind | (string & {}))[];
