@@ -15,7 +15,7 @@ export OPENBLAS_NUM_THREADS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos soak bench wheels test-foreign test-clients clients-proto lock version ci clean
+.PHONY: help demo test check lint types units proto-check proto proto-baseline proof explore chaos chaos-defects soak bench wheels test-foreign test-clients clients-proto lock version ci clean
 
 help: ## Show this list
 	@awk -F ': .*## |: *## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2} /^##/{print substr($$0, 3)}' Makefile
@@ -80,6 +80,9 @@ explore: ## Millions of random inputs through the pure machines, held to the rul
 chaos: ## Kill the daemon and its subscribers 1,000 times: nothing lost, nothing twice; in CI: make chaos ARGS="--kills 25 --seed 7"
 	@$(PY) -m tests.chaos $(ARGS)
 
+chaos-defects: ## Chaos is tried on daemons with a defect, which it must find
+	@$(PY) -m pytest -n 2 -m defect tests/chaos $(ARGS)
+
 soak: ## Churn of calls for 15 minutes: memory, descriptors and tasks come back
 	@$(PY) -m bench soak --fill $(ARGS)
 
@@ -129,7 +132,7 @@ RUNTIME  := $(VENV)/.stamp-runtime
 DEV      := $(VENV)/.stamp-dev
 
 demo wheels: $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
-test lint types units proto proto-check proto-baseline proof explore chaos soak bench lock version test-foreign test-clients clients-proto: $(DEV)
+test lint types units proto proto-check proto-baseline proof explore chaos chaos-defects soak bench lock version test-foreign test-clients clients-proto: $(DEV)
 
 $(RUNTIME): $(UV) requirements/runtime.txt $(PROJECTS)
 	@$(call INSTALL,requirements/runtime.txt)

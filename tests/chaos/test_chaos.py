@@ -24,7 +24,8 @@ async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, seed: int,
     assert outcome.run.acknowledged
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.defect
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("defect", "point", "validator"),
     [
@@ -34,13 +35,13 @@ async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, seed: int,
     ],
 )
 async def test_a_daemon_with_a_defect_is_found_out(tmp_path: Path, defect: str, point: str, validator: str) -> None:
-    """Each of these goes wrong only when the daemon is killed at the wrong moment, which three kills are enough for."""
+    """Each of these goes wrong only when the daemon is killed at the wrong moment, which eight kills are enough for."""
 
     def draw(seed: int, number: int) -> Plan:
         return Plan("failpoint", point, nth=1 + number % 2, after=6.0)
 
     environ = {DEFECT: defect}
-    chaos = Chaos(tmp_path, 1, 3, draw=draw, program=("-m", "tests.chaos.broken"), environ=environ)
+    chaos = Chaos(tmp_path, 1, 8, draw=draw, program=("-m", "tests.chaos.broken"), environ=environ)
     outcome = await chaos.run()
     assert [fault for fault in outcome.faults if fault.startswith(validator)], "\n".join(summary(outcome))
 
