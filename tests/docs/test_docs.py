@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import re
 import signal
@@ -200,9 +201,10 @@ async def run_python(world: World, block: Block, names: dict[str, object]) -> No
     """A program of its own, or lines that go on where the ones before them ended."""
     if "asyncio.run(" not in block.text:
         code = compile("\n" * (block.line - 1) + block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        made = eval(code, names)
-        if inspect.isawaitable(made):
-            await made
+        with contextlib.chdir(world.folder):  # what it writes is not left in the checkout
+            made = eval(code, names)
+            if inspect.isawaitable(made):
+                await made
         return
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", block.text, TO, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
