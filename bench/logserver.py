@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,9 +30,15 @@ from agenticd.core.events import (
     Direction,
     Event,
     Speaker,
+    SpeechStarted,
+    SpeechStopped,
     TranscriptFinal,
+    TurnMeasured,
+    Usage,
+    UsageReported,
 )
 from agenticd.core.ids import RANDOM_BYTES, new_call_id
+from agenticd.core.record import apply
 from agenticd.service.ports import Entry
 from agenticd.service.watch import Watch
 from bench.measure import percentile
@@ -42,11 +47,20 @@ from bench.proc import before_all_others
 CALLS = 50
 TICK = 0.005
 WORDS = "I would like to know whether the blue one is still there, and what it costs."
+_TURN = (
+    SpeechStarted("item_caller", 4.25),
+    SpeechStopped("item_caller", 7.5),
+    TranscriptFinal(Speaker.CALLER, "", "item_caller", 4, WORDS, WORDS, False, 4.25, 7.5),
+    TurnMeasured("item_agent", 0.8, 0.5, 0.3),
+    UsageReported("resp_agent", Usage(900, 160, 300, 600, 500, 40, 120)),
+    TranscriptFinal(Speaker.AGENT, "", "item_agent", 5, WORDS, WORDS, False, 8.3, 12.0),
+)
+"""What is recorded of one turn of a call, in its order."""
 _NO_CALLS = cast(Any, None)  # nobody asks for calls here: only StreamEvents is used
 
 
 class Load:
-    """Appends events of fifty live calls, evenly, and notes when each is durable."""
+    """Appends the turns of fifty live calls, evenly, and notes when each event is durable."""
 
     def __init__(self, log: SqliteLog, clock: SystemClock) -> None:
         self._log, self._clock = log, clock
@@ -90,10 +104,10 @@ class Load:
 
     def _append(self) -> None:
         place, self._next = self._next, (self._next + 1) % CALLS
-        record = self._records[place]
-        record = self._records[place] = replace(record, last_sequence=record.last_sequence + 1)
-        said = TranscriptFinal(Speaker.CALLER, "", "item", record.last_sequence, WORDS, WORDS, False, 1.0, 2.0)
-        event = Event(record.call_id, record.last_sequence, self._clock.wall(), said)
+        before, wall = self._records[place], self._clock.wall()
+        payload = _TURN[before.last_sequence % len(_TURN)]
+        record = self._records[place] = apply(before, payload, wall)
+        event = Event(record.call_id, record.last_sequence, wall, payload)
         self.waiting += 1
         self._log.append(Entry(record, event), self._noted(time.monotonic()))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from agenticd.core.events import (
     KINDS,
@@ -22,6 +22,7 @@ from agenticd.core.events import (
     Direction,
     Event,
     Payload,
+    TurnMeasured,
     Usage,
 )
 from agenticd.core.ids import CallId, new_call_id
@@ -132,13 +133,18 @@ class Call:
     def digit(self, digit: str = "5") -> Entry:
         return self.entry(DigitReceived(digit))
 
+    def measured(self) -> Entry:
+        """An event that changes the row, too."""
+        self.record = replace(self.record, turns=self.record.turns + 1)
+        return self.entry(TurnMeasured("item", 0.75, 0.5, 0.25))
+
     def closed(self, time: float | None = None) -> Entry:
         self.record = replace(self.record, state=CallState.ENDED)
         return self.entry(CallClosed(1.5, 2, Usage(input_tokens=7)), time=time)
 
     def amended(self, **changes: object) -> Entry:
         """The row alone, changed."""
-        self.record = replace(self.record, **changes)  # type: ignore[arg-type]
+        self.record = replace(self.record, **changes)
         return Entry(self.record)
 
 

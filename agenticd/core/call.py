@@ -14,7 +14,8 @@ Pure: `handle(input, now)` never awaits and never raises for what a peer sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from agenticd.core import inputs
 from agenticd.core.effects import (

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
 import phonenumbers
+from msgspec import structs
 
 from agenticd.core.errors import InvalidArgument, Violation
 from agenticd.core.events import AgentBrief, CallOptions
@@ -37,7 +38,7 @@ _NUMBER_LIMIT = 40
 _SIP = re.compile(r"sips?:[A-Za-z0-9._~+%!*'()&=$,;?/-]+@[A-Za-z0-9.-]+(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*")
 _SIP_LIMIT = 255
 _E164 = "E.164 is + and 7 to 15 digits with the country code, for example +15550001111, no letters, no extension"
-_BRIEF = tuple(each.name for each in fields(AgentBrief))
+_BRIEF = AgentBrief.__struct_fields__
 """What a brief takes over from its profile, which has fields of the same names."""
 
 
@@ -214,7 +215,7 @@ def _brief(order: PlaceOrder, profile: AgentProfile, wrong: list[Violation]) -> 
         wrong.append(Violation("overrides.language", "must be an ISO 639 code, for example en"))
     instructions = profile.instructions if over.instructions is None else over.instructions
     greeting = profile.greeting if over.greeting is None else over.greeting
-    return replace(
+    return structs.replace(
         brief_of(profile),
         instructions=_fill(instructions, "overrides.instructions", INSTRUCTIONS_LIMIT, order.variables, wrong),
         greeting=_fill(greeting, "overrides.greeting", GREETING_LIMIT, order.variables, wrong),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from agenticd.core.events import AgentBrief, CallRecord, CallState, Direction, Event, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.inputs import Input
@@ -62,8 +64,7 @@ class KnownRequest:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One thing to make durable, whole or not at all: an event, the call's row as it then is, a request id.
 
     Without an event only the row changes, and no revision is spent.

@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from agenticd.adapters.store.writer import Append, Writer
 from agenticd.core import cursor

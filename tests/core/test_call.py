@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from agenticd.core import inputs
 from agenticd.core.call import TRANSITIONS, CallMachine, Trigger
@@ -164,7 +165,7 @@ def situation(call: Call) -> tuple[object, ...]:
 
 
 def recovered(state: CallState, age: float = 0.0, **changes: object) -> Call:
-    record = replace(RECORD, state=state, last_sequence=3, **changes)  # type: ignore[arg-type]
+    record = replace(RECORD, state=state, last_sequence=3, **changes)
     call = Call(CallMachine(record), record, ordered=[])
     return call.feed(inputs.CallRecovered(age))
 

@@ -142,7 +142,7 @@ def show_history(history: History, say: Callable[[str], None]) -> None:
     defaults = {"instructions", "voice", "model"}
     brief = ", ".join(
         f"{name}={value!r}"
-        for name, value in ((name, getattr(record.brief, name)) for name in record.brief.__slots__)
+        for name, value in ((name, getattr(record.brief, name)) for name in record.brief.__struct_fields__)
         if value and name not in defaults
     )
     say(f"  {record.direction.value}, {brief}; at most {record.options.max_duration:.0f} s")

@@ -7,12 +7,12 @@ message stops the import.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -34,10 +34,10 @@ class _Field:
 
 
 class _Shape:
-    """A dataclass of ours beside its message."""
+    """A Struct of ours beside its message."""
 
-    def __init__(self, ours: type, theirs: Descriptor) -> None:
-        names = {field.name for field in dataclasses.fields(ours)}
+    def __init__(self, ours: type[msgspec.Struct], theirs: Descriptor) -> None:
+        names = set(ours.__struct_fields__)
         if names != set(theirs.fields_by_name):
             raise AssertionError(f"{ours.__name__} and {theirs.full_name} differ: {names ^ set(theirs.fields_by_name)}")
         self._ours = ours
@@ -97,7 +97,7 @@ _TIMES: Mapping[str, tuple[Callable[..., object], Callable[..., object]]] = {
     "google.protobuf.Timestamp": (timestamp_fields, seconds_of),
     "google.protobuf.Duration": (scalars.duration_fields, seconds_of),
 }
-_PARTS: Mapping[str, type] = {"agentic.v1.Usage": Usage, "agentic.v1.CallEnd": CallEnd}
+_PARTS: Mapping[str, type[msgspec.Struct]] = {"agentic.v1.Usage": Usage, "agentic.v1.CallEnd": CallEnd}
 
 
 def _field(field: FieldDescriptor) -> _Field:

@@ -34,7 +34,11 @@ _BY_REVISION = """
         AND (:all_kinds OR kind IN (SELECT value FROM json_each(:kinds)))
     ORDER BY revision LIMIT :limit"""
 _NEWEST = "SELECT revision, length(data) FROM events ORDER BY revision DESC LIMIT ?"
-_RECORD = "SELECT record, brief FROM calls JOIN briefs USING (call_id)"
+# With the newest event of a call that is not closed, which knows what the row does not: see writer.py.
+_RECORD = """
+    SELECT record, brief, CASE WHEN NOT closed THEN
+        (SELECT data FROM events WHERE call_id = calls.call_id ORDER BY revision DESC LIMIT 1) END
+    FROM calls JOIN briefs USING (call_id)"""
 
 
 def read(connection: sqlite3.Connection, after: int, select: Select, limit: int) -> Page:
@@ -73,10 +77,10 @@ def newest(connection: sqlite3.Connection, head: int, limit: int, max_bytes: int
     return Page([logged(row) for row in rows], start)
 
 
-def call(connection: sqlite3.Connection, call_id: CallId) -> CallRecord | None:
-    """The call's row."""
+def call(connection: sqlite3.Connection, call_id: CallId, codec: EventCodec) -> CallRecord | None:
+    """The call as its newest event leaves it."""
     row = connection.execute(f"{_RECORD} WHERE call_id = ?", (call_id,)).fetchone()
-    return None if row is None else decode_record(*row)
+    return None if row is None else _record(row, codec)
 
 
 def known(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> frozenset[CallId]:
@@ -93,7 +97,7 @@ def closed(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mappi
     return dict(connection.execute(query, (encode_names(call_ids),)).fetchall())
 
 
-def calls(connection: sqlite3.Connection, query: CallQuery) -> Sequence[CallRecord]:
+def calls(connection: sqlite3.Connection, query: CallQuery, codec: EventCodec) -> Sequence[CallRecord]:
     """A page of calls, newest first."""
     time, call_id = query.after or (0.0, "")
     rows = connection.execute(
@@ -112,13 +116,18 @@ def calls(connection: sqlite3.Connection, query: CallQuery) -> Sequence[CallReco
             "limit": query.limit,
         },
     )
-    return [decode_record(*row) for row in rows]
+    return [_record(row, codec) for row in rows]
 
 
-def live(connection: sqlite3.Connection) -> Sequence[CallRecord]:
+def live(connection: sqlite3.Connection, codec: EventCodec) -> Sequence[CallRecord]:
     """Every call that is not closed, oldest first."""
     rows = connection.execute(f"{_RECORD} WHERE NOT closed ORDER BY create_time, call_id")
-    return [decode_record(*row) for row in rows]
+    return [_record(row, codec) for row in rows]
+
+
+def _record(row: tuple[bytes, bytes, bytes | None], codec: EventCodec) -> CallRecord:
+    record, brief, newest = row
+    return decode_record(record, brief, None if newest is None else codec.decode(newest)[0].call_sequence)
 
 
 def carrier_call_ids(connection: sqlite3.Connection, since: float) -> frozenset[str]:

@@ -13,6 +13,8 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from agenticd.adapters.store.backup import remove_unfinished
 from agenticd.adapters.store.database import (
     NewLog,
@@ -119,7 +121,7 @@ def _look_for_queued(connection: sqlite3.Connection) -> int:
         (CallState.QUEUED.value,),
     ).fetchall()
     for record, brief in rows:
-        call = replace(decode_record(record, brief), state=CallState.UNCONFIRMED)
+        call = structs.replace(decode_record(record, brief), state=CallState.UNCONFIRMED)
         connection.execute(
             "UPDATE calls SET state = ?, record = ? WHERE call_id = ?",
             (call.state.value, encode_record(call), call.call_id),

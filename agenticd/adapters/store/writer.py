@@ -1,7 +1,9 @@
 """The writer's thread: all that is waiting goes into one transaction; then the event loop hears of it, once.
 
-It alone gives revisions and encodes events. What cannot be written now, because the disk is full or broken, is kept in
-its order and tried again for as long as it takes; it ends when it is told to, or when trying is of no use.
+It alone gives revisions and encodes events. A call's row is written when more of it changed than its `last_sequence`,
+which the call's newest event knows as well: most entries are only an event. What cannot be written now, because the
+disk is full or broken, is kept in its order and tried again for as long as it takes; it ends when it is told to, or
+when trying is of no use.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVarTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from agenticd.adapters.store.database import Database, transaction
 from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning, prune_piece
 from agenticd.adapters.store.rows import encode_brief, encode_record
-from agenticd.core.events import KINDS, AgentBrief, CallClosed, CallQueued, CallRecord
+from agenticd.core.events import KINDS, CallClosed, CallQueued, CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
@@ -73,8 +78,7 @@ _PROBE = "PRAGMA user_version = {}"  # a page is written each time that the numb
 _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? AND created >= ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """An entry for the log, and who wants to know."""
 
     entry: Entry
@@ -143,7 +147,7 @@ class Writer:
         self._trouble = ""
         self._refused: set[CallId] = set()  # calls that were not begun, because nothing could be written
         self._stop_waiting = threading.Event()
-        self._briefs: dict[CallId, AgentBrief] = {}  # of calls that are live: those that are already written
+        self._rows: dict[CallId, CallRecord] = {}  # of calls that are live: as they are written
         self._orders: list[Prune] = []
         self._pruning: float | None = None  # the time for which old things are being forgotten now
         self._prune_at = clock.monotonic()
@@ -299,8 +303,9 @@ class Writer:
                 work.answers.append((item.on_durable, None))
             else:
                 work.add(item, self._codec)
-        briefs = self._new_briefs(work.changes)
-        calls = [change.row() for change in work.changes.values()]
+        changed = [change for change in work.changes.values() if self._is_news(change.record)]
+        briefs = self._new_briefs(changed)
+        calls = [change.row() for change in changed]
         if self._reach is not None:
             self._reach("before_commit")
         with transaction(self._connection):
@@ -315,7 +320,7 @@ class Writer:
         self._head = work.revision
         if self._reach is not None:
             self._reach("after_commit")
-        self._remember(work.changes)
+        self._remember(changed)
         return Committed(work.events, work.answers, self._first)
 
     def _probe(self) -> None:
@@ -328,20 +333,27 @@ class Writer:
         known = self._connection.execute(_REQUEST_KNOWN, (*key, work.now - REQUEST_SECONDS)).fetchone()
         return key in work.requests or known is not None
 
-    def _new_briefs(self, changes: dict[CallId, _Change]) -> list[tuple[str, bytes]]:
-        return [
-            (call_id, encode_brief(change.record.brief))
-            for call_id, change in changes.items()
-            if self._briefs.get(call_id) is not change.record.brief
-        ]
+    def _is_news(self, record: CallRecord) -> bool:
+        """Whether the row must be written: the record is not what is there, but for its `last_sequence`."""
+        known = self._rows.get(record.call_id)
+        return known is None or record != replace(known, last_sequence=record.last_sequence)
 
-    def _remember(self, changes: dict[CallId, _Change]) -> None:
-        """Whose briefs are written, now that they are."""
-        for call_id, change in changes.items():
+    def _new_briefs(self, changed: Sequence[_Change]) -> Sequence[tuple[str, bytes]]:
+        briefs = []
+        for change in changed:
+            record = change.record
+            known = self._rows.get(record.call_id)
+            if known is None or known.brief is not record.brief:
+                briefs.append((record.call_id, encode_brief(record.brief)))
+        return briefs
+
+    def _remember(self, changed: Sequence[_Change]) -> None:
+        """The rows that are there, now that they are."""
+        for change in changed:
             if change.record.closed:
-                self._briefs.pop(call_id, None)
+                self._rows.pop(change.record.call_id, None)
             else:
-                self._briefs[call_id] = change.record.brief
+                self._rows[change.record.call_id] = change.record
 
     def _forget(self, now: float) -> None:
         answers: list[tuple[OnDurable, int | None]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc import aio
 from grpc_status import rpc_status
+from msgspec.structs import replace
 
 from agenticd.adapters.rpc import needs
 from agenticd.adapters.rpc.server import Config, RpcServer
@@ -61,7 +61,7 @@ def record(number: int = 1, state: CallState = CallState.QUEUED, **changes: obje
         create_time=NOW + number,
         last_sequence=1,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 class MemoryCalls:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,10 +38,10 @@ TIMES = st.integers(10**15, 4 * 10**15).map(lambda micros: micros / 1e6)
 
 
 def values(kind: type) -> st.SearchStrategy[object]:
-    """Any value of a dataclass of core/events.py."""
+    """Any value of a Struct of core/events.py."""
     fields = {}
     for name, hint in get_type_hints(kind).items():
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             fields[name] = values(hint)
         elif hint is float:
             fields[name] = TIMES if name == "dial_before" else LENGTHS

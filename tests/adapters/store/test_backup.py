@@ -40,8 +40,8 @@ async def backed_up(log: SqliteLog, target: Path) -> tuple[int, int]:
 async def test_a_copy_is_whole_while_the_log_goes_on(sqlite: SqlitePlace, tmp_path: Path) -> None:
     log = await sqlite.open()
     call = Call()
-    await append_all(log, call.queued(request=RequestKey("me", "r", b"f")), *(call.digit() for _ in range(2000)))
-    going = [append(log, call.digit()) for _ in range(500)]
+    await append_all(log, call.queued(request=RequestKey("me", "r", b"f")), *(call.measured() for _ in range(2000)))
+    going = [append(log, call.measured()) for _ in range(500)]
     first, revision = await backed_up(log, tmp_path / "copy.db")
     assert [await answer for answer in going] == [*range(2002, 2502)]
     assert first == 1
@@ -49,8 +49,8 @@ async def test_a_copy_is_whole_while_the_log_goes_on(sqlite: SqlitePlace, tmp_pa
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert copy.execute("SELECT count(*), max(revision) FROM events").fetchone() == (revision, revision)
-        record, last = copy.execute("SELECT record -> '$.call.last_sequence', last_revision FROM calls").fetchone()
-        assert (int(record), last) == (revision, revision), "calls and events are of one moment"
+        turns, last = copy.execute("SELECT record -> '$.call.turns', last_revision FROM calls").fetchone()
+        assert (int(turns), last) == (revision - 1, revision), "calls and events are of one moment"
         assert copy.execute("SELECT count(*) FROM requests").fetchone() == (1,)
         assert copy.execute("SELECT secret, epoch FROM meta").fetchone() == (bytes(32), log.epoch)
     assert log.secret not in (tmp_path / "copy.db").read_bytes()

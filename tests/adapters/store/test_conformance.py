@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from agenticd.core.errors import Compacted, StoreDown
 from agenticd.core.events import CallEnd, CallRecord, CallState, Direction, EndedBy, EndReason, Speaker, TranscriptFinal
@@ -227,7 +228,7 @@ async def test_a_call_is_as_its_last_entry_left_it(place: Place) -> None:
     assert await store.call(call.call_id) == (call.record, 1)
     await append_all(store, call.dialing(), call.amended(carrier_call_id="CA1"), call.digit())
     assert await store.call(call.call_id) == (call.record, 3)
-    changed = replace(call.record.brief, instructions="Be long.")
+    changed = structs.replace(call.record.brief, instructions="Be long.")
     await append_all(store, call.amended(brief=changed), call.closed())
     assert await store.call(call.call_id) == (call.record, 4)
     await store.close()
@@ -380,7 +381,8 @@ async def test_a_request_id_is_free_again_after_a_day(place: Place) -> None:
 def lived(call: Call, begin: float, end: float) -> list[Entry]:
     """A whole call, from `begin` to `end`."""
     events = [call.queued(), call.dialing(), call.closed(time=end)]
-    return [replace(e, event=replace(e.event, time=begin)) if e.event else e for e in events[:2]] + events[2:]
+    begun = [structs.replace(e, event=structs.replace(e.event, time=begin)) for e in events[:2] if e.event]
+    return [*begun, *events[2:]]
 
 
 async def test_old_closed_calls_are_forgotten_whole_from_the_oldest_on(place: Place) -> None:
@@ -435,7 +437,7 @@ async def test_the_log_goes_on_while_much_is_forgotten(place: Place) -> None:
         calls = [Call(NOW) for _ in range(40)]
         key = RequestKey("me", calls[0].call_id, b"")
         entries = [entry for call in calls for entry in lived(call, NOW, NOW)]
-        await append_all(store, replace(entries[0], request=key), *entries[1:])
+        await append_all(store, structs.replace(entries[0], request=key), *entries[1:])
     going = Call(NOW + 9 * DAY)
     pruning = asyncio.ensure_future(store.prune(NOW + 9 * DAY))
     await append_all(store, going.queued())

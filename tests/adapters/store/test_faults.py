@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from agenticd.adapters.store import Damaged, SqliteLog
+from agenticd.adapters.store import Damaged, SqliteLog, queries
 from agenticd.adapters.store.database import NewLog, open_database
 from agenticd.core.errors import StoreDown
 from agenticd.core.events import Direction
 from agenticd.core.log import Select
-from agenticd.service.ports import RequestKey
+from agenticd.service.ports import CallQuery, RequestKey
 from agenticd.service.watch import Batch, FollowRequest, Watch
 from tests.adapters.store import disk as disks
 from tests.adapters.store.conftest import DAY, SqlitePlace
 from tests.adapters.store.disk import Disk
-from tests.log_support import Call, append, append_all
+from tests.log_support import Call, JsonCodec, append, append_all
 
 NEW = NewLog("epoch", b"s" * 32, 0.0)
 
@@ -209,14 +210,16 @@ def intact(path: Path, without_request: Sequence[Call] = ()) -> tuple[int, dict[
     """Open what is left as a daemon would: its head, and each call's last sequence. Anything torn is an error."""
     database = open_database(path, NEW)
     try:
-        rows = database.writer.execute("SELECT revision, call_id FROM events ORDER BY revision").fetchall()
-        assert [revision for revision, _ in rows] == [*range(1, database.head + 1)]
+        rows = database.writer.execute("SELECT revision, call_id, kind FROM events ORDER BY revision").fetchall()
+        assert [revision for revision, *_ in rows] == [*range(1, database.head + 1)]
         assert database.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        sequences: dict[str, int] = {}
-        for _, call_id in rows:
-            sequences[call_id] = sequences.get(call_id, 0) + 1
-        calls = database.writer.execute("SELECT call_id, record -> '$.call.last_sequence' FROM calls").fetchall()
-        assert {call_id: int(sequence) for call_id, sequence in calls} == sequences, "rows and events change together"
+        sequences: dict[str, int] = Counter(call_id for _, call_id, _ in rows)
+        turns: dict[str, int] = Counter(call_id for _, call_id, kind in rows if kind == "turn_measured")
+        closed = {call_id for _, call_id, kind in rows if kind == "call_closed"}
+        calls = queries.calls(database.writer, CallQuery(1_000), JsonCodec())
+        assert {call.call_id: call.last_sequence for call in calls} == sequences
+        assert {call.call_id: call.turns for call in calls if call.turns} == turns, "rows and events change together"
+        assert {call.call_id for call in calls if call.closed} == closed
         requests = database.writer.execute("SELECT call_id FROM requests").fetchall()
         assert {call_id for (call_id,) in requests} == set(sequences) - {call.call_id for call in without_request}
         return database.head, sequences
@@ -244,7 +247,7 @@ async def test_what_was_claimed_survives_a_power_failure_at_any_moment(disk: Dis
     claimed: list[tuple[int, int]] = []  # after so many deeds, this revision had been answered
     for number in range(3):
         call = Call()
-        entries = [call.queued(request=RequestKey("me", str(number), b"f")), call.dialing(), call.digit("5" * 3000)]
+        entries = [call.queued(request=RequestKey("me", str(number), b"f")), call.measured(), call.digit("5" * 3000)]
         for entry in [*entries, call.closed()]:
             revision = await append(log, entry)  # a transaction each
             assert revision is not None

@@ -8,10 +8,10 @@ import sqlite3
 import stat
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agenticd.adapters.store import (
     Config,
