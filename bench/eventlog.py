@@ -1,7 +1,8 @@
 """How soon an event is durable, and with its followers, while a hundred of them read: `bench log`.
 
 The log, the watch and the gRPC server run in a process of their own, on one loop, as in the daemon (logserver.py);
-the followers in this one, over a Unix socket. Each checks that it gets every event once and in order.
+the followers in this one, over a Unix socket. Each checks that it gets every event once and in order. A third process
+asks the disk itself how long it takes meanwhile (disk.py): what it stalls, the log waits for.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Run:
     durable: tuple[float, float, float]
     late: tuple[float, float, float]
     """By how much the server's loop was late for a tick: its longest iteration."""
+    disk: tuple[float, float, float]
+    """How long a page takes to the disk, written beside the log."""
     delivered: tuple[float, float, float]
     """From the event to a follower that has it, of the first event of each batch."""
     transactions: float
@@ -87,10 +90,11 @@ class Follower:
 
 
 @asynccontextmanager
-async def _server(folder: Path, realtime: bool) -> AsyncIterator[asyncio.subprocess.Process]:
-    # On whatever processor is free: its writer's thread and its loop are two, as in the daemon.
+async def _helper(module: str, *args: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that ends when its standard input does. On whatever processor is free: the log's writer and its loop
+    are two threads, as in the daemon."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.logserver", str(folder), *(["--realtime"] if realtime else []),
+        sys.executable, "-m", module, *args,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
     )  # fmt: skip
     assert process.stdin is not None
@@ -106,13 +110,17 @@ async def _server(folder: Path, realtime: bool) -> AsyncIterator[asyncio.subproc
             await process.wait()
 
 
-async def _answer(process: asyncio.subprocess.Process, within: float) -> dict[str, object]:
+async def _line(process: asyncio.subprocess.Process, within: float) -> bytes:
     assert process.stdout is not None
     async with asyncio.timeout(within):
         line = await process.stdout.readline()
     if not line:
-        raise BridgeFailed("the log's process ended by itself")
-    found: dict[str, object] = json.loads(line)
+        raise BridgeFailed("a process of the bench ended by itself")
+    return line
+
+
+async def _answer(process: asyncio.subprocess.Process, within: float) -> dict[str, object]:
+    found: dict[str, object] = json.loads(await _line(process, within))
     return found
 
 
@@ -124,7 +132,8 @@ async def measure(options: Options) -> list[Run]:
 async def _measure(rate: int, options: Options) -> Run:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agenticd-bench-")))
-        server = await stack.enter_async_context(_server(folder, options.realtime))
+        first = ["--realtime"] if options.realtime else []
+        server = await stack.enter_async_context(_helper("bench.logserver", str(folder), *first))
         await _answer(server, _WITHIN)
         address = f"unix:{folder / 'api.sock'}"
         channels = [
@@ -137,6 +146,7 @@ async def _measure(rate: int, options: Options) -> Run:
             group.create_task(each.follow(CallServiceStub(channels[number % len(channels)])))
             for number, each in enumerate(followers)
         ]
+        disk = await stack.enter_async_context(_helper("bench.disk", str(folder)))
         cpu, busy = time.process_time(), proc.machine_busy_seconds()
         begin = time.monotonic()
         assert server.stdin is not None
@@ -145,6 +155,9 @@ async def _measure(rate: int, options: Options) -> Run:
         found = await _answer(server, _WITHIN + options.warm_up + options.seconds)
         took = time.monotonic() - begin
         cpu, busy = time.process_time() - cpu, proc.machine_busy_seconds() - busy
+        assert disk.stdin is not None
+        disk.stdin.close()
+        waited = json.loads(await _line(disk, _WITHIN))
         await _caught_up(followers, _number(found["head"]))
         for task in tasks:
             task.cancel()
@@ -155,6 +168,7 @@ async def _measure(rate: int, options: Options) -> Run:
             events=_number(found["events"]),
             durable=_three(found["durable"]),
             late=_three(found["late"]),
+            disk=_three(waited),
             delivered=(percentile(delays, 50), percentile(delays, 99), percentile(delays, 100)),
             transactions=_real(found["transactions"]),
             server_cpu=server_cpu,
@@ -176,25 +190,27 @@ async def _caught_up(followers: list[Follower], head: int) -> None:
 
 def show(runs: list[Run], options: Options, console: Console) -> None:
     """For people."""
-    table = Table(title=f"{options.followers} followers, {options.seconds:g} s each", title_justify="left")
-    for name in ("events/s", "durable ms p50 / p99 / max", "loop late p99 / max", "with a follower p50 / p99"):
-        table.add_column(name, justify="right")
-    for name in ("tx/s", "CPU % log", "followers", "others", "faults"):
-        table.add_column(name, justify="right")
+    table = Table(title=f"{options.followers} followers, {options.seconds:g} s each; ms", title_justify="left")
+    for name in ("events/s", "durable\np50 p99 max", "the disk\np99 max", "loop late\np99 max", "a follower\np50 p99"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("CPU %\nof the log", "faults"):
+        table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         table.add_row(
             f"{run.rate:,}",
-            " / ".join(f"{value:.1f}" for value in run.durable),
-            " / ".join(f"{value:.1f}" for value in run.late[1:]),
-            " / ".join(f"{value:.1f}" for value in run.delivered[:2]),
-            f"{run.transactions:.0f}",
+            _several(run.durable),
+            _several(run.disk[1:]),
+            _several(run.late[1:]),
+            _several(run.delivered[:2]),
             f"{run.server_cpu:.0f}",
-            f"{run.followers_cpu:.0f}",
-            f"{run.others_cpu:.0f}",
             str(run.faults),
         )
     console.print(table)
     console.print(f"The bar: durable p99 under {BAR:g} ms.", highlight=False)
+
+
+def _several(values: tuple[float, ...]) -> str:
+    return "  ".join(f"{value:.1f}" for value in values)
 
 
 def write_json(path: Path, runs: list[Run], options: Options) -> None:

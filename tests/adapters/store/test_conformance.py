@@ -221,6 +221,22 @@ async def test_a_reader_that_gives_up_leaves_the_others_their_answers(store: Sto
 # --- calls ---
 
 
+async def test_an_event_that_changes_only_the_sequence_is_seen_by_every_question(place: Place) -> None:
+    store = await place.open()
+    call, other = Call(NOW), Call(NOW + 1)
+    await append_all(store, call.queued(), other.queued(), *(call.digit() for _ in range(5)), other.digit())
+    assert (await store.call(call.call_id))[0] == call.record
+    assert (await store.calls(CallQuery(10)))[0] == [other.record, call.record]
+    assert await store.live() == [call.record, other.record]
+    await append_all(store, call.measured(), call.digit(), other.digit(), other.closed())
+    await store.close()
+    again = await place.open()
+    assert (await again.calls(CallQuery(10)))[0] == [other.record, call.record]
+    assert await again.live() == [call.record]
+    await append_all(again, call.digit())
+    assert await again.live() == [call.record]
+
+
 async def test_a_call_is_as_its_last_entry_left_it(place: Place) -> None:
     store = await place.open()
     call = Call(instructions="Sei kurz. " * 3000)

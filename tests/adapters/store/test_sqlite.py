@@ -259,6 +259,16 @@ def test_events_cannot_be_kept_for_less_than_a_day(tmp_path: Path) -> None:
         Config(tmp_path / "a.db", keep_seconds=DAY - 1)
 
 
+async def test_an_event_that_changes_only_the_sequence_writes_no_row(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open()
+    call = Call()
+    await append_all(log, call.queued())
+    for entry, written in ((call.digit(), 1), (call.measured(), 3), (call.digit(), 3), (call.closed(), 5)):
+        await append_all(log, entry)
+        rows = log._database.reader.execute("SELECT last_revision FROM calls").fetchall()
+        assert rows == [(written,)]
+
+
 async def test_one_piece_of_forgetting_is_small(sqlite: SqlitePlace) -> None:
     log = await sqlite.open(keep=DAY)
     calls = [Call() for _ in range(PIECE)]
