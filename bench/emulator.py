@@ -96,6 +96,8 @@ class Run:
     """Of the emulator, of one processor."""
     busy_percent: float
     """Of all processors, by anybody."""
+    stolen_percent: float
+    """Of all processors, by the host of this virtual machine: what it takes away, a frame waits for."""
     faults: tuple[str, ...]
 
 
@@ -288,7 +290,8 @@ async def observe(options: Options, cores: Cores) -> Run:
                 observer.changed.clear()
                 await observer.changed.wait()
         await asyncio.sleep(options.warm_up)
-        cpu, busy, began = proc.cpu_seconds(emulator.pid), proc.machine_busy_seconds(), monotonic()
+        cpu, began = proc.cpu_seconds(emulator.pid), monotonic()
+        busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
         observer.measuring = True
         async with asyncio.TaskGroup() as tasks:
             for number, media in enumerate(observer.open):
@@ -296,7 +299,8 @@ async def observe(options: Options, cores: Cores) -> Run:
             await asyncio.sleep(options.seconds)
             observer.measuring = False
             lasted = monotonic() - began
-            cpu, busy = proc.cpu_seconds(emulator.pid) - cpu, proc.machine_busy_seconds() - busy
+            cpu = proc.cpu_seconds(emulator.pid) - cpu
+            busy, stolen = proc.machine_busy_seconds() - busy, proc.machine_stolen_seconds() - stolen
         for media in observer.open:
             media.close()
     seen = observer.seen
@@ -308,6 +312,7 @@ async def observe(options: Options, cores: Cores) -> Run:
         silent=Figures.of(seen.silent),
         cpu_percent=100 * cpu / lasted,
         busy_percent=100 * busy / lasted / (os.cpu_count() or 1),
+        stolen_percent=100 * stolen / lasted / (os.cpu_count() or 1),
         faults=tuple(seen.faults),
     )
 
@@ -336,8 +341,8 @@ def show(runs: list[Run], options: Options, setting: str, console: Console) -> N
     for number, run in enumerate(runs, 1):
         console.print(
             f"Run {number}: the emulator used {run.cpu_percent:.0f} % of its processor, the machine was busy to "
-            f"{run.busy_percent:.0f} %; {run.frames.count} frames, {run.marks.count + run.silent.count} marks, "
-            f"{run.cleared.count // 2} clears."
+            f"{run.busy_percent:.0f} %, {run.stolen_percent:.1f} % were taken by its host; {run.frames.count} frames, "
+            f"{run.marks.count + run.silent.count} marks, {run.cleared.count // 2} clears."
         )
     over = [name for name, key in _ROWS if not all(getattr(run, key).p99 <= BAR_MS for run in runs)]
     verdict = "All p99 are within it" if not over else f"p99 is over it for: {', '.join(over)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IDLE = (3, 4)  # idle and iowait, among the numbers of the line "cpu" in /proc/stat
+_STOLEN = 7
 _GUEST = 8  # from here on: counted in user and nice already
 
 
@@ -92,5 +93,13 @@ def threads(pid: int) -> int:
 
 def machine_busy_seconds() -> float:
     """Processor time that was used by anybody on this machine."""
-    line = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
-    return sum(int(each) for at, each in enumerate(line[:_GUEST]) if at not in _IDLE) / _TICKS
+    return sum(each for at, each in enumerate(_machine()[:_GUEST]) if at not in _IDLE) / _TICKS
+
+
+def machine_stolen_seconds() -> float:
+    """Processor time that somebody here wanted, and that the host of a virtual machine gave to others."""
+    return _machine()[_STOLEN] / _TICKS
+
+
+def _machine() -> list[int]:
+    return [int(each) for each in Path("/proc/stat").read_text().partition("\n")[0].split()[1:]]
