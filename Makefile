@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PY  := $(BIN)/python
 UV  := $(BIN)/uv
 
+# The tests start hundreds of daemons. Where this is set, each of them compiles seven hundred modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # numpy's BLAS starts a thread per core when it is imported; nothing here multiplies matrices.
 OPENBLAS_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS
@@ -26,7 +29,7 @@ demo: ## A whole call on the built-in emulator: no phone, no account, no network
 
 ## Work on it
 test: ## All tests; some of them: make test ARGS="tests/core -k turn"
-	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 8 --dist worksteal $(ARGS)
 
 test-foreign: ## Published frameworks and Twilio's library on `agenticd emulate`; several calls at once: make test-foreign CALLS=4
 	@AGENTICD_FOREIGN_CALLS=$(CALLS) $(PY) -m pytest -n 2 --dist worksteal -m foreign tests/foreign $(ARGS)
