@@ -146,7 +146,8 @@ async def _measure(rate: int, options: Options) -> Run:
             group.create_task(each.follow(CallServiceStub(channels[number % len(channels)])))
             for number, each in enumerate(followers)
         ]
-        disk = await stack.enter_async_context(_helper("bench.disk", str(folder)))
+        disk = await stack.enter_async_context(_helper("bench.disk", str(folder), *first))
+        await _answer(disk, _WITHIN)
         cpu, busy = time.process_time(), proc.machine_busy_seconds()
         begin = time.monotonic()
         assert server.stdin is not None
@@ -157,7 +158,8 @@ async def _measure(rate: int, options: Options) -> Run:
         cpu, busy = time.process_time() - cpu, proc.machine_busy_seconds() - busy
         assert disk.stdin is not None
         disk.stdin.close()
-        waited = json.loads(await _line(disk, _WITHIN))
+        began, ended = _real(found["began"]), _real(found["began"]) + _real(found["took"])
+        waited = sorted(took for at, took in json.loads(await _line(disk, _WITHIN)) if began <= at <= ended)
         await _caught_up(followers, _number(found["head"]))
         for task in tasks:
             task.cancel()
@@ -168,8 +170,8 @@ async def _measure(rate: int, options: Options) -> Run:
             events=_number(found["events"]),
             durable=_three(found["durable"]),
             late=_three(found["late"]),
-            disk=_three(waited),
-            delivered=(percentile(delays, 50), percentile(delays, 99), percentile(delays, 100)),
+            disk=_percentiles(waited),
+            delivered=_percentiles(delays),
             transactions=_real(found["transactions"]),
             server_cpu=server_cpu,
             followers_cpu=100 * cpu / took,
@@ -207,6 +209,10 @@ def show(runs: list[Run], options: Options, console: Console) -> None:
         )
     console.print(table)
     console.print(f"The bar: durable p99 under {BAR:g} ms.", highlight=False)
+
+
+def _percentiles(ordered: list[float]) -> tuple[float, float, float]:
+    return percentile(ordered, 50), percentile(ordered, 99), percentile(ordered, 100)
 
 
 def _several(values: tuple[float, ...]) -> str:

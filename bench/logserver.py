@@ -105,7 +105,7 @@ class Load:
     def _append(self) -> None:
         place, self._next = self._next, (self._next + 1) % CALLS
         before, wall = self._records[place], self._clock.wall()
-        payload = _TURN[before.last_sequence % len(_TURN)]
+        payload = _TURN[(before.last_sequence + place) % len(_TURN)]  # each call is at another point of its turn
         record = self._records[place] = apply(before, payload, wall)
         event = Event(record.call_id, record.last_sequence, wall, payload)
         self.waiting += 1
@@ -151,6 +151,7 @@ async def main(folder: Path) -> None:
                 "late": [percentile(late, percent) for percent in (50, 99, 100)],
                 "transactions": transactions / took,
                 "cpu": 100 * cpu / took,
+                "began": begin,
                 "took": took,
                 "head": log.window.head,
                 "streams": watch.count,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_IDLE = (3, 4)  # idle and iowait, among the numbers of the line "cpu" in /proc/stat
 _STOLEN = 7
+_NOT_USED = (3, 4, _STOLEN)  # idle and iowait, among the numbers of the line "cpu" in /proc/stat
 _GUEST = 8  # from here on: counted in user and nice already
 
 
@@ -93,7 +93,7 @@ def threads(pid: int) -> int:
 
 def machine_busy_seconds() -> float:
     """Processor time that was used by anybody on this machine."""
-    return sum(each for at, each in enumerate(_machine()[:_GUEST]) if at not in _IDLE) / _TICKS
+    return sum(each for at, each in enumerate(_machine()[:_GUEST]) if at not in _NOT_USED) / _TICKS
 
 
 def machine_stolen_seconds() -> float:

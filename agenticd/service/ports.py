@@ -202,7 +202,7 @@ class LogCopy(Protocol):
 
 
 class EventCodec(Protocol):
-    """Events in the contract's form. The store keeps what this writes and never looks inside."""
+    """Events in the contract's form. The store keeps what this writes, and looks inside for transcripts only."""
 
     def encode(self, event: Event, revision: int) -> bytes:
         """The event's bytes. Called once per event, in the writer's thread."""

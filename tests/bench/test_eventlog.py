@@ -18,6 +18,7 @@ async def test_a_short_run_has_every_event_and_every_figure(tmp_path: Path) -> N
     assert run.faults == 0
     assert 100 <= run.events <= 240, "and the last of the warm-up"
     assert 0 < run.durable[0] <= run.durable[1] <= run.durable[2]
+    assert 0 < run.disk[0] <= run.disk[1] <= run.disk[2]
     assert 0 < run.delivered[0] <= run.delivered[2]
     assert run.transactions > 1
     assert run.server_cpu > 0

@@ -34,10 +34,10 @@ _BY_REVISION = """
         AND (:all_kinds OR kind IN (SELECT value FROM json_each(:kinds)))
     ORDER BY revision LIMIT :limit"""
 _NEWEST = "SELECT revision, length(data) FROM events ORDER BY revision DESC LIMIT ?"
-# With the newest event of a call that is not closed, which knows what the row does not: see writer.py.
+# A call that is not closed has as many events as its last one's call_sequence: which the row need not know (writer.py).
 _RECORD = """
-    SELECT record, brief, CASE WHEN NOT closed THEN
-        (SELECT data FROM events WHERE call_id = calls.call_id ORDER BY revision DESC LIMIT 1) END
+    SELECT record, brief,
+        CASE WHEN NOT closed THEN (SELECT count(*) FROM events WHERE events.call_id = calls.call_id) END
     FROM calls JOIN briefs USING (call_id)"""
 
 
@@ -77,10 +77,10 @@ def newest(connection: sqlite3.Connection, head: int, limit: int, max_bytes: int
     return Page([logged(row) for row in rows], start)
 
 
-def call(connection: sqlite3.Connection, call_id: CallId, codec: EventCodec) -> CallRecord | None:
+def call(connection: sqlite3.Connection, call_id: CallId) -> CallRecord | None:
     """The call as its newest event leaves it."""
     row = connection.execute(f"{_RECORD} WHERE call_id = ?", (call_id,)).fetchone()
-    return None if row is None else _record(row, codec)
+    return None if row is None else decode_record(*row)
 
 
 def known(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> frozenset[CallId]:
@@ -97,7 +97,7 @@ def closed(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mappi
     return dict(connection.execute(query, (encode_names(call_ids),)).fetchall())
 
 
-def calls(connection: sqlite3.Connection, query: CallQuery, codec: EventCodec) -> Sequence[CallRecord]:
+def calls(connection: sqlite3.Connection, query: CallQuery) -> Sequence[CallRecord]:
     """A page of calls, newest first."""
     time, call_id = query.after or (0.0, "")
     rows = connection.execute(
@@ -116,18 +116,13 @@ def calls(connection: sqlite3.Connection, query: CallQuery, codec: EventCodec) -
             "limit": query.limit,
         },
     )
-    return [_record(row, codec) for row in rows]
+    return [decode_record(*row) for row in rows]
 
 
-def live(connection: sqlite3.Connection, codec: EventCodec) -> Sequence[CallRecord]:
+def live(connection: sqlite3.Connection) -> Sequence[CallRecord]:
     """Every call that is not closed, oldest first."""
     rows = connection.execute(f"{_RECORD} WHERE NOT closed ORDER BY create_time, call_id")
-    return [_record(row, codec) for row in rows]
-
-
-def _record(row: tuple[bytes, bytes, bytes | None], codec: EventCodec) -> CallRecord:
-    record, brief, newest = row
-    return decode_record(record, brief, None if newest is None else codec.decode(newest)[0].call_sequence)
+    return [decode_record(*row) for row in rows]
 
 
 def carrier_call_ids(connection: sqlite3.Connection, since: float) -> frozenset[str]:

@@ -39,7 +39,7 @@ def encode_brief(brief: AgentBrief) -> bytes:
 
 
 def decode_record(record: bytes, brief: bytes, last_sequence: int | None = None) -> CallRecord:
-    """The record with its brief, and with `last_sequence` where that is known from elsewhere."""
+    """The record with its brief, and with `last_sequence` where the row may not know it."""
     call = replace(_row_decoder.decode(record).call, brief=_brief_decoder.decode(brief))
     return call if last_sequence is None else replace(call, last_sequence=last_sequence)
 

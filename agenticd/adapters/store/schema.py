@@ -27,8 +27,8 @@ _FIRST = (
         data BLOB NOT NULL
     )""",
     "CREATE INDEX events_by_call ON events (call_id, revision)",
-    # `record` is the CallRecord in JSON, without its brief; of a call that is not closed, its newest event knows the
-    # `last_sequence`. The other columns repeat what is searched for.
+    # `record` is the CallRecord in JSON, without its brief. While the call is not closed, its `last_sequence` and the
+    # column `last_revision` may be behind: see writer.py. The other columns repeat what is searched for.
     """CREATE TABLE calls (
         call_id TEXT PRIMARY KEY,
         create_time REAL NOT NULL,

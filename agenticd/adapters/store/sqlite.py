@@ -231,7 +231,7 @@ class SqliteLog:
 
     async def call(self, call_id: CallId) -> tuple[CallRecord | None, int]:
         """The call's row, and the revision as of which it is. Raises StoreDown."""
-        return await self._ask(queries.call, call_id, self._codec)
+        return await self._ask(queries.call, call_id)
 
     async def known(self, call_ids: frozenset[CallId]) -> frozenset[CallId]:
         """Which of these calls exist. Raises StoreDown."""
@@ -243,11 +243,11 @@ class SqliteLog:
 
     async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, newest first, and the revision as of which they are. Raises StoreDown."""
-        return await self._ask(queries.calls, query, self._codec)
+        return await self._ask(queries.calls, query)
 
     async def live(self) -> Sequence[CallRecord]:
         """Every call that is not closed, oldest first. Raises StoreDown."""
-        return (await self._ask(queries.live, self._codec))[0]
+        return (await self._ask(queries.live))[0]
 
     async def carrier_call_ids(self, since: float) -> frozenset[str]:
         """The carrier's ids of our calls created since then. Raises StoreDown."""

@@ -1,7 +1,7 @@
 """The writer's thread: all that is waiting goes into one transaction; then the event loop hears of it, once.
 
 It alone gives revisions and encodes events. A call's row is written when more of it changed than its `last_sequence`,
-which the call's newest event knows as well: most entries are only an event. What cannot be written now, because the
+which is how many events the call has: most entries are only an event. What cannot be written now, because the
 disk is full or broken, is kept in its order and tried again for as long as it takes; it ends when it is told to, or
 when trying is of no use.
 """

@@ -188,7 +188,8 @@ class Recorder:
 
 
 def _trimmed(said: bytes, heard: bytes) -> tuple[bytes, bytes]:
-    """Both without the silence before the first and after the last sound in either."""
+    """Both without the silence before the first and after the last sound in either. A frame more stays at both ends: a
+    sound may begin in the last samples of one that is silent as a whole."""
     length = max(len(said), len(heard))
     loud = [
         at
@@ -197,5 +198,5 @@ def _trimmed(said: bytes, heard: bytes) -> tuple[bytes, bytes]:
     ]
     if not loud:
         return b"", b""
-    within = slice(loud[0], loud[-1] + FRAME)
+    within = slice(max(0, loud[0] - FRAME), loud[-1] + 2 * FRAME)
     return said[within], heard[within]

@@ -122,6 +122,7 @@ async def a_backup(sqlite: SqlitePlace, tmp_path: Path) -> tuple[Path, list[Call
     await append_all(log, talking.queued(), talking.amended(state=CallState.IN_PROGRESS, carrier_call_id="CA1"))
     await append_all(log, dialled.queued(), dialled.dialing(), dialled.amended(state=CallState.DIALING))
     await append_all(log, queued.queued(request=RequestKey("me", "r", b"f")))
+    await append_all(log, queued.digit(), talking.digit())  # of which their rows know nothing
     target = tmp_path / "backup.db"
     await backed_up(log, target)
     await append_all(log, queued.digit())  # what came later is not in it
@@ -133,11 +134,13 @@ async def test_what_is_restored_is_a_log_of_its_own(sqlite: SqlitePlace, tmp_pat
     backup, (closed, talking, dialled, queued) = await a_backup(sqlite, tmp_path)
     old = sqlite.opened[0]
     done = restore(backup, sqlite.path, NEW, replace_log=True)
-    assert (done.epoch, done.first_revision, done.revision, done.live, done.queued) == ("another", 1, 6, 3, 1)
+    assert (done.epoch, done.first_revision, done.revision, done.live, done.queued) == ("another", 1, 8, 3, 1)
     assert stat.S_IMODE(sqlite.path.stat().st_mode) == 0o600
     log = await sqlite.open()
-    assert (log.epoch, log.secret, log.window.head) == ("another", b"n" * 32, 6)
-    states = {record.call_id: record.state for record in await log.live()}
+    assert (log.epoch, log.secret, log.window.head) == ("another", b"n" * 32, 8)
+    live = await log.live()
+    assert [record.last_sequence for record in live] == [2, 2, 2]
+    states = {record.call_id: record.state for record in live}
     assert states == {
         talking.call_id: CallState.IN_PROGRESS,
         dialled.call_id: CallState.DIALING,
@@ -149,11 +152,11 @@ async def test_what_is_restored_is_a_log_of_its_own(sqlite: SqlitePlace, tmp_pat
     assert known.call_id == queued.call_id
     watch = Watch(log, sqlite.clock, "n")
     with pytest.raises(LogReplaced):
-        await anext(watch.follow(FollowRequest(6, old.epoch)))
+        await anext(watch.follow(FollowRequest(8, old.epoch)))
     assert done.aside is not None
     sqlite.path = done.aside
     kept = await sqlite.open()
-    assert (kept.epoch, kept.window.head) == (old.epoch, 7), "the old log is whole, and can go back"
+    assert (kept.epoch, kept.window.head) == (old.epoch, 9), "the old log is whole, and can go back"
 
 
 async def test_a_log_that_is_there_is_not_touched_without_force(sqlite: SqlitePlace, tmp_path: Path) -> None:
@@ -161,10 +164,10 @@ async def test_a_log_that_is_there_is_not_touched_without_force(sqlite: SqlitePl
     with pytest.raises(Occupied, match="--force"):
         restore(backup, sqlite.path, NEW, replace_log=False)
     log = await sqlite.open()
-    assert log.window.head == 7
+    assert log.window.head == 9
     with pytest.raises(InUse, match=f"process {os.getpid()}"):
         restore(backup, sqlite.path, NEW, replace_log=True)
-    assert (await append(log, Call().queued())) == 8
+    assert (await append(log, Call().queued())) == 10
 
 
 async def test_into_an_empty_place_it_needs_no_force(sqlite: SqlitePlace, tmp_path: Path) -> None:
@@ -172,7 +175,7 @@ async def test_into_an_empty_place_it_needs_no_force(sqlite: SqlitePlace, tmp_pa
     sqlite.path = tmp_path / "elsewhere" / "agenticd.db"
     done = restore(backup, sqlite.path, NEW, replace_log=False)
     assert done.aside is None
-    assert (await sqlite.open()).window.head == 6
+    assert (await sqlite.open()).window.head == 8
     names = {path.name for path in sqlite.path.parent.iterdir()}
     assert not [name for name in names if "restoring" in name]
 
@@ -209,7 +212,7 @@ async def test_a_bad_backup_changes_nothing(sqlite: SqlitePlace, tmp_path: Path,
         restore(backup, sqlite.path, NEW, replace_log=True)
     assert str(caught.value).startswith(str(backup))
     log = await sqlite.open()
-    assert log.window.head == 7
+    assert log.window.head == 9
     page = await log.read(0, Select(), 100)
-    assert len(page.events) == 7
+    assert len(page.events) == 9
     assert sorted(path.name for path in sqlite.path.parent.glob("*.restoring*")) == []

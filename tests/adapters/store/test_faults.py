@@ -210,13 +210,16 @@ def intact(path: Path, without_request: Sequence[Call] = ()) -> tuple[int, dict[
     """Open what is left as a daemon would: its head, and each call's last sequence. Anything torn is an error."""
     database = open_database(path, NEW)
     try:
-        rows = database.writer.execute("SELECT revision, call_id, kind FROM events ORDER BY revision").fetchall()
+        rows = database.writer.execute("SELECT revision, call_id, kind, data FROM events ORDER BY revision").fetchall()
         assert [revision for revision, *_ in rows] == [*range(1, database.head + 1)]
         assert database.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        sequences: dict[str, int] = Counter(call_id for _, call_id, _ in rows)
-        turns: dict[str, int] = Counter(call_id for _, call_id, kind in rows if kind == "turn_measured")
-        closed = {call_id for _, call_id, kind in rows if kind == "call_closed"}
-        calls = queries.calls(database.writer, CallQuery(1_000), JsonCodec())
+        sequences: dict[str, int] = {}
+        for _, call_id, _, data in rows:
+            sequences[call_id] = sequences.get(call_id, 0) + 1
+            assert JsonCodec().decode(data)[0].call_sequence == sequences[call_id]
+        turns: dict[str, int] = Counter(call_id for _, call_id, kind, _ in rows if kind == "turn_measured")
+        closed = {call_id for _, call_id, kind, _ in rows if kind == "call_closed"}
+        calls = queries.calls(database.writer, CallQuery(1_000))
         assert {call.call_id: call.last_sequence for call in calls} == sequences
         assert {call.call_id: call.turns for call in calls if call.turns} == turns, "rows and events change together"
         assert {call.call_id for call in calls if call.closed} == closed

@@ -9,8 +9,9 @@ import aiohttp
 import numpy as np
 import pytest
 
-from agenticd.emulator.phone import Line, PhoneScript
-from agenticd.emulator.twilio import Call
+from agenticd.emulator.phone import Line, Phone, PhoneScript
+from agenticd.emulator.twilio import Call, Options
+from agenticd.emulator.twilio.recording import Recording
 from agenticd.emulator.voice import ulaw
 from tests.emulator.twilio.conftest import Account, Tones
 from tests.emulator.twilio.customer import Customer
@@ -67,7 +68,7 @@ async def test_silence_ends_it_and_the_action_gets_what_was_said(account: Accoun
     assert (done.form["RecordingDuration"], done.form["Digits"]) == (str(recording.seconds), "")
     (said,) = await sound(account, done.form["RecordingUrl"] + ".wav")
     assert said.strip(SILENCE) == same(HELLO)
-    assert len(said) <= len(HELLO) + 320, "silence is trimmed from both ends"
+    assert len(said) <= len(HELLO) + 640, "silence is trimmed from both ends"
     assert customer.at("/next") == []
 
 
@@ -166,6 +167,20 @@ async def test_a_call_that_was_created_with_record_has_both_sides(account: Accou
     assert (last["CallStatus"], last["RecordingSid"]) == ("completed", recording.sid)
     assert last["RecordingUrl"].endswith(recording.uri)
     assert last["RecordingDuration"] == str(recording.seconds)
+
+
+@pytest.mark.parametrize("at", [0, 1, 80, 155, 159, 160])
+def test_trimming_cuts_nothing_of_a_sound_wherever_in_a_frame_it_begins(at: int):
+    phone = Phone(PhoneScript(), Tones())
+    call = Call("AC1", "+15550001111", "+15550002222", "outbound-api", Options(), phone)
+    recording = Recording(call, "OutboundAPI", trim=True)
+    tone = Tones().say("one", "agent")
+    phone.sent += SILENCE * 4000
+    phone.heard[:] = SILENCE * (1600 + at) + tone + SILENCE * (2400 - at - len(tone))
+    recording.finish()
+    with wave.open(io.BytesIO(recording.wav())) as file:
+        heard = ulaw.encode(np.frombuffer(file.readframes(10_000), dtype="<i2"))
+    assert heard.strip(SILENCE) == same(tone)
 
 
 async def test_one_channel_is_both_voices_mixed(account: Account, customer: Customer):
