@@ -197,6 +197,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         # What is there now stays: a full collection need not look at it again in front of everyone's audio.
         gc.collect()
         gc.freeze()
+        gc.enable()
         yield node
 
 

@@ -5,6 +5,7 @@ Not by click, as the other commands are: what is imported here is imported befor
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def run(config_path: Path | None) -> int:
     """Run the daemon. Returns its exit code; ends the process where it cannot start."""
+    gc.disable()  # what is imported stays; when all is there, app.py looks at it once, and goes on as usual
     # Else gRPC writes a line of its own, in a form of its own, for everybody who knocks at its ports in a wrong way.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _absent("rich"):
