@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from bench.proc import before_all_others
+
 EVERY = 0.02
 """Seconds between two writes: often enough to meet each stall that matters."""
 PAGE = bytes(4096)
@@ -35,5 +37,5 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     if "--realtime" in sys.argv:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(3))  # it waits for the disk, and for nobody else
+        before_all_others(3)  # it waits for the disk, and for nobody else
     main(Path(sys.argv[1]))
