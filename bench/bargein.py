@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from bench.phone import Phone
 from bench.player import PlayingPhone
 from bench.proc import Cores
 from bench.report import Spread, machine, show_machine, show_told, table_of
-from bench.talker import TalkingModel
+from bench.talker import Plan, TalkingModel
 
 DELAY_BAR_MS = 5.0
 HEARD_BAR_MS = 40.0
@@ -91,16 +91,19 @@ class Round:
 
 
 class TalkRig(Rig):
-    """The load generator with a model that talks and is interrupted. `plain` is for the relay."""
+    """The load generator with a model that talks and is interrupted. `plain` is for the relay.
 
-    def __init__(self, options: Options, cores: Cores, *, plain: bool) -> None:
+    `plans` says what each answer is to be like; without it that is left to chance.
+    """
+
+    def __init__(self, options: Options, cores: Cores, *, plain: bool, plans: Callable[[], Plan] | None = None) -> None:
         faults, delays = Faults(), Delays()
         self.figures = Figures()
         self.calls = {
             number: Exchange(number, delays, self.figures, faults, plain=plain) for number in range(options.calls)
         }
         super().__init__(options, cores, self.calls, faults, delays)
-        self.model = TalkingModel(self.calls, self.pacer, faults)
+        self.model = TalkingModel(self.calls, self.pacer, faults, plans)
 
     def phone(self, line: Line, stream_sid: str) -> Phone:
         """The telephone of a line."""

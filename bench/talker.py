@@ -50,8 +50,12 @@ class Plan:
 class TalkingModel(ModelServer):
     """The server. `calls` are those that there are, by number."""
 
-    def __init__(self, calls: Mapping[int, Exchange], pacer: Pacer, faults: Faults) -> None:
+    def __init__(
+        self, calls: Mapping[int, Exchange], pacer: Pacer, faults: Faults, plans: Callable[[], Plan] | None = None
+    ) -> None:
         super().__init__()
+        self.plans = plans
+        """Where each answer's plan comes from; drawn by chance without it."""
         self.calls = calls
         self.pacer = pacer
         self.faults = faults
@@ -141,7 +145,8 @@ class _Session(WSListener):
         if self._model.quiet:
             self._model.talking -= 1
             return
-        plan = self._plan = Plan.draw(self._rng, plain=call.plain)
+        plans = self._model.plans
+        plan = self._plan = plans() if plans is not None else Plan.draw(self._rng, plain=call.plain)
         ids = self._ids = call.begin()
         self._send(*wire.answer_begins(ids.response, ids.item, ids.previous or None))
         self._left, self._tries, self._words = plan.deltas, 0, []
