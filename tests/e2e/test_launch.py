@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agenticd import launch
+from tests.e2e.conftest import Line
 
 SILENT = ("-c", "import signal; signal.pause()")
 READY = (
@@ -31,3 +34,22 @@ async def test_after_a_start_that_took_too_long_the_next_one_is_noticed(
         await daemon.start()
         daemon.kill()
         await daemon.wait()
+
+
+SAYS_WHETHER_IT_COLLECTS = (
+    "-c",
+    "import atexit, gc\n"
+    "from agenticd.__main__ import main\n"
+    "atexit.register(lambda: print('garbage collected:', gc.isenabled(), flush=True))\n"
+    "main()",
+)
+
+
+async def test_a_daemon_that_is_up_collects_its_garbage(line: Callable[..., Any]) -> None:
+    """It does not while it starts."""
+    desk: Line = await line()
+    await desk.sandbox.daemon.stop()
+    desk.sandbox.daemon.program = SAYS_WHETHER_IT_COLLECTS
+    await desk.sandbox.daemon.start()
+    assert await desk.sandbox.daemon.stop() == 0
+    assert desk.sandbox.daemon.log.read_text().count("garbage collected: True") == 1
