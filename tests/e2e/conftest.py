@@ -93,6 +93,19 @@ class Line:
         return self.sandbox.realtime.sessions[index]
 
 
+CROSSING = 1.0
+"""s: so long, on a busy machine, an order to cancel an answer and the word that it has ended may be under way."""
+
+
+def mistakes(session: Session) -> list[Any]:
+    """What the daemon did wrong, by the model. No mistake: to cancel an answer whose end was still on its way."""
+    ends = [note.at for note in session.told if note.kind == "response.done"]
+    cancels = [note.at for note in session.asked if note.kind == "response.cancel"]
+    crossed = sum(any(0 <= cancel - end <= CROSSING for end in ends) for cancel in cancels)
+    late = [error for error in session.errors if error["code"] == "response_cancel_not_active"]
+    return [error for error in session.errors if error not in late[:crossed]]
+
+
 def marked(node: Any) -> list[str]:
     """The settings that a test says it is about."""
     return [path for mark in node.iter_markers("fault") for path in mark.args]

@@ -26,7 +26,7 @@ from agentic.v1.node_service_pb2_grpc import NodeServiceStub
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import RealtimeConfig, RealtimeFaults
 from agenticd.sandbox import FROM
-from tests.e2e.conftest import Line
+from tests.e2e.conftest import Line, mistakes
 from tests.e2e.requests_table import ALWAYS_RIGHT, ROWS, TO, Row, fields_of
 
 Make = Callable[..., Any]
@@ -145,7 +145,7 @@ async def test_what_a_client_says_of_a_call_stays_text_wherever_it_goes(line: Ma
     assert history.one("call_ending").message == everything[:256]
     # To the model: one session.update, with the text in its place.
     session = desk.model_session()
-    assert session.errors == []
+    assert mistakes(session) == []
     assert everything in session.instructions
     await _check_outputs(desk)
 

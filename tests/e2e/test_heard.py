@@ -32,7 +32,7 @@ from agenticd.emulator.realtime import (
 )
 from agenticd.emulator.twilio import Call
 from agenticd.emulator.voice import Voice
-from tests.e2e.conftest import History, Line
+from tests.e2e.conftest import History, Line, mistakes
 
 Make = Callable[..., Any]
 
@@ -139,7 +139,7 @@ async def talk(desk: Line, number: str, *, turns: int = 1, greeting: str = DEMO_
     with Lateness() as lateness:
         history = await desk.follow(call_id, on)
     (session,) = [session for session in desk.sandbox.realtime.sessions if session.instructions == number]
-    assert session.errors == []
+    assert mistakes(session) == []
     return Told(history, desk.phone_call(number), session, lateness)
 
 

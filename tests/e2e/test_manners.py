@@ -9,7 +9,7 @@ from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, Dialogue, Rule
-from tests.e2e.conftest import Line
+from tests.e2e.conftest import Line, mistakes
 
 Make = Callable[..., Any]
 ANSWER = "Tomorrow we are open from five in the afternoon until eleven at night."
@@ -38,7 +38,7 @@ async def test_a_protected_greeting_is_heard_to_its_end_and_what_was_said_over_i
     stream = desk.phone_call().stream
     assert stream is not None
     assert stream.clears == 0
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_after_a_protected_greeting_the_caller_can_interrupt(line: Make) -> None:
@@ -52,7 +52,7 @@ async def test_after_a_protected_greeting_the_caller_can_interrupt(line: Make) -
     assert history.words[:2] == [("AGENT", DEMO_GREETING), ("CALLER", DEMO_CALLER_LINES[0])]
     await desk.client.hang_up(call_id)
     await desk.follow(call_id)
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_a_short_noise_does_not_cut_the_agent_off(line: Make) -> None:
@@ -68,7 +68,7 @@ async def test_a_short_noise_does_not_cut_the_agent_off(line: Make) -> None:
     assert "speech_started" in history.kinds, "the model heard the noise"
     assert history.words == [("AGENT", DEMO_GREETING)]
     assert not history.one("transcript_final").interrupted
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_words_cut_it_off_with_that_setting_too(line: Make) -> None:
@@ -86,7 +86,7 @@ async def test_words_cut_it_off_with_that_setting_too(line: Make) -> None:
     cut = next(e.time.ToMilliseconds() for e in history.events if e.WhichOneof("payload") == "agent_interrupted")
     assert started <= cut
     assert history.one("agent_interrupted").discarded.ToMilliseconds() > 0
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_keys_are_answered_by_an_agent_that_wants_them(line: Make) -> None:
@@ -102,7 +102,7 @@ async def test_keys_are_answered_by_an_agent_that_wants_them(line: Make) -> None
     history = await desk.follow(call_id, on)
     assert [each.digit for each in history.all("digit_received")] == ["4", "2"]
     assert history.words == [("AGENT", ANSWER)]
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_a_silent_caller_is_asked_and_then_the_call_ends(line: Make) -> None:
@@ -114,7 +114,7 @@ async def test_a_silent_caller_is_asked_and_then_the_call_ends(line: Make) -> No
     end = history.one("call_ended").end
     assert (end.reason, end.ended_by) == (call_pb2.END_REASON_SILENCE, call_pb2.ENDED_BY_DAEMON)
     assert await desk.phone_call().ended() == "completed"
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_a_whole_conversation_in_pcm24(line: Make) -> None:
@@ -130,7 +130,7 @@ async def test_a_whole_conversation_in_pcm24(line: Make) -> None:
     # The emulated model understood the resampled caller, and the phone's ear the resampled agent.
     assert history.words == [("AGENT", DEMO_GREETING), ("CALLER", DEMO_CALLER_LINES[0]), ("AGENT", ANSWER)]
     assert desk.sandbox.twilio.debugger.codes() == []
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_a_barge_in_in_pcm24(line: Make) -> None:
@@ -141,4 +141,4 @@ async def test_a_barge_in_in_pcm24(line: Make) -> None:
     assert history.one("agent_interrupted").heard.ToMilliseconds() > 500
     await desk.client.hang_up(call_id)
     await desk.follow(call_id)
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []

@@ -17,7 +17,7 @@ from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, Session
 from agenticd.emulator.twilio import Call
-from tests.e2e.conftest import History, Line
+from tests.e2e.conftest import History, Line, mistakes
 
 CALLS = 20
 SECONDS = float(os.environ.get("AGENTICD_PROOF_SECONDS", "12"))
@@ -85,7 +85,7 @@ async def test_twenty_calls_at_once_lose_no_byte_and_no_word(line: Callable[...,
     for index, history in enumerate(histories):
         check_words(history, lines)
         session = sessions[f"You are on call {index}."]
-        assert session.errors == []
+        assert mistakes(session) == []
         check_bytes(desk.phone_call(f"+1555100{index:04}"), session)
     status = await desk.client.status()
     assert (status.live_calls, status.queued_calls) == (0, 0)

@@ -24,7 +24,7 @@ from agenticd.emulator.realtime import (
 from agenticd.emulator.twilio import Call
 from agenticd.emulator.voice import Voice
 from agenticd.sandbox import FROM
-from tests.e2e.conftest import TO, History, Line
+from tests.e2e.conftest import TO, History, Line, mistakes
 
 Make = Callable[..., Any]
 
@@ -111,7 +111,7 @@ async def test_garbage_between_the_models_events_does_no_harm(line: Make) -> Non
     for text in (GREETING, ANSWER):
         assert Voice().say(text, "agent") in heard
     assert len(heard) < len(Voice().say(GREETING, "agent")) + len(Voice().say(ANSWER, "agent")) + 320
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
     deltas = sum(-(-len(Voice().say(text, "agent")) // 1600) for text in (GREETING, ANSWER))
     assert deltas > len(kinds)
     reasons = ("binary", "undecodable", "undecodable", "undecodable", "unknown_event", "unknown_event")
@@ -226,7 +226,7 @@ async def test_an_answer_that_fails_once_is_tried_again(line: Make) -> None:
     assert history.words == [("AGENT", GREETING), ("CALLER", ASK), ("AGENT", ANSWER)]
     assert "server_error" in history.one("warning").message
     assert desk.model_session().requests["response.create"] == 2
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
     assert desk.phone_call().said == []
 
 
@@ -237,7 +237,7 @@ async def test_an_answer_of_the_models_own_accord_is_tried_again_too(line: Make)
     check_went_on(history)
     assert history.words == [("CALLER", ASK), ("AGENT", ANSWER)]
     assert desk.model_session().requests["response.create"] == 1
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_an_answer_that_fails_in_the_middle_is_tried_again(line: Make) -> None:

@@ -13,7 +13,7 @@ from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING, Dialogue, FunctionCall, Rule
-from tests.e2e.conftest import TO, Line
+from tests.e2e.conftest import TO, Line, mistakes
 
 Make = Callable[..., Any]
 
@@ -48,7 +48,7 @@ async def test_a_conversation_from_place_call_to_hang_up(line: Make) -> None:
     assert [utterance.text for utterance in transcript.utterances] == [text for _, text in history.words]
     # Twilio has nothing to complain about, and the model's session was ended with the call.
     assert desk.sandbox.twilio.debugger.codes() == []
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
     await desk.model_session().wait_closed()
 
 
@@ -181,7 +181,7 @@ async def test_the_agent_ends_the_call_when_its_goodbye_was_heard(line: Make) ->
     assert (end.reason, end.ended_by) == (call_pb2.END_REASON_COMPLETED, call_pb2.ENDED_BY_AGENT)
     farewell = history.all("transcript_final")[-1]
     assert (farewell.text, farewell.heard_text, farewell.interrupted) == (bye, bye, False)
-    assert desk.model_session().errors == []
+    assert mistakes(desk.model_session()) == []
 
 
 async def test_digits_are_received(line: Make) -> None:

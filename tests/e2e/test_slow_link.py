@@ -20,7 +20,7 @@ from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.phone.playout import Playout
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, RealtimeConfig, Session
 from agenticd.emulator.twilio.stream import MediaStream
-from tests.e2e.conftest import History, Line
+from tests.e2e.conftest import History, Line, mistakes
 
 Make = Callable[..., Any]
 
@@ -151,7 +151,7 @@ async def test_an_interruption_overtakes_thirty_seconds_of_answer(line: Make, wa
     assert watch.received[cleared.received :] == said(session)[1]
     await desk.client.hang_up(call_id)
     await desk.follow(call_id)
-    assert session.errors == []
+    assert mistakes(session) == []
 
 
 async def test_a_stall_loses_nothing_either_way(line: Make, watch: Watch) -> None:
