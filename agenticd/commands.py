@@ -16,6 +16,7 @@ import click
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
 from agenticd.scenario.command import test
+from agenticd.usage import Root
 
 T = TypeVar("T")
 
@@ -28,7 +29,18 @@ _CONFIG = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version as distribution_version
+
+        click.echo(f"agenticd {distribution_version('agenticd')}")
+        ctx.exit()
+
+
+@click.group("agenticd", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 def main() -> None:
     """Put AI voice agents on real phone lines, controlled by gRPC.
 
@@ -203,7 +215,7 @@ def revoke(name: str, config_path: Path | None, token_file: Path | None) -> None
 def _in_file(config_path: Path | None, token_file: Path | None, work: Callable[[Path], T]) -> T:
     """The work on the file of tokens. Ends the process where that cannot be done."""
     from agenticd.adapters.rpc.material import BadMaterial
-    from agenticd.adapters.rpc.tokens import TokenError
+    from agenticd.adapters.rpc.tokens import BadName, TokenError
     from agenticd.config import ConfigError, load_token_file
 
     if config_path is not None and token_file is not None:
@@ -215,6 +227,8 @@ def _in_file(config_path: Path | None, token_file: Path | None, work: Callable[[
         serving.fail(*str(error).splitlines())
     except BadMaterial as error:
         serving.fail(error.text)
+    except BadName as error:
+        raise click.UsageError(str(error)) from None
     except TokenError as error:
         serving.fail(str(error), code=serving.EX_RETRY)
     except OSError as error:

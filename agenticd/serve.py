@@ -67,17 +67,17 @@ def parse(arguments: Sequence[str]) -> Arguments:
         if name == "--config":
             if not equals:
                 if not left:
-                    raise UsageError("--config needs the path of a file.")
+                    raise UsageError("--config needs a value: the path of a file")
                 value = left.pop(0)
             if not value:
-                raise UsageError("--config needs the path of a file.")
+                raise UsageError("--config needs a value: the path of a file")
             found = Arguments(config_path=Path(value))
         elif argument.startswith("-"):
             near = get_close_matches(name, ("--config", "--help"), 1, 0.7)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"There is no option {name}.{hint}")
+            known = f"did you mean {near[0]}?" if near else "there are --config, --help"
+            raise UsageError(f"{name} is no option of agenticd serve; {known}")
         else:
-            raise UsageError(f"Nothing is expected where {argument!r} stands: a file is named with --config.")
+            raise UsageError(f"{argument!r} is one word too many: a file is named with --config")
     return found
 
 

@@ -30,13 +30,13 @@ def test_the_configuration_is_the_only_option(arguments: list[str], path: Path |
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--config"], "--config needs the path of a file."),
-        (["--config="], "--config needs the path of a file."),
-        (["--config", ""], "--config needs the path of a file."),
-        (["--confg", "a"], "There is no option --confg. Did you mean --config?"),
-        (["--port=80"], "There is no option --port."),
-        (["-v"], "There is no option -v."),
-        (["a.yaml"], "Nothing is expected where 'a.yaml' stands: a file is named with --config."),
+        (["--config"], "--config needs a value: the path of a file"),
+        (["--config="], "--config needs a value: the path of a file"),
+        (["--config", ""], "--config needs a value: the path of a file"),
+        (["--confg", "a"], "--confg is no option of agenticd serve; did you mean --config?"),
+        (["--port=80"], "--port is no option of agenticd serve; there are --config, --help"),
+        (["-v"], "-v is no option of agenticd serve; there are --config, --help"),
+        (["a.yaml"], "'a.yaml' is one word too many: a file is named with --config"),
     ],
 )
 def test_a_wrong_command_line_is_told_what_is_wrong(arguments: list[str], words: str, capsys: pytest.CaptureFixture):
@@ -59,7 +59,7 @@ def test_its_help_is_the_same_from_both_programs_and_fits_a_terminal():
 def test_its_arguments_reach_it_through_click_as_they_are():
     result = CliRunner().invoke(commands.main, ["serve", "--confg=x"])
     assert result.exit_code == 2
-    assert "Did you mean --config?" in result.output
+    assert "did you mean --config?" in result.output
 
 
 def test_what_is_slow_to_import_is_not_imported_before_the_daemon_is_ready(tmp_path: Path):
