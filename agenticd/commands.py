@@ -16,7 +16,7 @@ import click
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
 from agenticd.scenario.command import test
-from agenticd.usage import Root
+from agenticd.usage import INTERRUPTED, Root
 
 T = TypeVar("T")
 
@@ -79,10 +79,20 @@ def check(config_path: Path | None) -> None:
     click.echo(effective(settings), nl=False)
 
 
+def _in_a_folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """A file that can be made there: told before the call, not after it."""
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {value.parent}")
+    if value is not None and not (value.exists() or os.access(value.parent, os.W_OK)):
+        raise click.BadParameter(f"{value.parent} may not be written to")
+    return value
+
+
 @main.command()
 @click.option(
     "--wav",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_in_a_folder,
     help="Where the call's sound goes. Default: a new file in the temporary directory.",
 )
 def demo(wav: Path | None) -> None:
@@ -94,7 +104,11 @@ def demo(wav: Path | None) -> None:
     from agenticd.adapters.host import loop
     from agenticd.demo import run
 
-    sys.exit(loop.run(run(wav)))
+    try:
+        sys.exit(loop.run(run(wav)))
+    except KeyboardInterrupt:
+        click.echo("\nThe demo was stopped; nothing of it is left.", err=True)
+        sys.exit(INTERRUPTED)
 
 
 @main.command()

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-_FAILED, _USAGE, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
+INTERRUPTED = 130
+_FAILED, _USAGE, _PIPE_CLOSED = 1, 2, 141
 _SENTENCE = 80
 """What a command says of itself in a list, at most."""
 
@@ -80,7 +81,7 @@ class Root(Group):
         except click.ClickException as error:
             code = told(error.format_message(), code=_FAILED)
         except (KeyboardInterrupt, click.Abort, Interrupted):
-            code = _INTERRUPTED
+            code = INTERRUPTED
         except PipeClosed:
             # What is still buffered must not fail once more when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
