@@ -135,7 +135,7 @@ def test_a_terminal_that_knows_no_arrows_gets_the_rest(tmp_path: Path):
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if "all callbacks are answered" in line:
+        if "over; 2 of 2 requests had no answer" in line:
             break
     process.terminate()
     assert process.communicate(timeout=30)[1] == ""
@@ -244,7 +244,7 @@ def test_at_a_terminal_orders_are_typed_and_what_happens_does_not_disturb_them(t
         terminal.type("call\nhalf a th")
         terminal.until("+15550002222 calls in to +15550001111")
         terminal.until("(nothing accepts the connection")
-        terminal.until("over, all callbacks are answered")
+        terminal.until("over; 2 of 2 requests had no answer")
         terminal.until("\x1b[K> half a th")  # it stands below, as it was typed
         terminal.type("\x15\x04")
         assert terminal.process.wait(30) == 0
