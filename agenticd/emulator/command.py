@@ -176,7 +176,11 @@ _PORT = click.IntRange(0, 65535)
     help="How sentences are said that are not recorded: hummed, or by espeak-ng.  [default: espeak, if installed]",
 )
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
-@click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for a wav of each call; made if not there.",
+)
 @click.option(
     "--fault",
     "faults",
@@ -250,7 +254,7 @@ def _prepare(wanted: Wanted) -> None:
             raise click.UsageError(f"--write-config is for agenticd, whose --voice-url ends with {VOICE_PATH}")
     if wanted.record is not None:
         try:
-            wanted.record.mkdir(parents=True, exist_ok=True)
+            wanted.record.mkdir(exist_ok=True)
         except OSError as error:
             raise click.UsageError(f"--record {wanted.record}: {error.strerror}") from None
 

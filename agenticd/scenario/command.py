@@ -127,7 +127,7 @@ def _folder(out: Path | None) -> Path:
     if out is None:
         return Path(tempfile.mkdtemp(prefix="agenticd-test-"))
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(exist_ok=True)
         if any(out.iterdir()):
             _fail(f"--out {out} is not empty; name a new folder")
     except OSError as error:

@@ -168,6 +168,7 @@ def test_who_closes_the_pipe_ends_it_quietly(tmp_path: Path):
             2,
             "whose --voice-url ends with /twilio/voice",
         ),
+        (("--record", "nope/x"), 2, "error: --record nope/x: No such file or directory"),
         (("--record", "/dev/null/x"), 2, "error: --record /dev/null/x: Not a directory"),
         (("--host", "192.0.2.1", "--twilio-port", "0"), 1, "error: cannot listen on 192.0.2.1 port 0"),
     ],

@@ -103,3 +103,11 @@ def test_a_daemon_that_is_not_there_is_told_once(
     assert code == 2
     assert error.startswith(f"error: {says}")
     assert hint.startswith("hint: ")
+
+
+def test_a_folder_is_made_but_not_those_above_it(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    out = tmp_path / "nope" / "out"
+    code, said = run(tmp_path / "a.yaml", "--out", out)
+    assert (code, said) == (2, f"error: --out {out}: No such file or directory\n")
+    assert not out.parent.exists()
