@@ -169,7 +169,8 @@ async def test_nothing_is_lost_or_repeated_over_a_daemon_that_is_killed(line: Ma
         _, err = await running.communicate()
     assert running.returncode == Exit.INTERRUPTED
     said = err.decode().splitlines()
-    assert said[0].startswith("# reconnected, resuming after ")
+    assert said[0] == "# no connection to agenticd; waiting for it"
+    assert said[1].startswith("# reconnected, resuming after ")
     assert said[-1] == f"# stopped at {cursor.read_text().strip()}; the same command goes on from there"
     # While nobody reads, another call; then the same command again.
     third = await desk.place()

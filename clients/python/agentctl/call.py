@@ -157,6 +157,8 @@ async def _sure(count: int) -> bool:
     import asyncio
     import sys
 
+    from agentctl.follow import newline
+
     if not sys.stdin.isatty():
         raise click.UsageError("--all needs --yes where nobody can be asked")
     click.echo(f"End {count} call{'' if count == 1 else 's'}? [y/N]: ", err=True, nl=False)
@@ -165,6 +167,9 @@ async def _sure(count: int) -> bool:
     loop.add_reader(sys.stdin, typed.set)
     try:
         await typed.wait()
+    except asyncio.CancelledError:
+        newline()
+        raise
     finally:
         loop.remove_reader(sys.stdin)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -119,7 +119,10 @@ async def _drain(client: Client, env: Env, until_empty: bool) -> int:
         return Exit.OK
     live = await collect(client, LIVE)
     left = {call.call_id for call in live.calls}
-    async with client.events(types=["call_ended"], after=live.revision) as stream:
+    from agentctl.follow import interrupted, resumed
+
+    ended = client.events(types=["call_ended"], after=live.revision, on_resume=resumed, on_lost=interrupted)
+    async with ended as stream:
         while left:
             event = await anext(stream)
             left.discard(event.call_id)

@@ -14,13 +14,14 @@ import click
 from agentctl import output, places, words
 from agentctl.conversation import Conversation
 from agentctl.exits import Exit
-from agentctl.follow import newline, resumed
+from agentctl.follow import interrupted, newline, resumed
 from agentctl.options import Env
 from agentctl.page import Page
 from agentic.v1.event_pb2 import Event
 
 if TYPE_CHECKING:
     from agentic import Client, Cursor
+    from agentic.errors import AgenticError
     from agentic.v1.event_pb2 import LiveWords
 
 
@@ -74,6 +75,7 @@ async def watch(client: Client, env: Env, order: Order, path: str | None) -> int
         after=begin,
         live=order.live,
         on_resume=shown.resumed,
+        on_lost=shown.interrupted,
         on_bookmark=bookmark,
     )
     try:
@@ -93,7 +95,7 @@ async def watch(client: Client, env: Env, order: Order, path: str | None) -> int
     except _End:
         pass
     except asyncio.CancelledError:
-        newline(env)
+        newline()
         if file is not None:
             click.echo(
                 f"# stopped at {words.flat(str(stream.cursor or begin))}; the same command goes on from there", err=True
@@ -192,6 +194,12 @@ class _Shown:
                 output.write(self._told.pause() + self._told.end(f"nothing more up to {cursor.revision}"))
             case _:
                 output.line(f"{'':>12}  {cursor.revision:>6}  {'':26}  bookmark")
+
+    def interrupted(self, error: AgenticError) -> None:
+        """Nothing comes for now."""
+        if self._form == "table":
+            output.write(self._told.pause())
+        interrupted(error)
 
     def resumed(self, cursor: Cursor) -> None:
         """A lost connection is back."""
