@@ -112,7 +112,7 @@ async def test_a_call_is_a_pleasure_to_watch_and_can_be_looked_at_afterwards(lin
     assert told[11:13] == ["digit  4", "digit  2"]
     assert told[13] == "ended  COMPLETED by CALLER: the caller hung up"
     assert told[14].startswith("closed  ")
-    assert "2 turns, answers after " in told[14]
+    assert "2 turns, half of the answers within " in told[14]
     assert len(told) == 15
 
     # What the phone played is the same everywhere.
