@@ -21,27 +21,33 @@ if TYPE_CHECKING:
     from agentic.errors import AgenticError
 
 
+_NOBODY = frozenset({"BUSY", "NO_ANSWER", "CANCELED", "EXPIRED"})
+"""Ends of a call that nobody answered, and in which nothing broke."""
+
+
 class _Outcome:
     """What became of the call, out of its events."""
 
     def __init__(self) -> None:
-        self.answered = False
-        self.end: CallEnd | None = None
+        self._answered = False
+        self._end: CallEnd | None = None
 
     def note(self, event: Event) -> None:
         """One event more."""
         match event.WhichOneof("payload"):
             case "call_answered":
-                self.answered = True
+                self._answered = True
             case "call_ended":
-                self.end = event.call_ended.end
+                self._end = event.call_ended.end
 
     @property
     def exit_code(self) -> Exit:
-        """Answered and ended well, not answered, or broken."""
-        if not self.answered:
+        """Answered and ended well, not answered, or broken: also before anybody could answer."""
+        if self._end is None:
+            return Exit.FAILED
+        if words.name(self._end, "reason") in _NOBODY:
             return Exit.NOT_ANSWERED
-        return Exit.OK if self.end is not None and words.ended_well(self.end) else Exit.FAILED
+        return Exit.OK if self._answered and words.ended_well(self._end) else Exit.FAILED
 
 
 async def follow_call(client: Client, env: Env, call_id: str, after: Cursor | int) -> int:

@@ -12,6 +12,7 @@ from agentctl.connect import run
 from agentctl.exits import Exit, Failure
 from agentctl.options import Command, Env, Given
 from agentctl.values import PAIR, SECONDS
+from agentctl.words import flat
 
 if TYPE_CHECKING:
     from agentic import Client
@@ -51,8 +52,8 @@ def place(
 
     TO is a number such as +15550001111, or sip:user@host. Returns when the call is safely queued. With --follow
     it stays: on a terminal it shows the conversation word by word, in a pipe it prints the events as JSON
-    lines. The exit code then tells the call's outcome: 0 it was answered and ended well, 9 nobody answered,
-    1 it broke.
+    lines. The exit code then tells the call's outcome: 0 it was answered and ended well, 9 nobody answered
+    (BUSY, NO_ANSWER, CANCELED, EXPIRED), 1 something broke or was refused.
 
     \b
     Examples:
@@ -91,6 +92,9 @@ async def _place(client: Client, env: Env, to: str, order: dict[str, Any], follo
             {"code": error.code, "reason": error.reason, "message": error.message,
              "metadata": {"request_id": error.request_id}},
         ) from error  # fmt: skip
+    # Of an id that was made for this order alone, only the client's own retry can have used it before.
+    if placed.replayed and (used := order["request_id"]):
+        click.echo(f"# request id {flat(used)} was used before: this is that call; it is not dialled again", err=True)
     if follow:
         from agentctl.follow import follow_call
 

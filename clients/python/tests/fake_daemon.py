@@ -126,7 +126,10 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             await _abort(context, self.faults.pop(0))
 
     async def PlaceCall(self, request: pb.PlaceCallRequest, context: Any) -> pb.PlaceCallResponse:
+        used = any(getattr(one, "request_id", "") == request.request_id for one in self.requests)
         await self._enter(request, context)
+        if used:
+            return pb.PlaceCallResponse(call=self.calls[CALL], revision=2, epoch=self.epoch, replayed=True)
         call = call_pb2.Call(
             call_id=CALL,
             state=call_pb2.CALL_STATE_QUEUED,

@@ -27,6 +27,12 @@ async def test_place_asks_for_what_was_said(agentctl: Run, daemon: FakeDaemon) -
     assert not sent.overrides.HasField("instructions")
 
 
+async def test_a_request_id_that_was_used_before_is_told_so(agentctl: Run) -> None:
+    first, again = [await agentctl("call", "place", "+1555", "--request-id", "r\x1b1", "-o", "id") for _ in "12"]
+    assert (first.out, first.err) == (again.out, "") == (f"{CALL}\n", "")
+    assert again.err == "# request id r 1 was used before: this is that call; it is not dialled again\n"
+
+
 async def test_instructions_may_come_from_a_file(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
     (tmp_path / "who.txt").write_text("You are Aurora.\nBe brief.\n")
     await agentctl("call", "place", "+1555", "--instructions-file", str(tmp_path / "who.txt"))

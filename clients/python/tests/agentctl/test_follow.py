@@ -56,6 +56,29 @@ async def test_the_exit_code_tells_that_nobody_answered(agentctl: Run, daemon: F
     assert (done.code, done.out) == (Exit.NOT_ANSWERED, f"{CALL}\n")
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("BUSY", Exit.NOT_ANSWERED),
+        ("NO_ANSWER", Exit.NOT_ANSWERED),
+        ("CANCELED", Exit.NOT_ANSWERED),
+        ("EXPIRED", Exit.NOT_ANSWERED),
+        ("REJECTED", Exit.FAILED),
+        ("FAILED", Exit.FAILED),
+        ("MODEL_LOST", Exit.FAILED),
+        ("DRAINED", Exit.FAILED),
+        ("DIAL_UNCONFIRMED", Exit.FAILED),
+    ],
+)
+async def test_what_broke_before_anybody_could_answer_is_not_called_unanswered(
+    agentctl: Run, daemon: FakeDaemon, reason: str, code: Exit
+) -> None:
+    await daemon.append(call_queued={})
+    await daemon.append(call_ended={"end": {"reason": f"END_REASON_{reason}"}})
+    await daemon.append(call_closed={})
+    assert (await agentctl("call", "transcript", CALL, "--follow")).code == code
+
+
 async def test_follow_says_that_it_was_away_and_misses_nothing(agentctl: Run, daemon: FakeDaemon) -> None:
     following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow"))
     await daemon.until(lambda: daemon.following == 1)
