@@ -123,20 +123,20 @@ async def _ls(client: Client, env: Env, which: Filter, limit: int) -> int:
         case "id":
             for one in answer.calls:
                 output.ident(one.call_id)
-        case "table":
-            _table(env, answer.calls)
         case _:
-            from agentctl import words
-
-            output.columns(words.COLUMNS, [words.row(one) for one in answer.calls])
+            show(env, answer.calls)
     if answer.next_page_token and env.terminal:
         click.echo(f"# there are more; show them with --limit {limit * 10}", err=True)
     return Exit.OK
 
 
-def _table(env: Env, calls: Sequence[Call]) -> None:
+def show(env: Env, calls: Sequence[Call]) -> None:
+    """Calls below each other, for people and for programs that count columns."""
     from agentctl import render, words
 
+    if env.format() != "table":
+        output.columns(words.COLUMNS, [words.row(one) for one in calls])
+        return
     if not calls:
         click.echo("# no such calls", err=True)
         return

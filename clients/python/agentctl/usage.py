@@ -127,7 +127,7 @@ def _called(param: click.Parameter, ctx: click.Context | None) -> str:
     if isinstance(param, click.Option):
         return max(param.opts, key=len)
     assert ctx is not None, "click gives every error of a parameter its context"
-    return param.make_metavar(ctx)
+    return param.make_metavar(ctx).removesuffix("...")
 
 
 def _small(text: str) -> str:

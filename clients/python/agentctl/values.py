@@ -93,6 +93,24 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
             self.fail(f"{value!r} is no time; write 10m, 2h or 7d (ago), or 2026-11-22T08:30", param, ctx)
 
 
+class CallId(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A call's id, in capitals. What cannot be one is found here, before anything is done to others."""
+
+    example = "01KAPBQ7DV0000000000000001"
+    name = "call_id"
+    _FORM = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)  # a ULID
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id."""
+        call_id = str(value).upper()
+        if self._FORM.fullmatch(call_id):
+            return call_id
+        if re.fullmatch(r"CA[0-9A-F]{32}", call_id):
+            self.fail(f"{value!r} is Twilio's id of a call; agentctl call get shows it as carrier_call_id", param, ctx)
+        right = "it has 26 letters and digits; agentctl call ls shows them"
+        return self.fail(f"{value!r} is no call id: {right}", param, ctx)
+
+
 class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
     """key=value."""
 
@@ -149,5 +167,5 @@ class After(click.ParamType):  # type: ignore[type-arg]  # as above
             self.fail(str(error), param, ctx)
 
 
-SECONDS, MOMENT, PAIR, COUNT, AFTER = Seconds(), Moment(), Pair(), Count(), After()
+SECONDS, MOMENT, PAIR, COUNT, AFTER, CALL_ID = Seconds(), Moment(), Pair(), Count(), After(), CallId()
 EVENT_KIND = OneOf(KINDS, "KIND")

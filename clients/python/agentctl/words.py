@@ -244,17 +244,22 @@ SPARE = ("AGENT", "TALKED", "CREATED", "END")
 def short_row(call: Call) -> Sequence[str]:
     """A call in a list for people: what stands under SHORT_COLUMNS. WITH is the phone, and who called."""
     known = facts(call)
-    inbound = known["direction"] == "INBOUND"
-    phone = known["from" if inbound else "to"] or "withheld"
     return (
         known["call_id"],
         known["state"],
-        f"{'from' if inbound else 'to'} {phone}",
+        phone(call),
         known["agent"],
         brief(call.create_time),
         known.get("talked", "") or _talking(call),
         name(call.end, "reason") if call.HasField("end") else "",
     )
+
+
+def phone(call: Call) -> str:
+    """The phone, and who called: "to +15550001111"."""
+    inbound = name(call, "direction") == "INBOUND"
+    number = flat(call.from_address if inbound else call.to_address) or "withheld"
+    return f"{'from' if inbound else 'to'} {number}"
 
 
 def _talking(call: Call) -> str:

@@ -58,6 +58,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         self.metadata: list[dict[str, str]] = []
         self.faults: list[Fault] = []
         """For the next requests, in this order."""
+        self.fail_hang_up: dict[str, Fault] = {}
+        """For HangUp of these calls, each time."""
         self.stream_end: Fault | None = None
         """How open streams end, once, when they have given all events."""
         self.extra: list[pb.StreamEventsResponse] = []
@@ -146,6 +148,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
 
     async def HangUp(self, request: pb.HangUpRequest, context: Any) -> pb.HangUpResponse:
         await self._enter(request, context)
+        if request.call_id in self.fail_hang_up:
+            await _abort(context, self.fail_hang_up[request.call_id])
         call = self.calls[request.call_id]
         call.state = call_pb2.CALL_STATE_ENDED
         call.end.reason, call.end.ended_by = call_pb2.END_REASON_CANCELED, call_pb2.ENDED_BY_API

@@ -218,7 +218,7 @@ async def test_a_person_is_asked_before_all_calls_are_ended(daemon: FakeDaemon, 
     screen = Terminal()
     async with process(daemon, "call", "hangup", "--all", stdin=screen.theirs, stderr=screen.theirs) as running:
         screen.close()
-        await screen.until("End 1 call? [y/N]")
+        await screen.until("End 1 call (to withheld)? [y/N]")
         if answer == "^C":
             running.send_signal(signal.SIGINT)
         else:
