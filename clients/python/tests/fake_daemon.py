@@ -72,6 +72,7 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         self.answers = asyncio.Event()
         self.answers.set()
         self._moved = asyncio.Condition()
+        self._placed: set[str] = set()
         self._server: aio.Server | None = None
 
     async def start(self, *addresses: str) -> list[int]:
@@ -128,9 +129,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
             await _abort(context, self.faults.pop(0))
 
     async def PlaceCall(self, request: pb.PlaceCallRequest, context: Any) -> pb.PlaceCallResponse:
-        used = any(getattr(one, "request_id", "") == request.request_id for one in self.requests)
         await self._enter(request, context)
-        if used:
+        if request.request_id in self._placed:
             return pb.PlaceCallResponse(call=self.calls[CALL], revision=2, epoch=self.epoch, replayed=True)
         call = call_pb2.Call(
             call_id=CALL,
@@ -143,6 +143,7 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         )
         call.create_time.FromSeconds(1_763_834_567)
         self.calls[CALL] = call
+        self._placed.add(request.request_id)
         revision = await self.append(call_queued={"to_address": request.to_address})
         return pb.PlaceCallResponse(call=call, revision=revision, epoch=self.epoch)
 
