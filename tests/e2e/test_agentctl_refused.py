@@ -45,7 +45,10 @@ async def run(line: Line, case: Refused) -> Refused:
     out, err = await process.communicate()
     assert out == b"", case.line
     assert process.returncode is not None
-    said = err.decode().strip().replace((await line.client.status()).epoch, "EPOCH")
+    status = await line.client.status()
+    said = (
+        err.decode().strip().replace(status.epoch, "EPOCH").replace(f"at most {status.head_revision},", "at most HEAD,")
+    )
     return Refused(case.line, said, process.returncode)
 
 

@@ -104,7 +104,7 @@ def _hint(error: AgenticError) -> str:
         case errors.CursorCompacted():
             return f"events before {error.first_revision} are gone; --after 0 begins with the oldest that is kept"
         case errors.LogReplaced():
-            return "the daemon has another log now: remove the cursor file, and begin with --after 0"
+            return "the daemon has another log now; --after 0 begins with the oldest event that is kept"
         case errors.TooManyCalls():
             return f"try again in {error.retry_after or 5:.0f} s"
         case errors.Draining():

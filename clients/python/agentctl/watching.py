@@ -13,15 +13,18 @@ import click
 
 from agentctl import output, places, words
 from agentctl.conversation import Conversation
-from agentctl.exits import Exit
+from agentctl.exits import Exit, Failure
 from agentctl.follow import interrupted, newline, resumed
 from agentctl.options import Env
 from agentctl.page import Page
+from agentic.cursor import Cursor
+from agentic.errors import LogReplaced
 from agentic.v1.event_pb2 import Event
 
 if TYPE_CHECKING:
-    from agentic import Client, Cursor
+    from agentic import Client
     from agentic.errors import AgenticError
+    from agentic.target import Target
     from agentic.v1.event_pb2 import LiveWords
 
 
@@ -53,6 +56,25 @@ class _End(Exception):
 async def watch(client: Client, env: Env, order: Order, path: str | None) -> int:
     """Follow as ordered. Ends with its calls, at the log's end if that was ordered, or by Ctrl-C."""
     file = places.CursorFile(Path(path)) if path else None
+    try:
+        return await _watch(client, env, order, file)
+    except LogReplaced as error:
+        raise _replaced(error, client.target, order, file) from error
+
+
+def _replaced(error: LogReplaced, target: Target, order: Order, file: places.CursorFile | None) -> Failure:
+    """The place is of another log; what can be done depends on where it is from."""
+    from agentctl.failures import failure
+
+    found = failure(error, target)
+    if file is not None and file.load() is not None:
+        found.hint = f"the daemon has another log now: remove {file.path}, and begin with --after 0"
+    elif isinstance(order.after, Cursor):
+        found.messages = [f"--after: there is no log {order.after.epoch} here; the daemon's is {error.epoch}"]
+    return found
+
+
+async def _watch(client: Client, env: Env, order: Order, file: places.CursorFile | None) -> int:
     begin = (file.load() if file else None) or await _begin(client, order)
     limit = await _Limit.at(client, order, begin) if order.until_end else None
     if limit is not None and limit.reached:

@@ -62,6 +62,21 @@ async def test_a_cursor_file_goes_on_where_it_stopped(agentctl: Run, daemon: Fak
     assert sorted(name for name in os.listdir(tmp_path) if not name.startswith("agenticd")) == ["cursor"]
 
 
+async def test_a_place_of_another_log_is_told_by_where_it_is_from(
+    agentctl: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    file = tmp_path / "cursor"
+    for stored in ("", "abc:5\n"):
+        file.write_text(stored)
+        done = await agentctl("events", "--after", "abc:5", "--cursor-file", str(file))
+        assert done.code == Exit.CURSOR
+        if stored:
+            assert f"hint: the daemon has another log now: remove {file}, and begin with --after 0\n" in done.err
+        else:
+            assert f"error: --after: there is no log abc here; the daemon's is {EPOCH}\n" in done.err
+            assert "remove" not in done.err
+
+
 async def test_a_bookmark_is_stored_too(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
     file = tmp_path / "cursor"
     daemon.extra = [pb.StreamEventsResponse(bookmark=pb.Bookmark(revision=40))]

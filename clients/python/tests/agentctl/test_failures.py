@@ -28,7 +28,7 @@ FAULTS: list[tuple[Fault, Exit, str, str]] = [
     (Fault(StatusCode.FAILED_PRECONDITION, "CALL_NOT_LIVE"), Exit.PRECONDITION, "CALL_NOT_LIVE", ""),
     (Fault(StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"), Exit.DENIED, "UNAUTH", "AGENTCTL_TOKEN_FILE"),
     (Fault(StatusCode.OUT_OF_RANGE, "CURSOR_COMPACTED", first_revision="40"), Exit.CURSOR, "", "--after 0"),
-    (Fault(StatusCode.FAILED_PRECONDITION, "LOG_REPLACED"), Exit.CURSOR, "", "cursor file"),
+    (Fault(StatusCode.FAILED_PRECONDITION, "LOG_REPLACED"), Exit.CURSOR, "", "--after 0"),
     (Fault(StatusCode.NOT_FOUND, "DRAINING"), Exit.UNREACHABLE, "DRAINING", "started again"),
     (Fault(StatusCode.INTERNAL, "INTERNAL", incident="abc"), Exit.FAILED, "", "abc"),
     (Fault(StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS"), Exit.FAILED, "", "try again in 5 s"),
