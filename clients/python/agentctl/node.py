@@ -168,10 +168,10 @@ def backup(env: Env, file: str | None, force: bool) -> int:
 
 
 @click.command(cls=Command)
-@click.option("--client", "only", flag_value="client", help="Only agentctl's own.")
-@click.option("--server", "only", flag_value="server", help="Only the daemon's.")
+@click.option("--client", "ours", is_flag=True, help="Only agentctl's own.")
+@click.option("--server", "theirs", is_flag=True, help="Only the daemon's.")
 @click.pass_obj
-def version(env: Env, only: str | None) -> int:
+def version(env: Env, ours: bool, theirs: bool) -> int:
     """Show the versions of agentctl and of the daemon.
 
     \b
@@ -179,14 +179,14 @@ def version(env: Env, only: str | None) -> int:
       agentctl version
       agentctl version --client -o json
     """
-    found = {} if only == "server" else {"client": own_version()}
+    found = {"client": own_version()} if ours or not theirs else {}
 
     async def work(client: Client) -> int:
         found["server"] = (await client.status()).version
         return Exit.OK
 
     try:
-        return Exit.OK if only == "client" else run(env, work)
+        return run(env, work) if theirs or not ours else Exit.OK
     finally:  # ours is shown even when the daemon is silent
         match env.format():
             case "json" | "jsonl":

@@ -11,7 +11,7 @@ from agentctl import output
 from agentctl.connect import run
 from agentctl.exits import Exit, Failure
 from agentctl.options import Command, Env, Given
-from agentctl.values import PAIR, SECONDS
+from agentctl.values import PAIR, SECONDS, by_key
 from agentctl.words import flat
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def place(
         if order["instructions"] is not None:
             raise click.UsageError("give either --instructions or --instructions-file")
         order["instructions"] = _read(instructions_file)
-    order |= {"variables": dict(variables), "metadata": dict(metadata)}
+    order |= {"variables": by_key("--var", variables), "metadata": by_key("--meta", metadata)}
     return run(env, lambda client: _place(client, env, to, order, follow))
 
 
