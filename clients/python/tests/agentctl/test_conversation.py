@@ -134,6 +134,18 @@ def test_an_ending_says_why_in_the_contracts_words_and_in_a_persons() -> None:
     assert ended("COMPLETED", "CALLER", sip_code=200) == "COMPLETED by CALLER: the caller hung up"
     assert ended("COMPLETED", "API", message="enough") == "COMPLETED by API: a client hung up (enough)"
     assert ended("MODEL_LOST", "DAEMON", message="it said 429") == "MODEL_LOST by DAEMON: it said 429"
+    away = "it ended while the daemon was away"
+    assert ended("COMPLETED", "CARRIER", message=away) == f"COMPLETED by CARRIER: {away}"
+
+
+def test_a_call_that_ended_while_the_daemon_was_away_talked_at_most_until_it_looked() -> None:
+    for by, talked in (("CALLER", "32 s"), ("CARRIER", "at most 32 s")):
+        end = call_pb2.CallEnd(reason="END_REASON_COMPLETED", ended_by=f"ENDED_BY_{by}")  # type: ignore[arg-type]
+        call = call_pb2.Call(end=end)
+        call.answer_time.FromSeconds(1000)
+        call.end_time.FromSeconds(1032)
+        assert words.facts(call)["talked"] == talked
+        assert words.row(call)[words.COLUMNS.index("TALKED")] == "32s"
 
 
 def test_every_way_to_end_has_words_of_a_persons() -> None:
