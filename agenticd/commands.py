@@ -133,11 +133,13 @@ def restore(backup: Path, config_path: Path | None, store_path: Path | None, for
 
     from agenticd.adapters.store.database import NewLog
     from agenticd.adapters.store.errors import InUse, NoRoom, Occupied, StoreUnusable
+    from agenticd.adapters.store.restore import look_for
     from agenticd.adapters.store.restore import restore as put_in_place
     from agenticd.adapters.store.sqlite import EPOCH_BYTES, SECRET_BYTES
     from agenticd.config import ConfigError, load
 
     try:
+        look_for(backup)  # before the configuration: it was named first
         path = store_path or load(config_path, os.environ, Path.cwd()).store.path
         new = NewLog(secrets.token_hex(EPOCH_BYTES), secrets.token_bytes(SECRET_BYTES), time.time())
         done = put_in_place(backup, path, new, replace_log=force)
