@@ -137,7 +137,9 @@ def run(config_path: Path | None) -> int:
         return _run(settings, host)
     except ConfigError as error:
         problems, code = str(error).splitlines(), EX_CONFIG
-    except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
+    except InUse as error:
+        problems, code = [f"{error}: end it, or choose another store.path"], EX_RETRY
+    except (CannotListen, NoRoom, InvalidArgument) as error:
         problems, code = [str(error)], EX_RETRY
     except (StoreUnusable, BadMaterial) as error:
         problems, code = [str(error)], EX_CONFIG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agenticd import commands, serve
+from agenticd.adapters.store.database import take_lock
 from bench.startup import OURS, UNWANTED, modules_at_ready
 
 
@@ -60,6 +62,27 @@ def test_its_arguments_reach_it_through_click_as_they_are():
     result = CliRunner().invoke(commands.main, ["serve", "--confg=x"])
     assert result.exit_code == 2
     assert "did you mean --config?" in result.output
+
+
+def test_a_log_that_another_daemon_has_says_who_and_what_to_do(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text(
+        "public_url: https://voice.example.com\n"
+        "twilio: {account_sid: AC0123456789abcdef0123456789abcdef, auth_token: t, from_number: '+15550001111'}\n"
+        "openai: {api_key: k}\n"
+        "agents: {default: {instructions: Be brief.}}\n"
+        "store: {path: x.db}\n"
+        f"grpc: {{listen: ['unix:{tmp_path}/sock']}}\n"
+    )
+    with take_lock(tmp_path / "x.db"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "agenticd", "serve", "--config", str(tmp_path / "config.yaml")],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"error: {tmp_path}/x.db: another agenticd has it open (process {os.getpid()}): "
+        "end it, or choose another store.path"
+    )
 
 
 def test_what_is_slow_to_import_is_not_imported_before_the_daemon_is_ready(tmp_path: Path):
