@@ -68,7 +68,7 @@ def config() -> None:
 @_CONFIG
 def check(config_path: Path | None) -> None:
     """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
-    from agenticd.config import ConfigError, effective, find_config, load
+    from agenticd.config import ConfigError, doubts, effective, find_config, load
 
     try:
         _, shown = find_config(config_path, os.environ, Path.cwd())
@@ -77,6 +77,8 @@ def check(config_path: Path | None) -> None:
         serving.fail(*str(error).splitlines())
     click.echo(f"# {shown} is right. So it takes effect, with every default:")
     click.echo(effective(settings), nl=False)
+    for doubt in doubts(settings, config_path, os.environ, Path.cwd()):
+        click.echo(f"warning: {doubt}", err=True)
 
 
 def _in_a_folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:

@@ -101,12 +101,12 @@ def run(config_path: Path | None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _absent("rich"):
         # structlog would import it, for tracebacks that we do not use.
-        import structlog  # noqa: F401
+        import structlog
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
     from agenticd.adapters.rpc.material import BadMaterial
     from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
-    from agenticd.config import ConfigError, failpoint, load, make_private, places
+    from agenticd.config import ConfigError, doubts, failpoint, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
     style = logs.style_for(sys.stderr, journal=systemd.is_journal(os.environ, 2))
@@ -116,6 +116,8 @@ def run(config_path: Path | None) -> int:
         settings = load(config_path, os.environ, Path.cwd())
         trap = failpoint(os.environ)
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
+        for doubt in doubts(settings, config_path, os.environ, Path.cwd()):
+            structlog.get_logger().warning("the configuration is hardly meant so", what=doubt)
         runtime = places(os.environ).runtime
         api, by_token = settings.grpc.listen, settings.grpc.tls is None
         if any(str(runtime) in each or (by_token and not each.startswith("unix:")) for each in api):

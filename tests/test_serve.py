@@ -79,6 +79,7 @@ def test_a_log_that_another_daemon_has_says_who_and_what_to_do(tmp_path: Path):
             capture_output=True, text=True,
         )  # fmt: skip
     assert ended.returncode == 1
+    assert "public_url: is an example's" in ended.stderr, "what is hardly meant so is told at the start, too"
     assert ended.stderr.splitlines()[-1] == (
         f"error: {tmp_path}/x.db: another agenticd has it open (process {os.getpid()}): "
         "end it, or choose another store.path"
