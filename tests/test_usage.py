@@ -28,7 +28,7 @@ def agenticd(*arguments: str) -> Result:
         ("emulate --person nosuch", "'nosuch' is no file, and none of talks, ", "agenticd emulate --help"),
         ("emulate --answers nope", "nope is no file: --answers takes one with ", "agenticd emulate --help"),
         ("emulate --voice loud", "--voice: 'loud' is not one of 'clips', 'espeak'", "agenticd emulate --help"),
-        ("test", "SCENARIO... is missing", "agenticd test --help"),
+        ("test", "SCENARIO is missing", "agenticd test --help"),
         ("test --jobs", "--jobs needs a value", "agenticd test --help"),
         ("token create", "NAME is missing", "agenticd token create --help"),
     ],
