@@ -28,7 +28,7 @@ from agenticd.emulator.realtime.faults import Failure, Loss, Stall
 from agenticd.emulator.realtime.formats import AudioFormat, speak
 from agenticd.emulator.realtime.items import Conversation, Item, Part
 from agenticd.emulator.realtime.schema import JsonObject, JsonValue
-from agenticd.emulator.realtime.settings import Settings, format_of, refuse_reasoning
+from agenticd.emulator.realtime.settings import Settings, format_of, refuse_other_voice, refuse_reasoning
 from agenticd.emulator.realtime.tools import Tools
 from agenticd.emulator.realtime.usage import (
     AGENT_MS_PER_TOKEN,
@@ -78,14 +78,20 @@ class Plan:
         given: Sequence[Item] | None,
         conversation: Sequence[Item],
         *,
+        spoken: JsonValue = None,
         idle: bool = False,
     ) -> Plan:
-        """From a session's settings and the checked parameters of a `response.create`; ClientError if they clash."""
+        """From a session's settings and the checked parameters of a `response.create`; ClientError if they clash.
+
+        `spoken` is the voice that the session has been heard in; it stays that one.
+        """
         refuse_reasoning(settings.model, params, "response")
         whole = conversation if given is None else given
         items = retained(whole, settings.model, settings.truncation)
         session = {**settings.to_json(), **{name: value for name, value in params.items() if name != "audio"}}
         audio = cast("dict[str, JsonObject]", params.get("audio", {})).get("output", {})
+        voice = audio.get("voice", spoken or settings.voice)
+        refuse_other_voice(spoken, voice)
         most = session["max_output_tokens"]
         ordered = cast("str", params.get("instructions", ""))
         return cls(
@@ -95,7 +101,7 @@ class Plan:
             tools=Tools.of(session["tools"], session["tool_choice"]),
             most_tokens=most if isinstance(most, int) else None,
             output_format=format_of(audio["format"]) if "format" in audio else settings.output_format,
-            voice=audio.get("voice", settings.voice),
+            voice=voice,
             metadata=params.get("metadata"),
             in_conversation=params.get("conversation", "auto") == "auto",
             own_input=given is not None,
@@ -131,8 +137,8 @@ class Host(Protocol):
     def now(self) -> float:
         """Seconds, monotonic."""
 
-    def spoke(self, audio: bytes) -> None:
-        """Audio was sent."""
+    def spoke(self, audio: bytes, voice: JsonValue) -> None:
+        """Audio was sent, in this voice."""
 
     def lose(self, loss: Loss) -> None:
         """The session ends from this side."""
@@ -326,7 +332,7 @@ class Response:
         self._emit("response.output_audio.delta", content_index=0, delta=base64.b64encode(chunk).decode())
         if not part.truncated:
             part.audio += chunk
-        self._host.spoke(chunk)
+        self._host.spoke(chunk, self.plan.voice)
         self.audio_ms += len(chunk) // self.plan.output_format.bytes_per_ms
 
     async def _write(self, text: str) -> bool:

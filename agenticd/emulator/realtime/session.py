@@ -71,7 +71,7 @@ class Session:
         self._hearing: set[asyncio.Task[None]] = set()
         self._received = bytearray()
         self._sent = bytearray()
-        self._audio_was_sent = False
+        self._spoken: JsonValue = None  # the voice that was heard; it stays that one
         self._adopted = False  # the client's settings were taken
         self._deltas = itertools.count()
         self._numbers = itertools.count(1)
@@ -192,9 +192,9 @@ class Session:
         """The loop's clock."""
         return asyncio.get_running_loop().time()
 
-    def spoke(self, audio: bytes) -> None:
+    def spoke(self, audio: bytes, voice: JsonValue) -> None:
         """Remembers what was sent."""
-        self._audio_was_sent = True
+        self._spoken = voice
         if self.config.keep_audio:
             self._sent += audio
         garbage = self.config.now.faults.rubbish(next(self._deltas))
@@ -258,7 +258,7 @@ class Session:
 
     def _update(self, event: JsonObject) -> None:
         change = cast("JsonObject", event["session"])
-        self.settings.update(change, audio_sent=self._audio_was_sent, responding=self._active is not None)
+        self.settings.update(change, spoken=self._spoken, responding=self._active is not None)
         self._listener.adopt(self.settings)
         self.emit("session.updated", session=self._admitted(self.settings.to_json()))
         if not self._adopted:
@@ -413,7 +413,7 @@ class Session:
         return items
 
     def _respond(self, params: JsonObject, items: list[Item] | None, *, idle: bool = False) -> None:
-        plan = Plan.of(self.settings, params, items, self.conversation.items, idle=idle)
+        plan = Plan.of(self.settings, params, items, self.conversation.items, spoken=self._spoken, idle=idle)
         if plan.in_conversation and self._active is not None:
             message = (
                 f"Conversation already has an active response in progress: {self._active.id}. "

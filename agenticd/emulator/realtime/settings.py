@@ -84,12 +84,6 @@ def _unless_auto(inner: Check, *words: str) -> Check:
     return lambda value, path: (word if isinstance(value, str) else inner)(value, path)
 
 
-def _turn_detection(value: JsonValue, path: str) -> JsonValue:
-    checked = cast("JsonObject", _TURN_DETECTION(value, path))
-    defaults = _SERVER_VAD_DEFAULTS if checked["type"] == "server_vad" else _SEMANTIC_VAD_DEFAULTS
-    return {**defaults, **checked}
-
-
 def _transcription(value: JsonValue, path: str) -> JsonValue:
     checked = cast("JsonObject", _TRANSCRIPTION(value, path))
     model = checked["model"]
@@ -201,7 +195,7 @@ SESSION_UPDATE = schema.record(
                         "format": _FORMAT,
                         "noise_reduction": schema.nullable(_NOISE_REDUCTION),
                         "transcription": schema.nullable(_transcription),
-                        "turn_detection": schema.nullable(_turn_detection),
+                        "turn_detection": schema.nullable(_TURN_DETECTION),
                     },
                 ),
                 "output": schema.record({}, {"format": _FORMAT, "voice": _voice, "speed": schema.number(0.25, 1.5)}),
@@ -267,22 +261,19 @@ class Settings:
         """The session as the wire shows it, a copy."""
         return copy.deepcopy(self._data)
 
-    def update(self, change: JsonObject, *, audio_sent: bool, responding: bool) -> None:
+    def update(self, change: JsonObject, *, spoken: JsonValue, responding: bool) -> None:
         """Merges a checked `session.update`; all of it or, with a ClientError, nothing."""
-        self._refuse(change, audio_sent=audio_sent, responding=responding)
-        for name, value in change.items():
-            if name != "audio":
-                self._data[name] = value
-                continue
-            for side, members in cast("dict[str, JsonObject]", value).items():
-                reduction = members.get("noise_reduction")
-                if isinstance(reduction, dict):  # what is not said about its strength stays as it was
-                    before = self._audio(side)["noise_reduction"]
-                    strength = before["strength"] if isinstance(before, dict) else 1.0
-                    members = {**members, "noise_reduction": {"strength": strength, **reduction}}
-                self._audio(side).update(members)
+        self._refuse(change, spoken=spoken, responding=responding)
+        self._data = cast("JsonObject", _merged(self._data, change))
+        heard = self._audio("input")
+        detection, reduction = heard["turn_detection"], heard["noise_reduction"]
+        if isinstance(detection, dict):
+            server = detection["type"] == "server_vad"
+            heard["turn_detection"] = {**(_SERVER_VAD_DEFAULTS if server else _SEMANTIC_VAD_DEFAULTS), **detection}
+        if isinstance(reduction, dict):
+            heard["noise_reduction"] = {"strength": 1.0, **reduction}
 
-    def _refuse(self, change: JsonObject, *, audio_sent: bool, responding: bool) -> None:
+    def _refuse(self, change: JsonObject, *, spoken: JsonValue, responding: bool) -> None:
         if change.get("model", self.model) != self.model:
             message = f"The model of a session cannot be changed; it is '{self.model}'."
             raise ClientError("invalid_value", message, "session.model")
@@ -291,9 +282,8 @@ class Settings:
             raise ClientError("invalid_value", "Tracing cannot be modified once it is on.", "session.tracing")
         audio = cast("dict[str, JsonObject]", change.get("audio", {}))
         output = audio.get("output", {})
-        if audio_sent and output.get("voice", self.voice) != self.voice:
-            message = "Cannot update a conversation's voice if assistant audio is present."
-            raise ClientError("cannot_update_voice", message)
+        if output.get("voice", self.voice) != self.voice:
+            refuse_other_voice(spoken, output["voice"])
         speed = self._audio("output")["speed"]
         if responding and output.get("speed", speed) != speed:
             message = "The speed cannot be changed while a response is in progress."
@@ -374,6 +364,24 @@ def refuse_reasoning(model: str, params: JsonObject, path: str) -> None:
     for name in ("reasoning", "parallel_tool_calls"):
         if not reasons and params.get(name) is not None:
             raise ClientError("invalid_value", f"'{name}' is not supported by the model '{model}'.", f"{path}.{name}")
+
+
+def _merged(before: JsonValue, change: JsonValue, name: str = "") -> JsonValue:
+    """What is there, with what a change says of it. An object of another type or model is a new one, but for the types
+    of noise reduction, which have the same members."""
+    if not isinstance(before, dict) or not isinstance(change, dict):
+        return change
+    other = any(before.get(kind) != change[kind] for kind in ("type", "model") if kind in change)
+    if other and name != "noise_reduction":
+        return change
+    return {**before, **{member: _merged(before.get(member), value, member) for member, value in change.items()}}
+
+
+def refuse_other_voice(spoken: JsonValue, voice: JsonValue) -> None:
+    """ClientError if the session has been heard in another voice than this one."""
+    if spoken is not None and voice != spoken:
+        message = "Cannot update a conversation's voice if assistant audio is present."
+        raise ClientError("cannot_update_voice", message)
 
 
 def format_of(value: JsonValue) -> AudioFormat:

@@ -37,6 +37,24 @@ async def test_only_what_is_named_changes() -> None:
         assert server.sessions[0].instructions == "Be brief."
 
 
+async def test_a_part_of_an_object_changes_and_the_rest_of_it_stays() -> None:
+    async with talking() as (_, client):
+
+        async def transcribed(**members: Any) -> dict[str, Any]:
+            session = await client.update(audio={"input": {"transcription": members}})
+            return dict(session["audio"]["input"]["transcription"])
+
+        assert await transcribed(model="gpt-transcribe", languages=["en", "de"]) is not None
+        both = {"model": "gpt-transcribe", "languages": ["en", "de"], "prompt": "Bicycles."}
+        assert await transcribed(model="gpt-transcribe", prompt="Bicycles.") == both
+        assert await transcribed(model="whisper-1") == {"model": "whisper-1"}  # which has no languages
+        kept = {"type": "retention_ratio", "retention_ratio": 0.5, "token_limits": {"post_instructions": 800}}
+        await client.update(truncation=kept)
+        changed = await client.update(truncation={"type": "retention_ratio", "retention_ratio": 0.8})
+        assert changed["truncation"] == {**kept, "retention_ratio": 0.8}
+        assert (await client.update(truncation="auto"))["truncation"] == "auto"
+
+
 async def test_empty_clears_and_null_switches_off() -> None:
     async with talking() as (_, client):
         tool = {"type": "function", "name": "book", "description": "", "parameters": {"type": "object"}}
@@ -158,6 +176,27 @@ async def test_the_voice_is_locked_once_it_was_heard() -> None:
         error = await refused(client, {"type": "realtime", **path_of("audio.output.voice", "cedar")})
         assert error["code"] == "cannot_update_voice"
         assert (await client.update(audio={"output": {"voice": "marin"}}))["audio"]["output"]["voice"] == "marin"
+
+
+async def test_the_voice_that_was_heard_is_that_of_later_answers_too() -> None:
+    async with talking() as (server, client):
+
+        async def asked(**response: Any) -> dict[str, Any]:
+            await client.send("response.create", response={"instructions": 'Say: "Of course."', **response})
+            event = await client.next()
+            while event["type"] not in ("error", "response.done"):
+                event = await client.next()
+            return event
+
+        in_cedar, in_marin = ({"audio": {"output": {"voice": voice}}} for voice in ("cedar", "marin"))
+        await client.update(**in_marin)
+        assert (await asked(output_modalities=["text"], **in_cedar))["type"] == "response.done"
+        assert (await asked(**in_cedar))["type"] == "response.done"
+        assert (await asked(**in_marin))["error"]["code"] == "cannot_update_voice"
+        for more in ({}, in_cedar):
+            assert (await asked(**more))["response"]["audio"]["output"]["voice"] == "cedar"
+        assert (await client.update(**in_cedar))["audio"]["output"]["voice"] == "cedar"
+        assert len(server.sessions[0].errors) == 1
 
 
 async def test_the_speed_changes_only_between_turns() -> None:

@@ -12,7 +12,7 @@ ADDRESS = "What is your address?"
 
 
 async def detect(client: Client, **more: Any) -> dict[str, Any]:
-    """Changes the turn detection and nothing else; the whole session as it is then."""
+    """Says all of VAD, and more, of the turn detection; the whole session as it is then."""
     return await client.update(audio={"input": {"turn_detection": {**VAD, **more}}})
 
 
@@ -33,13 +33,20 @@ async def test_an_update_of_the_turn_detection_leaves_all_else_as_it_was() -> No
         assert (changed["interrupt_response"], changed["create_response"]) == (False, False)
 
 
-async def test_what_an_update_of_the_turn_detection_leaves_out_is_the_default() -> None:
-    # Whether OpenAI keeps what was set before is not documented: a client that relies on it is caught here.
+async def test_what_an_update_of_the_turn_detection_leaves_out_stays_as_it_was() -> None:
     async with talking() as (_, client):
-        await client.phone(silence_duration_ms=700)
-        partial = {"type": "server_vad", "interrupt_response": False}
-        session = await client.update(audio={"input": {"turn_detection": partial}})
-        assert session["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 200
+
+        async def named(kind: str, **members: Any) -> dict[str, Any]:
+            session = await client.update(audio={"input": {"turn_detection": {"type": kind, **members}}})
+            return dict(session["audio"]["input"]["turn_detection"])
+
+        before = await named("server_vad", silence_duration_ms=700, idle_timeout_ms=5000)
+        assert await named("server_vad", interrupt_response=False) == {**before, "interrupt_response": False}
+        flags = {"create_response": True, "interrupt_response": True}
+        # One of another type begins with its own defaults.
+        assert await named("semantic_vad") == {"type": "semantic_vad", "eagerness": "auto", **flags}
+        fresh = await named("server_vad")
+        assert (fresh["silence_duration_ms"], fresh["idle_timeout_ms"]) == (200, None)
 
 
 async def test_an_answer_that_has_begun_can_be_protected() -> None:
@@ -60,7 +67,7 @@ async def test_an_answer_is_no_longer_protected_when_that_is_taken_back() -> Non
     async with talking(SLOW) as (_, client):
         await client.phone(interrupt_response=False, create_response=False)
         await begun(client)
-        await detect(client)
+        await detect(client, interrupt_response=True, create_response=True)
         await client.say(STOP)
         done = (await client.until("response.done"))["response"]
         assert (done["status"], done["status_details"]["reason"]) == ("cancelled", "turn_detected")
