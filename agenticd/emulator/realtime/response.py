@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import re
 from collections import deque
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from agenticd.emulator.realtime.settings import Settings, format_of, refuse_othe
 from agenticd.emulator.realtime.tools import Tools
 from agenticd.emulator.realtime.usage import (
     AGENT_MS_PER_TOKEN,
-    CHARACTERS_PER_TOKEN,
+    Budget,
     RateLimits,
     Tokens,
     retained,
@@ -57,6 +58,8 @@ class Plan:
     instructions: str
     order: str | None
     tools: Tools
+    preamble: int
+    """The tokens of what the model reads before all items: its instructions and tools."""
     most_tokens: int | None
     output_format: AudioFormat
     voice: JsonValue
@@ -94,11 +97,13 @@ class Plan:
         refuse_other_voice(spoken, voice)
         most = session["max_output_tokens"]
         ordered = cast("str", params.get("instructions", ""))
+        tools = json.dumps(session["tools"]) if session["tools"] else ""
         return cls(
             modality=cast("list[str]", session["output_modalities"])[0],
             instructions=cast("str", session["instructions"]),
             order=ordered_text(ordered),
             tools=Tools.of(session["tools"], session["tool_choice"]),
+            preamble=text_tokens(cast("str", session["instructions"])) + text_tokens(tools),
             most_tokens=most if isinstance(most, int) else None,
             output_format=format_of(audio["format"]) if "format" in audio else settings.output_format,
             voice=voice,
@@ -172,8 +177,9 @@ class Response:
         self._words = ""
         self._unsaid: tuple[Part, bytes, int] | None = None  # the open item's audio, and how much of it is sent
         self._begun = host.now()
-        self._left = plan.most_tokens  # of its tokens; None: there is no limit
-        self._given = Tokens(text=text_tokens(plan.instructions)) + tokens_of(plan.items)
+        self._budget = Budget(plan.most_tokens)
+        self._written = 0  # tokens of text that were made, which a truncation does not take back
+        self._given = Tokens(text=plan.preamble) + tokens_of(plan.items)
 
     def open(self) -> None:
         """Announces the response."""
@@ -268,11 +274,13 @@ class Response:
         part = Part(type="output_audio", transcript="", audio_format=audio_format)
         item.content.append(part)
         self._emit("response.content_part.added", content_index=0, part={"type": "audio", "transcript": ""})
-        audio, complete = self._limited(speak(self._host.voice.say(text, "agent"), audio_format))
-        words = _Words(text, len(audio) // audio_format.bytes_per_ms if complete else None)
-        await self._say(part, audio, words)
-        if complete:
-            self._say_words(part, words.until(None))
+        whole = speak(self._host.voice.say(text, "agent"), audio_format)
+        whole_ms = len(whole) // audio_format.bytes_per_ms
+        said, audio_ms = self._budget.speech(text, whole_ms)
+        complete = (said, audio_ms) == (text, whole_ms)
+        words = _Words(said, whole_ms / max(1, len(text)))
+        await self._say(part, whole if complete else whole[: audio_ms * audio_format.bytes_per_ms], words)
+        self._say_words(part, words.until(None))
         self._end("completed" if complete else "incomplete")
         return complete
 
@@ -312,15 +320,6 @@ class Response:
             case _:
                 assert_never(fault)
 
-    def _limited(self, audio: bytes) -> tuple[bytes, bool]:
-        """As much of it as the tokens that are left allow, and whether that is all."""
-        if self._left is None:
-            return audio, True
-        per_token = AGENT_MS_PER_TOKEN * self.plan.output_format.bytes_per_ms
-        most = self._left * per_token
-        self._left -= min(self._left, -(-len(audio) // per_token))
-        return audio[:most], len(audio) <= most
-
     def _say_words(self, part: Part, words: Sequence[str]) -> None:
         for word in words:
             self._words += word
@@ -340,36 +339,31 @@ class Response:
         part = Part(type="output_text", text="")
         item.content.append(part)
         self._emit("response.content_part.added", content_index=0, part={"type": "text", "text": ""})
-        words = _Words(text, None).until(None)
-        most = len(words) if self._left is None else self._left
-        if self._left is not None:
-            self._left -= min(self._left, len(words))
-        for word in words[:most]:
+        written = self._budget.text(text)
+        for word in _Words(written, 0).until(None):
             self._words += word
             part.text = self._words
             self._emit("response.output_text.delta", content_index=0, delta=word)
             await self._host.room()
-        complete = most >= len(words)
-        self._end("completed" if complete else "incomplete")
-        return complete
+        self._end("completed" if written == text else "incomplete")
+        return written == text
 
     async def _call(self, call: FunctionCall) -> bool:
         """Calls a function; False if the limit of tokens cut its arguments short."""
+        made = self._budget.text(call.name + call.arguments)
+        if len(made) < len(call.name):
+            return False
+        arguments = made[len(call.name) :]
         item = Item(id=self._host.new_id("item"), kind="function_call", status="in_progress", name=call.name)
         item.call_id = self._host.new_id("call")
         self._begin(item)
-        most = len(call.arguments)
-        if self._left is not None:
-            most = min(most, self._left * CHARACTERS_PER_TOKEN)
-            self._left -= min(self._left, text_tokens(call.arguments))
-        for at in range(0, most, 12):
-            piece = call.arguments[at : min(at + 12, most)]
+        for at in range(0, len(arguments), 12):
+            piece = arguments[at : at + 12]
             item.arguments += piece
             self._emit("response.function_call_arguments.delta", call_id=item.call_id, delta=piece)
             await asyncio.sleep(0.02 / self._host.config.speed)
-        complete = most == len(call.arguments)
-        self._end("completed" if complete else "incomplete")
-        return complete
+        self._end("completed" if arguments == call.arguments else "incomplete")
+        return arguments == call.arguments
 
     def _begin(self, item: Item) -> Item:
         self._open, self._words = item, ""
@@ -386,6 +380,7 @@ class Response:
         if item is None:
             return
         item.status = status
+        self._written += text_tokens(self._words + item.name + item.arguments)
         if item.kind == "function_call":
             self._emit(
                 "response.function_call_arguments.done",
@@ -422,10 +417,7 @@ class Response:
 
     def _finish(self, status: Outcome, details: JsonObject | None) -> None:
         self._end("incomplete")
-        made = Tokens(
-            text=sum(text_tokens(item.text + item.name + item.arguments) for item in self._output),
-            audio=-(-self.audio_ms // AGENT_MS_PER_TOKEN),
-        )
+        made = Tokens(self._written, -(-self.audio_ms // AGENT_MS_PER_TOKEN))
         cached = Tokens() if self.plan.own_input or self.plan.cut else self._host.context
         usage = usage_of(self._given, cached, made)
         if not self.plan.own_input and self.plan.in_conversation:
@@ -462,11 +454,11 @@ def _line(item: Item) -> Line:
 class _Words:
     """The words of a text with the time at which each is spoken, supposing that letters take equally long."""
 
-    def __init__(self, text: str, audio_ms: int | None) -> None:
+    def __init__(self, text: str, ms_per_letter: float) -> None:
         self._words = re.findall(r"\s*\S+", text)
         self._next = 0
         self._spoken = 0
-        self._ms_per_letter = (audio_ms if audio_ms is not None else 70 * len(text)) / max(1, len(text))
+        self._ms_per_letter = ms_per_letter
 
     def until(self, ms: int | None) -> list[str]:
         """The words not given yet that begin before this time; None: all."""

@@ -36,6 +36,33 @@ def text_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
+class Budget:
+    """The tokens that a response may still make, with all its items; None: as many as it likes."""
+
+    def __init__(self, most: int | None) -> None:
+        self._left = most
+
+    def text(self, text: str) -> str:
+        """As much of a text as they suffice for. They are spent."""
+        if self._left is None:
+            return text
+        cut = text[: self._left * CHARACTERS_PER_TOKEN]
+        self._left -= text_tokens(cut)
+        return cut
+
+    def speech(self, text: str, audio_ms: int) -> tuple[str, int]:
+        """As much of a text that is spoken as they suffice for, and of its audio, which share them. They are spent."""
+        if self._left is None:
+            return text, audio_ms
+        words, sound = text_tokens(text), -(-audio_ms // AGENT_MS_PER_TOKEN)
+        if words + sound <= self._left:
+            self._left -= words + sound
+            return text, audio_ms
+        heard = -(-self._left * sound // (words + sound))
+        written, self._left = self._left - heard, 0
+        return text[: written * CHARACTERS_PER_TOKEN], min(audio_ms, heard * AGENT_MS_PER_TOKEN)
+
+
 def tokens_of(items: Iterable[Item]) -> Tokens:
     """What these items take as input: audio counts as audio, everything else as text."""
     text = audio = 0

@@ -27,7 +27,16 @@ from agenticd.emulator.realtime import (
 )
 from agenticd.emulator.realtime.usage import RateLimits, input_limit
 from agenticd.emulator.voice import Voice, alaw, ulaw
-from tests.emulator.realtime.client import CLIENT_EVENTS, INSTANT, SERVER_EVENTS, Client, serving, talking, validate
+from tests.emulator.realtime.client import (
+    CLIENT_EVENTS,
+    INSTANT,
+    SERVER_EVENTS,
+    SLOW,
+    Client,
+    serving,
+    talking,
+    validate,
+)
 from tests.emulator.realtime.conftest import Judge
 
 PCMA = {"type": "audio/pcma"}
@@ -202,16 +211,16 @@ async def test_the_limit_of_tokens_holds_for_all_items_together(modality: str, m
         done = await answered(client, max_output_tokens=most, output_modalities=[modality])
         assert (done["status"], done["status_details"]["reason"]) == ("incomplete", "max_output_tokens")
         assert [item["status"] for item in done["output"]] == ["completed", "incomplete"]
-        if modality == "audio":
-            assert len(client.audio()) // 8 == pytest.approx(most * 50, abs=50)
-        else:
-            assert len(client.of("response.output_text.delta")) == most
+        assert done["usage"]["output_tokens"] == most
+        texts = [item["content"][0] for item in done["output"]]
+        assert DEMO_GREETING.startswith(texts[1].get("text") or texts[1]["transcript"])
+        assert done["usage"]["output_token_details"]["audio_tokens"] == -(-len(client.audio()) // 8 // 50)
 
 
 async def test_the_limit_cuts_the_arguments_of_a_call() -> None:
     async with talking(brain=Noting(FunctionCall("sell", '{"what": "everything that there is"}'))) as (_, client):
         await client.update(tools=[SELL])
-        done = await answered(client, max_output_tokens=5)
+        done = await answered(client, max_output_tokens=6)  # one of them for the name
         (call,) = done["output"]
         assert (done["status"], call["status"], call["arguments"]) == (
             "incomplete",
@@ -219,6 +228,50 @@ async def test_the_limit_cuts_the_arguments_of_a_call() -> None:
             '{"what": "everything',
         )
         assert client.of("response.function_call_arguments.done")[0]["arguments"] == call["arguments"]
+
+
+@pytest.mark.parametrize("modality", ["audio", "text"])
+@pytest.mark.parametrize("most", [1, 2, 3, 17])
+async def test_no_answer_has_more_tokens_than_the_limit(modality: str, most: int) -> None:
+    async with talking(brain=Noting(DEMO_GREETING)) as (_, client):
+        done = await answered(client, max_output_tokens=most, output_modalities=[modality])
+        assert (done["status"], done["usage"]["output_tokens"]) == ("incomplete", most)
+
+
+async def test_a_call_whose_name_is_more_than_the_limit_is_none() -> None:
+    async with talking(brain=Noting(FunctionCall("sell", "{}"))) as (_, client):
+        await client.update(tools=[SELL])
+        done = await answered(client, max_output_tokens=1)
+        assert (done["status"], done["output"][0]["arguments"]) == ("incomplete", "")
+    async with talking(brain=Noting(FunctionCall("sell_all", "{}"))) as (_, client):
+        await client.update(tools=[{**SELL, "name": "sell_all"}])
+        done = await answered(client, max_output_tokens=1)
+        assert (done["status"], done["output"]) == ("incomplete", [])
+
+
+async def test_tools_are_read_and_counted() -> None:
+    async with talking() as (_, client):
+
+        async def read(**response: Any) -> int:
+            return int((await answered(client, conversation="none", input=[], **response))["usage"]["input_tokens"])
+
+        bare = await read()
+        assert await read(tools=[BOOK]) - bare == -(-len(json.dumps([BOOK])) // 4)
+        assert await read(tools=[BOOK], tool_choice="none") == await read(tools=[BOOK])
+
+
+async def test_what_was_generated_is_counted_also_where_it_was_truncated() -> None:
+    async with talking(SLOW) as (_, client):
+        await client.phone()
+        await client.send("response.create", response=GREETING)
+        delta = await client.until("response.output_audio.delta")
+        await client.send("conversation.item.truncate", item_id=delta["item_id"], content_index=0, audio_end_ms=0)
+        await client.until("conversation.item.truncated")
+        await client.send("response.cancel")
+        done = (await client.until("response.done"))["response"]
+        said = client.of("response.output_audio_transcript.done")[0]["transcript"]
+        assert done["status"] == "cancelled"
+        assert done["usage"]["output_token_details"]["text_tokens"] == -(-len(said) // 4) > 0
 
 
 async def filled(client: Client) -> None:
