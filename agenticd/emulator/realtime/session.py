@@ -24,9 +24,10 @@ from agenticd.emulator.realtime.items import Conversation, Item, Part, item_from
 from agenticd.emulator.realtime.listener import Listener
 from agenticd.emulator.realtime.notes import Noted, noted
 from agenticd.emulator.realtime.outbox import Outbox
+from agenticd.emulator.realtime.plan import Plan
 from agenticd.emulator.realtime.requests import checked as check
 from agenticd.emulator.realtime.requests import parse
-from agenticd.emulator.realtime.response import CancelReason, Plan, Response
+from agenticd.emulator.realtime.response import CancelReason, Response
 from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
 from agenticd.emulator.realtime.settings import Settings
 from agenticd.emulator.realtime.transcription import failed, transcribed
