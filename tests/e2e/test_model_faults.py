@@ -162,9 +162,10 @@ def check_nobody_heard(history: History, call: Call) -> None:
     assert not call.phone.heard
 
 
+@pytest.mark.parametrize("refusal", [Refusal(429), Refusal(429, code="insufficient_quota")])
 @pytest.mark.fault("model.refusal")
-async def test_a_caller_whose_model_refuses_is_told(line: Make) -> None:
-    desk = await make(line, LISTENS, refusal=Refusal(429))
+async def test_a_caller_whose_model_refuses_is_told(line: Make, refusal: Refusal) -> None:
+    desk = await make(line, LISTENS, refusal=refusal)
     call = await desk.sandbox.twilio.ring_in(TO, FROM, PhoneScript())
     history = await arrived(desk)
     check_lost(history, "429")
@@ -217,6 +218,43 @@ async def test_an_answer_that_would_fail_again_is_not_tried_again(line: Make, co
     await check_apologised(desk.phone_call())
     assert desk.model_session().requests["response.create"] == 1
     assert "transcript_final" not in history.kinds
+
+
+@pytest.mark.parametrize(
+    ("limits", "answers"),
+    [
+        pytest.param({"requests_per_minute": 1}, 1, marks=pytest.mark.fault("model.requests_per_minute")),
+        pytest.param({"tokens_per_minute": 1}, 0, marks=pytest.mark.fault("model.tokens_per_minute")),
+    ],
+)
+async def test_an_answer_above_a_limit_of_the_model_ends_the_call(
+    line: Make, limits: dict[str, int], answers: int
+) -> None:
+    desk = await make(line, ASKS, GREETING, **limits)
+    history = await desk.follow(await desk.place())
+    check_lost(history, "rate_limit_exceeded")
+    await check_apologised(desk.phone_call())
+    assert history.words[:answers] == [("AGENT", GREETING)] * answers
+    kinds = [note.kind for note in desk.model_session().told]
+    assert kinds.count("response.done") == answers + 1
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "asks"), [(None, Says(say=ASK, after="time", pause=2)), (600, Says(say=ASK, after="agent"))]
+)
+@pytest.mark.fault("model.failure")
+async def test_an_answer_that_is_filtered_is_as_far_as_it_goes_and_the_call_goes_on(
+    line: Make, after_ms: int | None, asks: Says
+) -> None:
+    phone = PhoneScript(ring=0.1, lines=(asks,))
+    desk = await make(line, phone, failure=Failure("content_filter", first=1, after_ms=after_ms))
+    history = await until_said(desk, ANSWER)
+    check_went_on(history)
+    assert history.words[-2:] == [("CALLER", ASK), ("AGENT", ANSWER)]
+    assert len(history.words) == (2 if after_ms is None else 3)
+    assert "warning" not in history.kinds
+    assert mistakes(desk.model_session()) == []
+    assert desk.phone_call().said == []
 
 
 async def test_an_answer_that_fails_once_is_tried_again(line: Make) -> None:

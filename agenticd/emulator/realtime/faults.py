@@ -42,6 +42,8 @@ _FAILURES: dict[str, tuple[str, str | None, str]] = {
     "rate_limit_exceeded": ("tokens", "rate_limit_exceeded", _LIMIT),
     "server_error": ("server_error", None, _SORRY),
 }
+_TOO_MANY = ("rate_limit_exceeded", "insufficient_quota")  # what 429 can mean
+_FILTERED = "content_filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,18 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The handshake is answered with this HTTP status and OpenAI's JSON: the `first` times, or (None) always."""
+    """The handshake is answered with this HTTP status and OpenAI's JSON: the `first` times, or (None) always.
+
+    `code` is the JSON's, where a status has several: 429 is `rate_limit_exceeded`, or `insufficient_quota`.
+    """
 
     status: int
     first: int | None = None
+    code: Literal["rate_limit_exceeded", "insufficient_quota"] | None = None
 
     def __post_init__(self) -> None:
+        if self.code is not None and (self.status != 429 or self.code not in _TOO_MANY):
+            raise ValueError(f"code must be one of {', '.join(_TOO_MANY)}, with status 429, or None, not {self.code!r}")
         if self.status not in _REFUSALS:
             raise ValueError(f"status must be one of {sorted(_REFUSALS)}, not {self.status}")
         _first(self.first)
@@ -78,7 +86,7 @@ class Refusal:
     @property
     def error(self) -> JsonObject:
         """The `error` of the answer's body."""
-        kind, code, message = _REFUSALS[self.status]
+        kind, code, message = _REFUSALS[self.status] if self.code is None else _FAILURES[self.code]
         return {"message": message, "type": kind, "param": None, "code": code}
 
 
@@ -102,7 +110,8 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A session's `first` responses, or (None) all of them, end `failed` for this reason.
+    """A session's `first` responses, or (None) all of them, end `failed` for this reason; for `content_filter`, they
+    end `incomplete`.
 
     They say nothing; with `after_ms`, they say that much first.
     """
@@ -112,13 +121,15 @@ class Failure:
     after_ms: int | None = None
 
     def __post_init__(self) -> None:
-        if self.code not in _FAILURES:
-            raise ValueError(f"code must be one of {', '.join(sorted(_FAILURES))}, not {self.code!r}")
+        if self.code != _FILTERED and self.code not in _FAILURES:
+            raise ValueError(f"code must be one of {', '.join(sorted([*_FAILURES, _FILTERED]))}, not {self.code!r}")
         _first(self.first)
         _at_least(0, after_ms=self.after_ms)
 
     def details(self) -> JsonObject:
-        """The response's `status_details`."""
+        """The response's `status_details`; their `type` is its status."""
+        if self.code == _FILTERED:
+            return {"type": "incomplete", "reason": _FILTERED}
         kind, code, message = _FAILURES[self.code]
         error: JsonValue = {"type": kind, "code": code, "message": message}
         return {"type": "failed", "error": error}
@@ -183,6 +194,13 @@ class RealtimeFaults:
     admits: bool = True
     """Whether `session.updated` says so, if it speaks another format than it was asked for."""
 
+    requests_per_minute: int = 5000
+    """So many responses a minute may a session begin. One more ends `failed`, with `rate_limit_exceeded`;
+    `rate_limits.updated` says what is left, and when it is whole again."""
+
+    tokens_per_minute: int = 400_000
+    """So many tokens a minute may a session's responses read. One that reads more ends in the same way."""
+
     late_ms: int = 0
     """Audio that an answer still sends after the `speech_started` that interrupted it."""
 
@@ -200,7 +218,13 @@ class RealtimeFaults:
         if min(self.handshake_delay, self.answer_delay) < 0:
             raise ValueError("handshake_delay and answer_delay are seconds, 0 or more")
         _at_least(1, oversized_bytes=self.oversized_bytes)
+        _at_least(1, requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute)
         _at_least(0, late_ms=self.late_ms, unwritten=self.unwritten)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """What a session may use in a minute, by the names of `rate_limits.updated`."""
+        return {"requests": self.requests_per_minute, "tokens": self.tokens_per_minute}
 
     def leaves_unwritten(self, turn: int) -> bool:
         """Whether the transcription of the nth turn fails, from 1."""

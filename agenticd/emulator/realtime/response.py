@@ -81,7 +81,7 @@ class Host(Protocol):
 
 
 class _Failed(Exception):
-    """The response cannot go on; `details` are its status_details."""
+    """The response cannot go on; `details` are its status_details, whose `type` is its status."""
 
     def __init__(self, details: JsonObject) -> None:
         self.details = details
@@ -105,6 +105,7 @@ class Response:
         self._words = ""
         self._unsaid: tuple[Part, bytes, int] | None = None  # the open item's audio, and how much of it is sent
         self._begun = host.now()
+        self._exceeded: JsonObject | None = None  # the error, where it is more than the session may use
         self._budget = Budget(plan.most_tokens)
         self._written = 0  # tokens of text that were made, which a truncation does not take back
         self._given = Tokens(text=plan.preamble) + tokens_of(plan.items)
@@ -112,11 +113,15 @@ class Response:
     def open(self) -> None:
         """Announces the response."""
         self._host.emit("response.created", response=self._to_json("in_progress", None, None))
-        self._host.emit("rate_limits.updated", rate_limits=self._host.limits.take(self._given.total, self._begun))
+        most = self._host.config.now.faults.limits
+        left, self._exceeded = self._host.limits.take(self._given.total, self._begun, most)
+        self._host.emit("rate_limits.updated", rate_limits=left)
 
     async def run(self) -> None:
         """Answers, at the pace of the config."""
         try:
+            if self._exceeded is not None:
+                raise _Failed({"type": "failed", "error": self._exceeded})
             reply = await self._reply()
             await self._until(
                 self._begun + self._host.config.response_delay + self._host.config.now.faults.answer_delay
@@ -126,7 +131,7 @@ class Response:
             error: JsonObject = {"type": "server_error", "code": None, "message": str(failure)}
             self._finish("failed", {"type": "failed", "error": error})
         except _Failed as failure:
-            self._finish("failed", failure.details)
+            self._finish(cast("Outcome", failure.details["type"]), failure.details)
         else:
             if complete:
                 self._finish("completed", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,7 +12,6 @@ from agenticd.emulator.realtime.schema import ClientError, JsonObject, JsonValue
 CALLER_MS_PER_TOKEN = 100
 AGENT_MS_PER_TOKEN = 50
 CHARACTERS_PER_TOKEN = 4
-_MOST_REQUESTS, _MOST_TOKENS = 5000, 400_000  # a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +142,47 @@ class RateLimits:
     """What is left of one session's minute; it fills up again as time passes."""
 
     def __init__(self) -> None:
-        self._used = [0.0, 0.0]
+        self._used = {"requests": 0.0, "tokens": 0.0}
         self._at = 0.0
 
-    def take(self, tokens: int, now: float) -> list[JsonValue]:
-        """Counts a response that reads so much; the `rate_limits` as they are then."""
+    def take(self, tokens: int, now: float, most: Mapping[str, int]) -> tuple[list[JsonValue], JsonObject | None]:
+        """Counts a response that reads so much, unless it is more than is left of `most`, requests and tokens a minute.
+
+        The `rate_limits` as they are then, and the error of a response that may not be.
+        """
         passed, self._at = now - self._at, now
-        limits: list[JsonValue] = []
-        for nth, (name, limit, cost) in enumerate((("requests", _MOST_REQUESTS, 1), ("tokens", _MOST_TOKENS, tokens))):
-            used = max(0.0, self._used[nth] - passed * limit / 60) + cost
-            self._used[nth] = min(used, limit)
-            reset = round(self._used[nth] / limit * 60, 3)
-            limits.append(
-                {"name": name, "limit": limit, "remaining": int(limit - self._used[nth]), "reset_seconds": reset}
-            )
-        return limits
+        costs = {"requests": 1, "tokens": tokens}
+        for name, limit in most.items():
+            self._used[name] = max(0.0, self._used[name] - passed * limit / 60)
+        error = next(
+            (
+                _exceeded(name, most[name], self._used[name], cost)
+                for name, cost in costs.items()
+                if self._used[name] + cost > most[name]
+            ),
+            None,
+        )
+        if error is None:
+            for name, cost in costs.items():
+                self._used[name] += cost
+        return [_limit(name, limit, min(self._used[name], limit)) for name, limit in most.items()], error
+
+
+def _limit(name: str, limit: int, used: float) -> JsonObject:
+    return {
+        "name": name,
+        "limit": limit,
+        "remaining": int(limit - used),
+        "reset_seconds": round(used / limit * 60, 3),
+    }
+
+
+def _exceeded(name: str, limit: int, used: float, cost: int) -> JsonObject:
+    """In the words of OpenAI's HTTP errors."""
+    counts = f"on {name} per min ({name[0].upper()}PM): Limit {limit}, Used {int(used)}, Requested {cost}."
+    if cost > limit:
+        message = f"Request too large for this model {counts}"
+    else:
+        wait = (used + cost - limit) / limit * 60
+        message = f"Rate limit reached for this model {counts} Please try again in {wait:.3f}s."
+    return {"type": name, "code": "rate_limit_exceeded", "message": message}

@@ -315,14 +315,38 @@ def test_the_models_read_as_much_as_they_do() -> None:
 
 
 def test_limits_are_used_up_and_fill_up_again() -> None:
-    limits = RateLimits()
-    first: Any = limits.take(100_000, 10.0)
-    assert [(limit["name"], limit["remaining"]) for limit in first] == [("requests", 4999), ("tokens", 300_000)]
-    assert first[1]["reset_seconds"] == 15.0
-    later: Any = limits.take(0, 20.0)
-    assert later[1]["remaining"] == 366_666
-    empty: Any = limits.take(10**9, 20.0)
-    assert (empty[1]["remaining"], empty[1]["reset_seconds"]) == (0, 60.0)
+    limits, most = RateLimits(), {"requests": 6, "tokens": 400_000}
+    first: Any = limits.take(100_000, 10.0, most)
+    assert first == (
+        [
+            {"name": "requests", "limit": 6, "remaining": 5, "reset_seconds": 10.0},
+            {"name": "tokens", "limit": 400_000, "remaining": 300_000, "reset_seconds": 15.0},
+        ],
+        None,
+    )
+    later: Any = limits.take(0, 20.0, most)
+    assert later[0][1]["remaining"] == 366_666
+    whole: Any = limits.take(400_000, 100.0, most)
+    assert (whole[0][1]["remaining"], whole[0][1]["reset_seconds"], whole[1]) == (0, 60.0, None)
+
+
+def test_what_is_more_than_the_limit_is_refused_and_not_counted() -> None:
+    limits, most = RateLimits(), {"requests": 2, "tokens": 1000}
+    for _ in range(2):
+        assert limits.take(100, 10.0, most)[1] is None
+    left, error = limits.take(100, 25.0, most)
+    assert error == {
+        "type": "requests",
+        "code": "rate_limit_exceeded",
+        "message": "Rate limit reached for this model on requests per min (RPM): Limit 2, Used 1, Requested 1. "
+        "Please try again in 15.000s.",
+    }
+    assert left[0] == {"name": "requests", "limit": 2, "remaining": 0, "reset_seconds": 45.0}
+    assert limits.take(100, 40.0, most)[1] is None
+    large: Any = limits.take(1001, 100.0, most)[1]
+    assert large["message"] == (
+        "Request too large for this model on tokens per min (TPM): Limit 1000, Used 0, Requested 1001."
+    )
 
 
 # Beside the sessions

@@ -212,6 +212,16 @@ async def test_a_handshake_is_refused_in_openais_words(status: int, code: str | 
         assert server.sessions == []
 
 
+async def test_too_many_requests_can_mean_that_there_is_no_money() -> None:
+    async with serving(broken(refusal=Refusal(429, code="insufficient_quota"))) as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{server.url}?model=gpt-realtime-2.1", additional_headers=KEY)
+        error = json.loads(refused.value.response.body or b"")["error"]
+        assert refused.value.response.status_code == 429
+        assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
+        assert "quota" in error["message"]
+
+
 async def test_only_the_first_handshakes_are_refused() -> None:
     async with serving(broken(refusal=Refusal(429, first=2))) as server:
         for _ in range(2):
@@ -284,6 +294,38 @@ async def test_a_response_can_fail_in_the_middle_of_its_audio() -> None:
             "response.output_item.done",
             "response.done",
         ]
+
+
+@pytest.mark.parametrize("after_ms", [None, 650])
+async def test_a_response_can_be_filtered(after_ms: int | None) -> None:
+    async with talking(broken(failure=Failure("content_filter", first=1, after_ms=after_ms))) as (_, client):
+        await client.phone()
+        done = await greeted(client)
+        assert (done["status"], done["status_details"]) == (
+            "incomplete",
+            {"type": "incomplete", "reason": "content_filter"},
+        )
+        assert client.audio() == AUDIO[: (after_ms or 0) * 8]
+        assert [item["status"] for item in done["output"]] == ["incomplete"] * (after_ms is not None)
+        assert (await greeted(client))["status"] == "completed"
+
+
+@pytest.mark.parametrize(("kind", "most"), [("requests", 1), ("tokens", 130)])
+async def test_a_response_above_a_limit_fails_and_a_change_of_the_limit_lets_it_pass(kind: str, most: int) -> None:
+    async with talking(broken(INSTANT, **{f"{kind}_per_minute": most})) as (server, client):
+        await client.update(instructions="Be brief.")
+        assert (await greeted(client))["status"] == "completed"
+        done = await greeted(client)
+        assert (done["status"], done["output"], done["status_details"]["type"]) == ("failed", [], "failed")
+        error = done["status_details"]["error"]
+        assert (error["type"], error["code"]) == (kind, "rate_limit_exceeded")
+        assert "Please try again in" in error["message"]
+        told = next(limit for limit in client.of("rate_limits.updated")[-1]["rate_limits"] if limit["name"] == kind)
+        assert (told["limit"], told["remaining"] < most) == (most, True)
+        assert 0 < told["reset_seconds"] <= 60
+        assert server.sessions[0].errors == []
+        server.config.now.faults = RealtimeFaults()
+        assert (await greeted(client))["status"] == "completed"
 
 
 # The connection is lost.
@@ -446,6 +488,9 @@ async def test_a_session_remembers_what_it_was_asked_and_what_it_told_and_when()
         (lambda: Stall(100, 0), "seconds"),
         (lambda: Refusal(418), "status"),
         (lambda: Refusal(401, 0), "first"),
+        (lambda: Refusal(401, code="insufficient_quota"), "code"),
+        (lambda: RealtimeFaults(requests_per_minute=0), "requests_per_minute"),
+        (lambda: RealtimeFaults(tokens_per_minute=0), "tokens_per_minute"),
         (lambda: Complaint("", 1), "code"),
         (lambda: Complaint("x", -1), "after_response"),
         (lambda: Failure("bad_mood"), "code"),
