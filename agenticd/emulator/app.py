@@ -17,6 +17,7 @@ from agenticd.emulator.realtime import Brain, RealtimeConfig
 from agenticd.emulator.twilio import Phones, TwilioConfig, TwilioServer
 from agenticd.emulator.twilio.happenings import Happening
 from agenticd.emulator.twilio.server import Routes
+from agenticd.emulator.twilio.urls import is_loopback
 from agenticd.emulator.voice import Grammar, Voice
 
 _HERE = "127.0.0.1"
@@ -40,7 +41,8 @@ class Emulator:
     `Voice`, that of Twilio's half only. `phones` and `default_phone` are who answers at which number. `watch` is told
     of all that happens; `routes` adds paths to Twilio's port. `faults` is what goes wrong at first, None: what the two
     configs say. With `network`, or if the network is bad from the beginning, all goes through links that can be bad:
-    then a daemon is pointed at `api_url` and `realtime_url`, which are right in any case.
+    then a daemon is pointed at `api_url` and `realtime_url`, which are right in any case. A link hides who came, and what
+    only this machine may do would be for others too: ValueError if a host is not this machine's.
     """
 
     def __init__(
@@ -68,6 +70,9 @@ class Emulator:
         self._ports: tuple[int, int] | None = None  # of the links in front
         self._links: Links | None = None
         if network or faults.network != NetworkFaults():
+            for host in (twilio.host, realtime.host):
+                if not is_loopback(host):
+                    raise ValueError(f"network is for this machine alone, and the host {host!r} is not")
             self._links = Links(faults.network)
             twilio, realtime = replace(twilio, host=_HERE, port=0), replace(realtime, host=_HERE, port=0)
         voice = voice or Voice()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,6 +13,8 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 
 from agenticd.emulator.app import Emulator
+from agenticd.emulator.faultbook import Faults
+from agenticd.emulator.links import LinkFaults, NetworkFaults
 from agenticd.emulator.phone import Line, PhoneScript, write_wav
 from agenticd.emulator.realtime import RealtimeConfig
 from agenticd.emulator.twilio import TwilioConfig
@@ -140,3 +143,14 @@ async def test_if_one_port_is_taken_neither_half_listens():
             await taken.start()
         with pytest.raises(RuntimeError, match="not started"):
             _ = taken.twilio.api_url
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [{"twilio": TwilioConfig(host="0.0.0.0")}, {"realtime": RealtimeConfig(host="::")}],
+)
+def test_links_are_not_opened_to_other_machines(configs: Any) -> None:
+    Emulator(**configs)
+    for bad in ({"network": True}, {"faults": Faults(network=NetworkFaults(rest=LinkFaults(latency=1)))}):
+        with pytest.raises(ValueError, match=r"^network is for this machine alone, and the host '[0.:]+' is not$"):
+            Emulator(**configs, **bad)
