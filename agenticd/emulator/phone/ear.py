@@ -34,10 +34,12 @@ class Ear:
     def __init__(self) -> None:
         self._now = 0  # frames listened to
         self._caller = 0  # when the caller last made a sound
-        self._voice_at = -_GAP - 1  # the last voiced frame
+        self._voice_at = -1  # the last voiced frame
+        self._quiet = _GAP  # frames without voice after it
         self._onset = 0  # where the current or last run of speech began
         self._in_run = 0  # voiced frames of that run
         self._since_caller = 0  # voiced frames since the caller's last sound
+        self._unknown = 0  # late frames without voice, since the run began or the caller last sounded
 
     @property
     def began(self) -> int:
@@ -52,7 +54,7 @@ class Ear:
     @property
     def speaking(self) -> bool:
         """Whether the agent's voice sounds in this frame; a short pause inside speech does not end it."""
-        return self._in_run > 0 and self._now - self._voice_at <= _GAP
+        return self._in_run > 0 and self._quiet < _GAP
 
     @property
     def answered(self) -> bool:
@@ -60,27 +62,34 @@ class Ear:
         fresh = self._onset >= self._caller and self._in_run >= _NEW_RUN
         return fresh or self._since_caller >= _RUN_ON
 
-    def listen(self, frame: bytes) -> None:
-        """Hear the next 20 ms of the agent."""
+    def listen(self, frame: bytes, *, late: bool = False) -> None:
+        """Hear the next 20 ms of the agent.
+
+        The silence of a frame that is listened to late is nobody's: what belongs there may not have been read yet.
+        """
         if is_voice(frame):
-            if self._now - self._voice_at > _GAP:
-                self._onset, self._in_run = self._now, 0
-            self._voice_at = self._now
+            if self._quiet >= _GAP:
+                self._onset, self._in_run, self._unknown = self._now, 0, 0
+            self._voice_at, self._quiet = self._now, 0
             self._in_run += 1
             self._since_caller += 1
+        elif late:
+            self._unknown += 1
+        else:
+            self._quiet += 1
         self._now += 1
 
     def caller_sounded(self) -> None:
         """The caller makes a sound in the frame that is listened to next."""
         self._caller = self._now + 1
-        self._since_caller = 0
+        self._since_caller = self._unknown = 0
 
     def silent_for(self) -> int:
         """Frames since the agent's voice last sounded."""
-        return self._now - self._voice_at - 1
+        return self._quiet
 
     def speaking_for(self) -> int:
         """Frames since the agent began to speak, or since the caller last did if that is later; 0: silent."""
         if not (self.speaking and self.answered):
             return 0
-        return self._now - max(self._onset, self._caller)
+        return self._now - max(self._onset, self._caller) - self._unknown

@@ -37,11 +37,11 @@ class LivePhone(Phone):
             raise ValueError(f"{MOST_WAITING} things wait to be said already")
         self._told.append(line)
 
-    def _frame(self, acts: list[Act]) -> None:
+    def _frame(self, acts: list[Act], *, late: bool) -> None:
         if self._hang_up:
             self._leave(acts)
         else:
-            super()._frame(acts)
+            super()._frame(acts, late=late)
 
     def _begin_line(self, acts: list[Act]) -> None:
         if self._saying is None and self._told:

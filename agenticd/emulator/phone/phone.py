@@ -19,6 +19,7 @@ from agenticd.emulator.voice.texts import key_of
 
 FRAME_SECONDS = FRAME / RATE
 _KEY_FRAMES = 10  # 0.2 s for each key: pressed for half of it
+_PUNCTUAL = 2  # frames at once: with more, the process that the telephone lives in stood still
 
 
 class Speech(Protocol):
@@ -111,11 +112,15 @@ class Phone:
         return self._answered + (self._frames + 1) * FRAME_SECONDS
 
     def tick(self, now: float) -> list[Act]:
-        """All that left the telephone since the last time: one frame for each whole 20 ms that passed."""
+        """All that left the telephone since the last time: one frame for each whole 20 ms that passed.
+
+        Where that is long ago, what the agent sent meanwhile is not in the playout yet. It is played when it comes, and
+        the person does not take the gap for the agent's silence.
+        """
         acts: list[Act] = []
         due = int(self.seconds(now) / FRAME_SECONDS + 1e-6)
         while self._frames < due and not self._gone:
-            self._frame(acts)
+            self._frame(acts, late=due - self._frames > _PUNCTUAL)
         return acts
 
     def hear_no_more(self, now: float) -> None:
@@ -125,7 +130,7 @@ class Phone:
         if self._agent_speaks:
             self._note_agent(False)
 
-    def _frame(self, acts: list[Act]) -> None:
+    def _frame(self, acts: list[Act], *, late: bool) -> None:
         self._begin_line(acts)
         if self._gone:
             return
@@ -137,7 +142,7 @@ class Phone:
             self._ear.caller_sounded()
         self.playout.advance(self._frames * FRAME_SECONDS)
         heard = bytes(self.playout.heard[start : start + FRAME])
-        self._ear.listen(heard)
+        self._ear.listen(heard, late=late)
         key = self._keys.listen(heard)
         if key is not None:
             self._note("heard-digit", key)

@@ -135,6 +135,39 @@ def test_an_agent_that_talks_on_over_the_caller_has_answered_when_it_ends():
     assert begins(phone) == [pytest.approx(0.5), pytest.approx(3.4)]
 
 
+def stopped(line: Line, agent: dict[float, bytes]) -> Phone:
+    """A phone whose process stands still from 0.9 s to 1.9 s after the answer, and receives nothing in that time."""
+    phone = Phone(PhoneScript(lines=(line,)), Mouth())
+    phone.answer(0.0)
+    for tick in (*range(1, 46), *range(95, 200)):
+        now = tick * FRAME
+        phone.tick(now)
+        for at in [at for at in agent if at <= now]:
+            phone.playout.media(agent.pop(at), now)
+    return phone
+
+
+@pytest.mark.parametrize(("more", "silent_from"), [({}, 1.86), ({1.4: tone(0.5)}, 2.4)])
+def test_time_in_which_the_phone_itself_stood_still_is_no_silence_of_the_agents(
+    more: dict[float, bytes], silent_from: float
+):
+    phone = stopped(Line(say="hello", pause=0.5), {0.5: tone(0.4), **more})
+    assert begins(phone) == [pytest.approx(silent_from + 0.5)]
+    assert phone.heard[7200:15200] == b"\xff" * 8000, "nothing was played meanwhile, and that is on record"
+
+
+def test_what_was_played_while_the_phone_stood_still_was_heard():
+    phone = stopped(Line(say="hello", pause=0.5), {0.5: tone(1.0)})
+    assert begins(phone) == [pytest.approx(1.86 + 0.5)]
+    assert phone.timeline[0] == Moment(0.5, "agent")
+    assert Moment(1.5, "agent-end") in phone.timeline
+
+
+def test_nor_is_it_speech_of_the_agents():
+    phone = stopped(Line(say="stop", after="over", pause=0.8), {0.5: tone(0.4), 1.4: tone(2.0)})
+    assert begins(phone) == [pytest.approx(1.86 + 0.4)]
+
+
 def test_keys_are_pressed_one_after_the_other():
     phone = Phone(PhoneScript(lines=(Line(press="1#", after="time", pause=0.1),)), Mouth())
     pressed = [(at, act) for at, act in run(phone, 1.0) if isinstance(act, Press)]
