@@ -41,8 +41,8 @@ class Emulator:
     `Voice`, that of Twilio's half only. `phones` and `default_phone` are who answers at which number. `watch` is told
     of all that happens; `routes` adds paths to Twilio's port. `faults` is what goes wrong at first, None: what the two
     configs say. With `network`, or if the network is bad from the beginning, all goes through links that can be bad:
-    then a daemon is pointed at `api_url` and `realtime_url`, which are right in any case. A link hides who came, and what
-    only this machine may do would be for others too: ValueError if a host is not this machine's.
+    then a daemon is pointed at `api_url` and `realtime_url`, which are right in any case. A link hides who came, and
+    what only this machine may do would be for others too: ValueError if a host is not this machine's.
     """
 
     def __init__(
