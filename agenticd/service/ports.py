@@ -77,8 +77,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 class OnDurable(Protocol):
     """Called once on the event loop, in the order of the call's appends, and never before `append` returns: with the
-    entry's revision (0 without an event), or None when nothing of the entry was kept: the store failed, or its
-    request id is already taken, or the call was not begun because nothing could be written."""
+    entry's revision (0 without an event), or None when nothing of the entry was kept, nor will be of the call's later
+    ones: the store failed, or its request id is already taken, or the call was not begun because nothing could be
+    written, or the event does not fit the contract's form."""
 
     def __call__(self, revision: int | None, /) -> None: ...
 
@@ -205,7 +206,7 @@ class EventCodec(Protocol):
     """Events in the contract's form. The store keeps what this writes, and looks inside for transcripts only."""
 
     def encode(self, event: Event, revision: int) -> bytes:
-        """The event's bytes. Called once per event, in the writer's thread."""
+        """The event's bytes. Called in the writer's thread. Raises ValueError for what its form has no room for."""
 
     def decode(self, data: bytes) -> tuple[Event, int]:
         """The event and its revision."""

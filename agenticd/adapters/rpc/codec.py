@@ -131,7 +131,7 @@ class ProtoEventCodec:
     """ports.EventCodec by protobuf: the bytes are an agentic.v1.Event. Stateless; any thread may use it."""
 
     def encode(self, event: Event, revision: int) -> bytes:
-        """The bytes that the log keeps and every subscriber gets."""
+        """The bytes that the log keeps and every subscriber gets. Raises ValueError for a number that is too large."""
         # A payload without fields is there, too: what is given to the constructor is set.
         fields: dict[str, Any] = {
             "revision": revision,

@@ -20,6 +20,7 @@ from functools import cache
 from typing import TypeVarTuple
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from agenticd.adapters.store.database import Database, transaction
@@ -31,6 +32,8 @@ from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
 from agenticd.service.failpoint import Reach
 from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
+
+_logger = structlog.get_logger(__name__)
 
 Ts = TypeVarTuple("Ts")
 
@@ -145,7 +148,7 @@ class Writer:
         self._held: deque[Append] = deque()  # taken from the queue, and not begun
         self._batch: list[Append] = []  # what is being written
         self._trouble = ""
-        self._refused: set[CallId] = set()  # calls that were not begun, because nothing could be written
+        self._refused: set[CallId] = set()  # calls of which an entry was refused: what comes of them later is, too
         self._stop_waiting = threading.Event()
         self._rows: dict[CallId, CallRecord] = {}  # of calls that are live: as they are written
         self._orders: list[Prune] = []
@@ -297,12 +300,10 @@ class Writer:
     def _write(self, batch: Sequence[Append]) -> Committed:
         work = _Work(self._head, self._clock.wall(), self._reckoning.now())
         for item in batch:
-            request = item.entry.request
-            if request is not None and self._is_taken(request, work):
-                # Whoever checks before he appends never comes here; should he, nothing is done twice.
+            if not self._add(item, work):
+                # What comes later of this call has no place without it: a sequence without a gap begins with its first.
+                self._refused.add(item.entry.record.call_id)
                 work.answers.append((item.on_durable, None))
-            else:
-                work.add(item, self._codec)
         changed = [change for change in work.changes.values() if self._is_news(change.record)]
         briefs = self._new_briefs(changed)
         calls = [change.row() for change in changed]
@@ -322,6 +323,26 @@ class Writer:
             self._reach("after_commit")
         self._remember(changed)
         return Committed(work.events, work.answers, self._first)
+
+    def _add(self, item: Append, work: _Work) -> bool:
+        """Gather what the entry writes. False: it is refused, and nothing of it is kept."""
+        record, request = item.entry.record, item.entry.request
+        if record.call_id in self._refused:
+            return False
+        if request is not None and self._is_taken(request, work):
+            # Whoever checks before he appends never comes here; should he, nothing is done twice.
+            return False
+        try:
+            work.add(item, self._codec)
+        except ValueError as error:
+            # Whatever made it, it is this call's misfortune and no other's.
+            kind = item.entry.event.kind if item.entry.event is not None else ""
+            why = type(error).__name__
+            _logger.error(
+                "an event has no form in the contract; its call is given up", call_id=record.call_id, kind=kind, why=why
+            )
+            return False
+        return True
 
     def _probe(self) -> None:
         """Something that must reach the disk, even where nothing waits to be written."""
@@ -444,8 +465,9 @@ class _Work:
         self.answers: list[tuple[OnDurable, int | None]] = []
 
     def add(self, item: Append, codec: EventCodec) -> None:
-        """Give the entry's event its revision, and gather its rows."""
+        """Give the entry's event its revision, and gather its rows. Raises ValueError; then it gathered nothing."""
         record, event, request = item.entry.record, item.entry.event, item.entry.request
+        data = codec.encode(event, self.revision + 1) if event is not None else b""  # before anything is changed
         change = self.changes.get(record.call_id)
         if change is None:
             change = self.changes[record.call_id] = _Change(record)
@@ -453,7 +475,7 @@ class _Work:
         revision = 0
         if event is not None:
             revision = self.revision = self.revision + 1
-            data, kind = codec.encode(event, revision), event.kind
+            kind = event.kind
             self.events.append(Logged(revision, event.call_id, kind, data))
             self.rows.append((revision, event.call_id, kind, event.time, data))
             change.last_revision = revision

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Annotated
 
 import aiohttp
 import msgspec
@@ -55,7 +56,8 @@ class Answer:
 class _Explanation(msgspec.Struct, frozen=True, gc=False):
     """Twilio's JSON of an error; `title` and `detail` in its newer form."""
 
-    code: int
+    code: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    """Of five digits; what is no number of the contract's (int32) is none of Twilio's either."""
     message: str | None = None
     title: str | None = None
     detail: str | None = None

@@ -16,6 +16,7 @@ from agenticd.core.events import (
     KINDS,
     CallDialing,
     CallEnd,
+    CallEnded,
     CallQueued,
     Direction,
     EndedBy,
@@ -76,6 +77,12 @@ def test_half_a_surrogate_pair_does_not_stop_the_log() -> None:
     said = Warning("MODEL_ERROR", "half \ud83d of it")
     event, _ = CODEC.decode(CODEC.encode(Event(call_id(1), 2, NOW, said), 5))
     assert event.payload == Warning("MODEL_ERROR", "half \ufffd of it")
+
+
+def test_a_number_without_room_in_the_contract_is_refused_as_the_log_wants_it() -> None:
+    end = CallEnd(EndReason.REJECTED, EndedBy.CARRIER, carrier_code=2**31)
+    with pytest.raises(ValueError, match="out of range"):
+        CODEC.encode(Event(call_id(1), 2, NOW, CallEnded(end)), 5)
 
 
 def test_times_are_told_as_clients_read_them() -> None:

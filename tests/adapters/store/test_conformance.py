@@ -373,7 +373,9 @@ async def test_a_request_id_that_is_taken_keeps_nothing_of_the_second_entry(stor
         await answers[0]
     answers.append(append(store, second.queued(request=replace(key, fingerprint=b"b"))))
     answers.append(append(store, first.dialing()))
-    assert [await answer for answer in answers] == [1, None, 2]
+    answers.append(append(store, second.dialing()))
+    assert [await answer for answer in answers] == [1, None, 2, None], "no event without the one before it"
+    assert await append(store, second.closed()) is None
     assert await store.call(second.call_id) == (None, 2)
     assert await store.request("me", "r-1") == KnownRequest(b"a", first.call_id, 1)
 

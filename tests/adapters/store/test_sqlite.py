@@ -27,7 +27,7 @@ from agenticd.adapters.store.database import NewLog, open_database
 from agenticd.adapters.store.retention import PIECE, Limits, prune_piece
 from agenticd.adapters.store.schema import MIGRATIONS
 from agenticd.core.errors import StoreDown
-from agenticd.core.events import Event
+from agenticd.core.events import DigitReceived, Event
 from agenticd.service.ports import RequestKey
 from tests.adapters.store.conftest import DAY, SqlitePlace
 from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
@@ -321,6 +321,25 @@ async def test_a_file_that_cannot_be_read_is_store_down_and_not_an_sqlite_error(
     log._database.reader.close()
     with pytest.raises(StoreDown):
         await log.call(Call().call_id)
+
+
+async def test_an_event_that_has_no_form_costs_its_call_and_no_other(tmp_path: Path) -> None:
+    class Narrow(JsonCodec):
+        def encode(self, event: Event, revision: int) -> bytes:
+            if event.payload == DigitReceived("odd"):
+                raise ValueError("out of range")
+            return super().encode(event, revision)
+
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), Narrow(), ManualClock())
+    odd, other = Call(), Call()
+    begun = odd.record
+    entries = [odd.queued(), other.queued(), odd.digit("odd"), other.digit(), odd.digit(), other.closed()]
+    answers = [append(log, entry) for entry in entries]
+    assert [await answer for answer in answers] == [1, 2, None, 3, None, 4]
+    assert await append(log, odd.closed()) is None, "nor later: its events have no gap"
+    assert await log.live() == [replace(begun, last_sequence=1)], "the next start looks at it"
+    assert not log.failed.is_set()
+    await log.close()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

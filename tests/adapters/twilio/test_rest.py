@@ -280,6 +280,13 @@ async def test_twilios_no_comes_with_its_code_and_its_words(twilio, carrier, cod
     assert len(twilio.asked) == 1
 
 
+@pytest.mark.parametrize("code", [99_999_999_999, 2**31, -1, 2**80])
+async def test_a_code_that_cannot_be_one_is_no_explanation_of_twilios(twilio, carrier, code):
+    twilio.answers.append(error(code, 400))
+    with pytest.raises(CarrierUnanswered, match="HTTP 400 without an explanation"):
+        await carrier.dial(ORDER)
+
+
 async def test_an_explanation_in_twilios_newer_form_is_understood(twilio, carrier):
     body = {"type": "about:blank", "title": "Bad", "status": 400, "code": 21211, "detail": "Not a number."}
     twilio.answers.append(web.json_response(body, status=400))
