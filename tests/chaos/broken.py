@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agenticd.adapters.store.writer import Append, Writer
+from agenticd.adapters.store.work import Append
+from agenticd.adapters.store.writer import Writer
 from agenticd.core import cursor
 from agenticd.core.call import CallMachine
 from agenticd.core.effects import Dial, Effect

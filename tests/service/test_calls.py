@@ -15,7 +15,8 @@ from agenticd.adapters.store.database import NewLog
 from agenticd.adapters.store.restore import restore
 from agenticd.adapters.store.sqlite import Config as StoreConfig
 from agenticd.adapters.store.sqlite import SqliteLog
-from agenticd.adapters.store.writer import Append, Prune, Stop
+from agenticd.adapters.store.work import Append
+from agenticd.adapters.store.writer import Prune, Stop
 from agenticd.core import inputs
 from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused, StoreDown
 from agenticd.core.events import CallState, EndedBy, EndReason

@@ -17,7 +17,8 @@ from agenticd.adapters.store import queries
 from agenticd.adapters.store.backup import Copy, describe, make_copy, remove_unfinished
 from agenticd.adapters.store.database import Database, NewLog, head_of, open_database, unusable
 from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning
-from agenticd.adapters.store.writer import RETRY_SECONDS, Append, Committed, Prune, Stop, Writer
+from agenticd.adapters.store.work import Append
+from agenticd.adapters.store.writer import RETRY_SECONDS, Committed, Prune, Stop, Writer
 from agenticd.core.errors import StoreDown
 from agenticd.core.events import CallRecord, TranscriptFinal
 from agenticd.core.ids import CallId

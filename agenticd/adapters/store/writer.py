@@ -16,22 +16,21 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TypeVarTuple
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
 from agenticd.adapters.store.database import Database, transaction
 from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning, prune_piece
-from agenticd.adapters.store.rows import encode_brief, encode_record
-from agenticd.core.events import KINDS, CallClosed, CallQueued, CallRecord
+from agenticd.adapters.store.rows import encode_brief
+from agenticd.adapters.store.work import Append, Change, Work
+from agenticd.core.events import KINDS, CallQueued, CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
 from agenticd.service.failpoint import Reach
-from agenticd.service.ports import Clock, Entry, EventCodec, OnDurable, RequestKey
+from agenticd.service.ports import Clock, EventCodec, OnDurable, RequestKey
 
 _logger = structlog.get_logger(__name__)
 
@@ -40,29 +39,9 @@ Ts = TypeVarTuple("Ts")
 BATCH = 512  # the most entries of one transaction, so that their callbacks do not hold up the loop
 PRUNE_EVERY = 300.0
 RETRY_SECONDS = 0.5
-CALL_CLOSED, CALL_QUEUED = KINDS[CallClosed], KINDS[CallQueued]
+CALL_QUEUED = KINDS[CallQueued]
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-TOGETHER = 64
-"""The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which is
-longer than writing a row takes while the loop is busy; so a transaction has few of them."""
-
-_EVENTS = "INSERT INTO events (revision, call_id, kind, time, data) VALUES {}"
-_CALLS = """
-    INSERT INTO calls (
-        call_id, create_time, state, direction, closed, closed_revision, closed_time, last_revision, record)
-    VALUES {}
-    ON CONFLICT (call_id) DO UPDATE SET
-        state = excluded.state,
-        closed = excluded.closed,
-        closed_revision = coalesce(excluded.closed_revision, closed_revision),
-        closed_time = coalesce(excluded.closed_time, closed_time),
-        last_revision = max(excluded.last_revision, last_revision),
-        record = excluded.record"""
-_BRIEF = "INSERT OR REPLACE INTO briefs (call_id, brief) VALUES (?, ?)"
-_REQUEST = """
-    INSERT OR REPLACE INTO requests (identity, request_id, fingerprint, call_id, revision, created)
-    VALUES (?, ?, ?, ?, ?, ?)"""
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -79,13 +58,6 @@ _PASSING = frozenset(
 """What is wrong with the place and not with the file: it may pass, and a transaction that failed so left nothing."""
 _PROBE = "PRAGMA user_version = {}"  # a page is written each time that the number is another
 _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? AND created >= ?"
-
-
-class Append(msgspec.Struct, frozen=True):
-    """An entry for the log, and who wants to know."""
-
-    entry: Entry
-    on_durable: OnDurable
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +270,7 @@ class Writer:
             pass
 
     def _write(self, batch: Sequence[Append]) -> Committed:
-        work = _Work(self._head, self._clock.wall(), self._reckoning.now())
+        work = Work(self._head, self._clock.wall(), self._reckoning.now())
         for item in batch:
             if not self._add(item, work):
                 # What comes later of this call has no place without it: a sequence without a gap begins with its first.
@@ -312,19 +284,14 @@ class Writer:
         with transaction(self._connection):
             if self._trouble:
                 self._probe()
-            _insert(self._connection, _EVENTS, work.rows)
-            _insert(self._connection, _CALLS, calls)
-            if briefs:
-                self._connection.executemany(_BRIEF, briefs)
-            if work.requests:
-                self._connection.executemany(_REQUEST, work.requests.values())
+            work.write(self._connection, calls, briefs)
         self._head = work.revision
         if self._reach is not None:
             self._reach("after_commit")
         self._remember(changed)
         return Committed(work.events, work.answers, self._first)
 
-    def _add(self, item: Append, work: _Work) -> bool:
+    def _add(self, item: Append, work: Work) -> bool:
         """Gather what the entry writes. False: it is refused, and nothing of it is kept."""
         record, request = item.entry.record, item.entry.request
         if record.call_id in self._refused:
@@ -349,7 +316,7 @@ class Writer:
         (number,) = self._connection.execute("PRAGMA user_version").fetchone()
         self._connection.execute(_PROBE.format(1 - number % 2))
 
-    def _is_taken(self, request: RequestKey, work: _Work) -> bool:
+    def _is_taken(self, request: RequestKey, work: Work) -> bool:
         key = (request.identity, request.request_id)
         known = self._connection.execute(_REQUEST_KNOWN, (*key, work.now - REQUEST_SECONDS)).fetchone()
         return key in work.requests or known is not None
@@ -359,7 +326,7 @@ class Writer:
         known = self._rows.get(record.call_id)
         return known is None or record != replace(known, last_sequence=record.last_sequence)
 
-    def _new_briefs(self, changed: Sequence[_Change]) -> Sequence[tuple[str, bytes]]:
+    def _new_briefs(self, changed: Sequence[Change]) -> Sequence[tuple[str, bytes]]:
         briefs = []
         for change in changed:
             record = change.record
@@ -368,7 +335,7 @@ class Writer:
                 briefs.append((record.call_id, encode_brief(record.brief)))
         return briefs
 
-    def _remember(self, changed: Sequence[_Change]) -> None:
+    def _remember(self, changed: Sequence[Change]) -> None:
         """The rows that are there, now that they are."""
         for change in changed:
             if change.record.closed:
@@ -402,86 +369,9 @@ class Writer:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert the rows by as few statements as may be; each is kept prepared for its number of rows."""
-    for at in range(0, len(rows), TOGETHER):
-        piece = rows[at : at + TOGETHER]
-        values = [value for row in piece for value in row]
-        connection.execute(_for_rows(statement, len(piece), len(piece[0])), values)
-
-
-@cache
-def _for_rows(statement: str, rows: int, columns: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return statement.format(", ".join([row] * rows))
-
-
 def _may_pass(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _words(error: sqlite3.Error) -> str:
     return f"{error} ({getattr(error, 'sqlite_errorname', 'no SQLite code')})"
-
-
-class _Change:
-    """What one transaction does to one call's row."""
-
-    __slots__ = ("closed_revision", "closed_time", "last_revision", "record")
-
-    def __init__(self, record: CallRecord) -> None:
-        self.record = record
-        self.last_revision = 0
-        self.closed_revision: int | None = None
-        self.closed_time: float | None = None
-
-    def row(self) -> tuple[object, ...]:
-        """The row of the table calls."""
-        record = self.record
-        return (
-            record.call_id,
-            record.create_time,
-            record.state.value,
-            record.direction.value,
-            record.closed,
-            self.closed_revision,
-            self.closed_time,
-            self.last_revision,
-            encode_record(record),
-        )
-
-
-class _Work:
-    """The rows of one transaction, gathered before it begins."""
-
-    def __init__(self, head: int, wall: float, now: float) -> None:
-        self.revision = head
-        self.wall = wall
-        self.now = now
-        self.events: list[Logged] = []
-        self.rows: list[tuple[int, str, str, float, bytes]] = []
-        self.changes: dict[CallId, _Change] = {}  # of several changes to one row only the last is written
-        self.requests: dict[tuple[str, str], tuple[str, str, bytes, str, int, float]] = {}
-        self.answers: list[tuple[OnDurable, int | None]] = []
-
-    def add(self, item: Append, codec: EventCodec) -> None:
-        """Give the entry's event its revision, and gather its rows. Raises ValueError; then it gathered nothing."""
-        record, event, request = item.entry.record, item.entry.event, item.entry.request
-        data = codec.encode(event, self.revision + 1) if event is not None else b""  # before anything is changed
-        change = self.changes.get(record.call_id)
-        if change is None:
-            change = self.changes[record.call_id] = _Change(record)
-        change.record = record
-        revision = 0
-        if event is not None:
-            revision = self.revision = self.revision + 1
-            kind = event.kind
-            self.events.append(Logged(revision, event.call_id, kind, data))
-            self.rows.append((revision, event.call_id, kind, event.time, data))
-            change.last_revision = revision
-            if kind == CALL_CLOSED:
-                change.closed_revision, change.closed_time = revision, event.time
-        if request is not None:
-            key = (request.identity, request.request_id)
-            self.requests[key] = (*key, request.fingerprint, record.call_id, revision, self.wall)
-        self.answers.append((item.on_durable, revision))
