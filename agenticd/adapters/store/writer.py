@@ -55,7 +55,8 @@ _PASSING = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
-"""What is wrong with the place and not with the file: it may pass, and a transaction that failed so left nothing."""
+"""What is wrong with the place and not with the file: it may pass. A transaction that failed so left nothing, unless it
+was the sync that failed: see Writer._overwrite."""
 _PROBE = "PRAGMA user_version = {}"  # a page is written each time that the number is another
 _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? AND created >= ?"
 
@@ -120,6 +121,7 @@ class Writer:
         self._held: deque[Append] = deque()  # taken from the queue, and not begun
         self._batch: list[Append] = []  # what is being written
         self._trouble = ""
+        self._doubtful = False  # what failed may be found committed by the next start, if we are killed now
         self._refused: set[CallId] = set()  # calls of which an entry was refused: what comes of them later is, too
         self._stop_waiting = threading.Event()
         self._rows: dict[CallId, CallRecord] = {}  # of calls that are live: as they are written
@@ -203,12 +205,14 @@ class Writer:
             self._batch = []
             self._call(self._on_commit, committed)
         if self._trouble:
-            self._trouble = ""
+            self._trouble, self._doubtful = "", False
             self._call(self._on_trouble, "")
         self._busy_since = self._clock.monotonic()
 
     def _wait_for_better_times(self, error: sqlite3.Error) -> None:
         """What is held stays held. Raises the error when better times will not come, or nobody waits for them."""
+        if _is_sync(error) or self._doubtful:
+            self._overwrite()
         if self._stopping or not _may_pass(error):
             raise error
         self._busy_since = None  # it waits, and is not stuck
@@ -218,8 +222,23 @@ class Writer:
         if trouble != self._trouble:
             self._trouble = trouble
             self._call(self._on_trouble, trouble)
-        self._sift(new_calls=True)
+        self._sift(new_calls=not self._doubtful)
         self._stop_waiting.wait(self._retry)
+
+    def _overwrite(self) -> None:
+        """Make sure that what a failed sync kept from being committed cannot be found as if it had been.
+
+        It stands whole in the WAL, behind what counts for us; whoever reads the WAL anew would count it. So something
+        else is written in its place: whether that is synced does not matter, as long as only this process dies. Where
+        it cannot be written, nobody is refused: they wait until it can.
+        """
+        try:
+            with transaction(self._connection):
+                self._probe()
+        except sqlite3.Error as error:
+            self._doubtful = not _is_sync(error)
+        else:
+            self._doubtful = False
 
     def _sift(self, *, new_calls: bool) -> None:
         """Refuse calls that exist nowhere but here, since they wait to be dialled: they never were, and need not wait
@@ -249,7 +268,7 @@ class Writer:
             patience = 0.0 if self._pruning is not None else self._prune_at - self._clock.monotonic()
             self._fetch(wait=max(0.0, patience))
         if self._trouble or self._refused:
-            self._sift(new_calls=bool(self._trouble))
+            self._sift(new_calls=bool(self._trouble) and not self._doubtful)
 
     def _fetch(self, wait: float | None) -> None:
         """Move what is in the queue to what is held, after a wait for the first of it if there is none."""
@@ -371,6 +390,10 @@ class Writer:
 
 def _may_pass(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def _is_sync(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_FSYNC
 
 
 def _words(error: sqlite3.Error) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -119,6 +120,36 @@ async def test_a_call_that_nobody_was_dialled_for_is_refused_and_leaves_no_trace
     assert await append(log, new.closed()) is None
     assert await log.request("me", "r-1") is None
     assert await log.call(new.call_id) == (None, 3)
+
+
+@pytest.mark.parametrize("writes_fail", [False, True])
+async def test_a_call_refused_because_a_sync_failed_is_not_found_by_the_next_start(
+    disk: Disk, log: SqliteLog, tmp_path: Path, writes_fail: bool
+) -> None:
+    await append_all(log, Call().queued())
+    told = Trouble(log)
+    codes = {"sync": disks.IOERR_FSYNC}
+
+    def fail(deed: str, name: str) -> int:
+        code = codes.get(deed, 0)
+        if code and writes_fail:
+            codes.setdefault("write", disks.IOERR_WRITE)
+        return code
+
+    disk.fail = fail
+    new = Call()
+    answer = append(log, new.queued(request=RequestKey("me", "r-1", b"f")))
+    await told.is_there()
+    if writes_fail:
+        late = append(log, Call().queued())
+        assert not answer.done(), "nobody knows what the next start would find"
+        codes["write"] = 0
+        assert await late is None
+    assert await answer is None
+    killed = shutil.copytree(tmp_path / "state", tmp_path / "killed")  # what kill -9 leaves in this very moment
+    database = open_database(killed / "agenticd.db", NEW)
+    assert (database.head, queries.call(database.writer, new.call_id)) == (1, None)
+    database.close()
 
 
 async def test_it_notices_that_it_can_write_again_also_when_nothing_waits(disk: Disk, log: SqliteLog) -> None:
