@@ -174,13 +174,9 @@ class _Positions:
 
 
 class Aged(NamedTuple):
-    """What retention must know of an event. Times in seconds since 1970.
-
-    `closed` is the time of its call's call_closed, None while the call goes on.
-    """
+    """What retention must know of an event: when its call closed, in the log's own seconds; None while it goes on."""
 
     revision: int
-    time: float
     closed: float | None
 
 
@@ -191,7 +187,7 @@ def first_kept(oldest: Iterable[Aged], cutoff: float, first_revision: int) -> in
     before `cutoff`, so that a call does not lose its beginning while people still ask for its end.
     """
     for event in oldest:
-        if event.closed is None or max(event.closed, event.time) >= cutoff:
+        if event.closed is None or event.closed >= cutoff:
             return event.revision
         first_revision = event.revision + 1
     return first_revision

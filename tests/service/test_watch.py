@@ -28,6 +28,7 @@ from agenticd.service.watch import (
 from tests.log_support import Call, ManualClock, append, append_all
 from tests.service.watch_node import (
     CODEC,
+    DAY,
     Node,
     asleep,
     events_up_to,
@@ -64,9 +65,9 @@ async def test_zero_is_from_the_oldest_and_a_cursor_is_exclusive(node: Node) -> 
 
 
 async def test_a_bad_cursor_is_refused_before_the_first_frame(node: Node) -> None:
-    call = Call(create_time=0.0)
+    call = Call()
     await append_all(node.log, call.queued(), call.digit(), call.closed(), Call().queued())
-    await node.log.prune(node.clock.wall())
+    await node.log.prune(node.clock.wall() + 2 * DAY)
     assert node.log.first_revision == 4
     assert isinstance(await node.refused(5), InvalidArgument)
     assert isinstance(await node.refused(-1), InvalidArgument)
@@ -161,25 +162,25 @@ async def test_a_reader_behind_memory_reads_the_disk_and_comes_back_without_a_ga
 
 
 async def test_retention_that_overtakes_a_reader_ends_its_stream(node: Node) -> None:
-    old = Call(create_time=0.0)
+    old = Call()
     await append_all(node.log, old.queued(), *(old.digit() for _ in range(600)), old.closed())
     await append_all(node.log, Call().queued())
     async with node.follow(0) as stream:
         await opened(stream)
         assert len(revisions(await anext(stream))) == 512
-        await node.log.prune(node.clock.wall())
+        await node.log.prune(node.clock.wall() + 2 * DAY)
         with pytest.raises(Compacted) as caught:
             await anext(stream)
     assert (caught.value.after, caught.value.first_revision) == (512, 603)
 
 
 async def test_retention_exactly_at_the_cursor_does_no_harm(node: Node) -> None:
-    old = Call(create_time=0.0)
+    old = Call()
     await append_all(node.log, old.queued(), old.closed())
     async with node.follow(0) as stream:
         await opened(stream)
         await events_up_to(stream, 2)
-        await node.log.prune(node.clock.wall())
+        await node.log.prune(node.clock.wall() + 2 * DAY)
         assert (node.log.first_revision, node.log.window.start) == (3, 2)
         await append_all(node.log, Call().queued())
         assert await events_up_to(stream, 3) == [3]

@@ -36,6 +36,15 @@ class NewLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The log's own time and the wall clock's as they were at one moment, and the newest revision then."""
+
+    log: float
+    wall: float
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """An open file: a connection to write, one that can only read, and the lock: we are its only daemon."""
 
@@ -46,6 +55,7 @@ class Database:
     secret: bytes
     first_revision: int
     head: int
+    compared: Compared
 
     def close(self) -> None:
         """Close everything, the lock last."""
@@ -67,8 +77,9 @@ def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] =
         migrate(path, writer, new, migrations)
         reader = undo.enter_context(closing(connect(path, "ro")))
         reader.execute("PRAGMA query_only = ON")
-        epoch, secret, first = writer.execute("SELECT epoch, secret, first_revision FROM meta").fetchone()
-        database = Database(writer, reader, lock, epoch, secret, first, head_of(writer))
+        query = "SELECT epoch, secret, first_revision, log_time, wall_time, time_revision FROM meta"
+        epoch, secret, first, *compared = writer.execute(query).fetchone()
+        database = Database(writer, reader, lock, epoch, secret, first, head_of(writer), Compared(*compared))
         oldest = writer.execute("SELECT min(revision) FROM events").fetchone()[0]
         if oldest not in (None, database.first_revision):
             raise Damaged(path, f"its events begin at {oldest}, not at {database.first_revision}")
@@ -112,7 +123,10 @@ def migrate(
                 connection.execute(statement)
             if number == 0:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute("INSERT INTO meta VALUES (1, 1, ?, ?, ?, 1)", (new.epoch, new.secret, new.created))
+                query = """
+                    INSERT INTO meta (id, schema_version, epoch, secret, created, first_revision)
+                    VALUES (1, 1, ?, ?, ?, 1)"""
+                connection.execute(query, (new.epoch, new.secret, new.created))
             connection.execute("UPDATE meta SET schema_version = ?", (number + 1,))
 
 

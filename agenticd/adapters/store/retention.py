@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from agenticd.adapters.store.database import transaction
+from agenticd.adapters.store.database import Compared, transaction
 from agenticd.core.log import Aged, first_kept
 from agenticd.service.ports import Clock
 
@@ -17,8 +17,7 @@ REQUEST_SECONDS = 24 * 3600.0
 """A request id is known for this long. Events are kept no shorter, so that its call is known, too."""
 
 _OLDEST = """
-    SELECT e.revision, e.time,
-        CASE WHEN c.call_id IS NULL THEN e.time WHEN c.closed THEN coalesce(c.closed_time, e.time) END
+    SELECT e.revision, CASE WHEN c.call_id IS NULL THEN e.time WHEN c.closed THEN coalesce(c.closed_time, e.time) END
     FROM events e LEFT JOIN calls c USING (call_id)
     ORDER BY e.revision LIMIT ?"""
 _FORGET_EVENTS = (
@@ -28,6 +27,14 @@ _FORGET_EVENTS = (
     "UPDATE meta SET first_revision = ?",
 )
 _OLD_REQUESTS = "SELECT identity, request_id FROM requests WHERE created < ? ORDER BY created LIMIT ?"
+_COMPARED = "UPDATE meta SET log_time = ?, wall_time = ?, time_revision = ?"
+_BRING_FORWARD = (
+    "UPDATE requests SET created = created + :away WHERE created >= :log",
+    "UPDATE calls SET closed_time = closed_time + :away WHERE closed AND last_revision > :revision",
+)
+LOOK_EVERY = 300.0
+"""Seconds after which the clocks are compared, and what is too old is forgotten."""
+_SET = 1.0  # seconds by which a clock that is only slewed does not move in LOOK_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +46,62 @@ class Limits:
 
 
 class Reckoning:
-    """The time by which things are forgotten: a wall clock that cannot jump forward while the daemon runs.
+    """The log's own time, by which a request id and a closed call grow old: the running daemon's, which nobody can set.
 
-    Somebody who sets the clock to next year by mistake, and back, has lost nothing, and no request id expires early. A
-    clock that goes back makes things stay longer, which harms nobody.
+    A wall clock is set: by hand, by NTP, by a machine that starts without knowing the time. None of that may make
+    things old before their time, so the log's time goes with the monotonic clock. The wall clock is asked only for how
+    long the daemon was away: once, when it has gone on for LOOK_EVERY without being set.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, compared: Compared) -> None:
         self._clock = clock
-        self._offset = clock.wall() - clock.monotonic()
+        self._compared = compared
+        self._offset = compared.log - clock.monotonic()
+        self._believed = False
+        self._since, self._wall_offset = self._read()
 
     def now(self) -> float:
-        """Seconds since 1970."""
-        return min(self._clock.wall(), self._clock.monotonic() + self._offset)
+        """Seconds since 1970, or near that."""
+        return self._clock.monotonic() + self._offset
+
+    def look(self, connection: sqlite3.Connection, revision: int) -> None:
+        """Compare the clocks, and keep that in the file. To be called every LOOK_EVERY. Raises sqlite3.Error.
+
+        What happened since the daemon started does not grow older by the time for which it was away before.
+        """
+        if not self._believed and not self._is_steady():
+            return
+        wall, log, last = self._clock.wall(), self.now(), self._compared
+        away = 0.0 if self._believed else max(0.0, (wall - last.wall) - (log - last.log))
+        with transaction(connection):
+            if away:
+                for statement in _BRING_FORWARD:
+                    connection.execute(statement, {"away": away, "log": last.log, "revision": last.revision})
+            connection.execute(_COMPARED, (log + away, wall, revision))
+        self._believed = True
+        self._offset += away
+        self._compared = Compared(log + away, wall, revision)
+
+    def _is_steady(self) -> bool:
+        """Whether the wall clock was not set for LOOK_EVERY. If it was, that time begins anew."""
+        now, wall_offset = self._read()
+        if now - self._since < LOOK_EVERY:
+            return False
+        steady = abs(wall_offset - self._wall_offset) < _SET
+        self._since, self._wall_offset = now, wall_offset
+        return steady
+
+    def _read(self) -> tuple[float, float]:
+        now = self._clock.monotonic()
+        return now, self._clock.wall() - now
 
 
 def prune_piece(connection: sqlite3.Connection, first_revision: int, now: float, limits: Limits) -> tuple[int, bool]:
     """Delete up to PIECE events of calls that closed too long ago, or more than a day ago while the file is too large;
     and old requests.
 
-    A call's row goes with its last event. Returns the new first revision, and whether there may be more.
+    `now` is the log's time. A call's row goes with its last event. Returns the new first revision, and whether there
+    may be more.
     """
     cutoff = None if limits.seconds is None else now - limits.seconds
     if limits.size is not None and used_bytes(connection) > limits.size:

@@ -42,6 +42,7 @@ _FIRST = (
     )""",
     "CREATE INDEX calls_by_time ON calls (create_time, call_id)",
     "CREATE INDEX calls_live ON calls (create_time) WHERE NOT closed",
+    # `closed_time`, and `created` of a request, are in the log's own time: see retention.py.
     "CREATE INDEX calls_closed ON calls (last_revision) WHERE closed",
     # Apart from the record: up to 32 KiB that never change are not written again with each event.
     "CREATE TABLE briefs (call_id TEXT PRIMARY KEY, brief BLOB NOT NULL)",
@@ -57,4 +58,15 @@ _FIRST = (
     "CREATE INDEX requests_by_time ON requests (created)",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)
+# The log's own time (retention.py), and what the wall clock said, as of the revision: when both were last compared.
+_LOG_TIME = (
+    "ALTER TABLE meta ADD COLUMN log_time REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE meta ADD COLUMN wall_time REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE meta ADD COLUMN time_revision INTEGER NOT NULL DEFAULT 0",
+    """UPDATE meta SET
+        log_time = coalesce((SELECT time FROM events ORDER BY revision DESC LIMIT 1), created),
+        time_revision = coalesce((SELECT max(revision) FROM events), first_revision - 1)""",
+    "UPDATE meta SET wall_time = log_time",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _LOG_TIME)

@@ -90,7 +90,7 @@ class SqliteLog:
         self._first_revision = database.first_revision
         self._subscribers: list[Callable[[], None]] = []
         self._troubled: list[Callable[[], None]] = []
-        self._reckoning = Reckoning(clock)
+        self._reckoning = Reckoning(clock, database.compared)
         self._answers: deque[tuple[OnDurable, int | None]] = deque()
         self._behind: list[asyncio.Future[None]] = []  # reads that saw more than the window shows
         self._closing = False
@@ -193,7 +193,7 @@ class SqliteLog:
         self._troubled.append(tell)
 
     async def prune(self, now: float) -> int:
-        """Forget what is too old at `now` (seconds since 1970); the writer does so by itself every 5 minutes.
+        """Forget what is too old at `now` (in the log's time); the writer does so by itself every 5 minutes.
 
         Returns the first revision that is left. Raises StoreDown.
         """

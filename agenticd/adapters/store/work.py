@@ -75,10 +75,10 @@ class Change:
 class Work:
     """The rows of one transaction, gathered before it begins."""
 
-    def __init__(self, head: int, wall: float, now: float) -> None:
+    def __init__(self, head: int, now: float) -> None:
         self.revision = head
-        self.wall = wall
         self.now = now
+        """In the log's own time."""
         self.events: list[Logged] = []
         self.rows: list[tuple[int, str, str, float, bytes]] = []
         self.changes: dict[CallId, Change] = {}  # of several changes to one row only the last is written
@@ -101,10 +101,10 @@ class Work:
             self.rows.append((revision, event.call_id, kind, event.time, data))
             change.last_revision = revision
             if kind == CALL_CLOSED:
-                change.closed_revision, change.closed_time = revision, event.time
+                change.closed_revision, change.closed_time = revision, self.now
         if request is not None:
             key = (request.identity, request.request_id)
-            self.requests[key] = (*key, request.fingerprint, record.call_id, revision, self.wall)
+            self.requests[key] = (*key, request.fingerprint, record.call_id, revision, self.now)
         self.answers.append((item.on_durable, revision))
 
     def write(

@@ -22,7 +22,7 @@ import structlog
 from msgspec.structs import replace
 
 from agenticd.adapters.store.database import Database, transaction
-from agenticd.adapters.store.retention import REQUEST_SECONDS, Limits, Reckoning, prune_piece
+from agenticd.adapters.store.retention import LOOK_EVERY, REQUEST_SECONDS, Limits, Reckoning, prune_piece
 from agenticd.adapters.store.rows import encode_brief
 from agenticd.adapters.store.work import Append, Change, Work
 from agenticd.core.events import KINDS, CallQueued, CallRecord
@@ -37,7 +37,6 @@ _logger = structlog.get_logger(__name__)
 Ts = TypeVarTuple("Ts")
 
 BATCH = 512  # the most entries of one transaction, so that their callbacks do not hold up the loop
-PRUNE_EVERY = 300.0
 RETRY_SECONDS = 0.5
 CALL_QUEUED = KINDS[CallQueued]
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -127,7 +126,7 @@ class Writer:
         self._rows: dict[CallId, CallRecord] = {}  # of calls that are live: as they are written
         self._orders: list[Prune] = []
         self._pruning: float | None = None  # the time for which old things are being forgotten now
-        self._prune_at = clock.monotonic()
+        self._prune_at = clock.monotonic() + LOOK_EVERY  # by then a clock that is to be set has been
         self._stopping = False
         self._busy_since: float | None = None
         self.seconds = Tally(_SECONDS)
@@ -196,9 +195,18 @@ class Writer:
                 self.seconds.add(self._clock.monotonic() - begin)
                 self._written(committed)
             if self._pruning is None and self._clock.monotonic() >= self._prune_at:
+                self._compare_clocks()
                 self._pruning = self._reckoning.now()
             if self._pruning is not None:
                 self._forget(self._pruning)
+        self._compare_clocks()
+
+    def _compare_clocks(self) -> None:
+        try:
+            self._reckoning.look(self._connection, self._head)
+        except sqlite3.Error as error:
+            if not _may_pass(error):  # as with forgetting: it can wait
+                raise
 
     def _written(self, committed: Committed) -> None:
         if self._batch:
@@ -289,7 +297,7 @@ class Writer:
             pass
 
     def _write(self, batch: Sequence[Append]) -> Committed:
-        work = Work(self._head, self._clock.wall(), self._reckoning.now())
+        work = Work(self._head, self._reckoning.now())
         for item in batch:
             if not self._add(item, work):
                 # What comes later of this call has no place without it: a sequence without a gap begins with its first.
@@ -377,7 +385,7 @@ class Writer:
             answers = [(order.on_durable, reached) for order in self._orders]
             self._orders = []
             self._pruning = None
-            self._prune_at = self._clock.monotonic() + PRUNE_EVERY
+            self._prune_at = self._clock.monotonic() + LOOK_EVERY
         if first > self._first or answers:
             self._first = first
             self._call(self._on_commit, Committed((), answers, first))

@@ -12,7 +12,6 @@ from contextlib import aclosing, closing, suppress
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from agenticd.adapters.store import Damaged, SqliteLog, queries
 from agenticd.adapters.store.database import NewLog, open_database
@@ -386,33 +385,111 @@ async def test_a_file_that_is_cut_short_is_refused(sqlite: SqlitePlace, left: fl
 
 # --- clocks ---
 
+KEY = RequestKey("me", "r-1", b"f")
+YEARS = 3 * 365 * DAY
 
-@pytest.mark.parametrize("step", [-3 * 365 * DAY, 3 * 365 * DAY])
-async def test_a_wall_clock_that_steps_forgets_nothing_early(sqlite: SqlitePlace, step: float) -> None:
+
+async def pass_time(place: SqlitePlace, log: SqliteLog, seconds: float) -> None:
+    """Let so much time go by, and the writer look at its clocks if it wants to."""
+    place.clock.now += seconds
+    for _ in range(2):  # it looks when it has written
+        await append_all(log, Call().amended())
+
+
+async def whole_call(place: SqlitePlace, log: SqliteLog, key: RequestKey = KEY) -> Call:
+    call = Call(create_time=place.clock.wall())
+    await append_all(log, call.queued(request=key), call.closed(time=place.clock.wall()))
+    return call
+
+
+async def is_kept(log: SqliteLog, call: Call, key: RequestKey = KEY) -> bool:
+    """Whether the call and its request id are there, both or neither."""
+    known = await log.request(key.identity, key.request_id)
+    there = (await log.call(call.call_id))[0] is not None
+    assert (known is not None) == there
+    if known is not None:
+        assert known.call_id == call.call_id
+        assert await append(log, Call().queued(request=key)) is None, "the writer, too, knows it"
+    return there
+
+
+@pytest.mark.parametrize("step", [-YEARS, -2 * DAY, YEARS])
+@pytest.mark.parametrize("at", [1.0, 5000.0])
+async def test_a_wall_clock_that_is_set_and_set_right_forgets_nothing_early(
+    sqlite: SqlitePlace, step: float, at: float
+) -> None:
     log = await sqlite.open(keep=DAY)
-    call = Call(create_time=sqlite.clock.wall())
-    request = RequestKey("me", "r-1", b"f")
-    await append_all(log, call.queued(request=request), call.closed(time=sqlite.clock.wall()))
-    sqlite.clock.start += step
-    sqlite.clock.now += 600.0  # so that it is time to forget
-    other = Call(create_time=sqlite.clock.wall())
-    assert await append_all(log, other.queued(), other.digit()) == [3, 4], "revisions know no clock"
-    await log.prune(log._reckoning.now())
+    await pass_time(sqlite, log, at)
+    calls = [await whole_call(sqlite, log)]
+    keys = [KEY, RequestKey("me", "r-2", b"f"), RequestKey("me", "r-3", b"f")]
+    for change, key in zip((step, -step), keys[1:], strict=True):
+        sqlite.clock.start += change
+        calls.append(await whole_call(sqlite, log, key))
+        await pass_time(sqlite, log, 600.0)
+    await log.close()
+    log = await sqlite.open(keep=DAY)
+    await pass_time(sqlite, log, DAY - 1300.0)
+    assert [await is_kept(log, call, key) for call, key in zip(calls, keys, strict=True)] == [True] * 3
     assert log.first_revision == 1
-    known = await log.request("me", "r-1")
-    assert known is not None
-    assert known.call_id == call.call_id
-    again = append(log, Call().queued(request=request))
-    assert await again is None, "the writer, too, knows it"
+    await pass_time(sqlite, log, 2000.0)
+    assert [await is_kept(log, call, key) for call, key in zip(calls, keys, strict=True)] == [False] * 3
 
 
-async def test_a_clock_that_is_set_right_does_not_keep_things_for_ever(sqlite: SqlitePlace) -> None:
+@pytest.mark.parametrize("step", [-YEARS, YEARS])
+async def test_a_machine_that_starts_without_knowing_the_time_forgets_nothing(sqlite: SqlitePlace, step: float) -> None:
     log = await sqlite.open(keep=DAY)
-    call = Call(create_time=sqlite.clock.wall())
-    await append_all(log, call.queued(request=RequestKey("me", "r", b"f")), call.closed(time=sqlite.clock.wall()))
+    call = await whole_call(sqlite, log)
+    await log.close()
+    sqlite.clock.now += 60.0
+    sqlite.clock.start += step
+    log = await sqlite.open(keep=DAY)
+    assert await is_kept(log, call)
+    await pass_time(sqlite, log, 200.0)
+    sqlite.clock.start -= step  # by NTP
+    for _ in range(5):
+        await pass_time(sqlite, log, 200.0)
+        assert await is_kept(log, call)
+    await pass_time(sqlite, log, DAY)
+    assert not await is_kept(log, call)
+
+
+async def test_a_log_that_was_begun_in_1970_is_kept_through_the_next_start(sqlite: SqlitePlace) -> None:
+    now = sqlite.clock.start
+    sqlite.clock.start = 1000.0
+    log = await sqlite.open(keep=DAY)
+    first = await whole_call(sqlite, log)
+    sqlite.clock.start = now
+    second = await whole_call(sqlite, log, RequestKey("me", "r-2", b"f"))
+    await log.close()
+    log = await sqlite.open(keep=DAY)
+    for _ in range(4):
+        await pass_time(sqlite, log, 301.0)
+        assert await is_kept(log, first)
+    assert log._reckoning.now() == pytest.approx(sqlite.clock.wall())
+    await pass_time(sqlite, log, DAY)
+    assert not await is_kept(log, first)
+    assert await log.call(second.call_id) == (None, log.window.head)
+
+
+async def test_the_time_for_which_the_daemon_was_away_counts_once_the_clock_is_believed(sqlite: SqlitePlace) -> None:
+    log = await sqlite.open(keep=DAY)
+    old = await whole_call(sqlite, log)
+    await pass_time(sqlite, log, 301.0)
+    await log.close()
     sqlite.clock.now += 2 * DAY
-    assert await log.prune(log._reckoning.now()) == 3
-    assert await log.request("me", "r") is None
+    log = await sqlite.open(keep=DAY)
+    assert await is_kept(log, old), "who knows what the clock shows"
+    young_key = RequestKey("me", "r-2", b"f")
+    young = await whole_call(sqlite, log, young_key)
+    await pass_time(sqlite, log, 301.0)
+    assert not await is_kept(log, old)
+    assert await is_kept(log, young, young_key)
+    await log.close()
+    log = await sqlite.open(keep=DAY)
+    await pass_time(sqlite, log, DAY - 310.0)
+    assert await is_kept(log, young, young_key)
+    await pass_time(sqlite, log, 310.0)
+    assert not await is_kept(log, young, young_key)
 
 
 # --- how much is kept ---
@@ -423,9 +500,9 @@ async def test_a_log_that_is_too_large_forgets_the_oldest_calls_but_none_of_toda
     start = sqlite.clock.wall()
     for number in range(20):
         call = Call(create_time=start)
-        time = start if number < 15 else start + 2 * DAY
-        entries = [call.queued(), *(call.digit("5" * 1000) for _ in range(40)), call.closed()]
-        await append_all(log, *(replace(e, event=replace(e.event, time=time)) for e in entries if e.event))
+        if number == 15:
+            sqlite.clock.now += 2 * DAY
+        await append_all(log, call.queued(), *(call.digit("5" * 1000) for _ in range(40)), call.closed())
     first = await log.prune(start + 2 * DAY)
     assert 1 < first < log.window.head
     assert first <= 15 * 42 + 1, "today's calls stay, and their request ids with them"

@@ -23,7 +23,7 @@ from agenticd.adapters.store import (
     SqliteLog,
     StoreUnusable,
 )
-from agenticd.adapters.store.database import NewLog, open_database
+from agenticd.adapters.store.database import Compared, NewLog, connect, migrate, open_database
 from agenticd.adapters.store.retention import PIECE, Limits, prune_piece
 from agenticd.adapters.store.schema import MIGRATIONS
 from agenticd.core.errors import StoreDown
@@ -238,6 +238,17 @@ def test_an_older_file_is_brought_up_step_by_step(tmp_path: Path) -> None:
     assert "third" in tables(path, steps)
     assert version(path) == len(steps)
     assert "third" in tables(path, steps)
+
+
+def test_a_file_that_knows_no_time_of_its_own_begins_with_that_of_its_newest_event(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(connect(path, "rwc")) as old:
+        migrate(path, old, NewLog("epoch", b"s" * 32, 5.0), MIGRATIONS[:1])
+        for revision, time in ((1, 7.0), (2, 9.0)):
+            old.execute("INSERT INTO events VALUES (?, 'c', 'k', ?, '')", (revision, time))
+    database = open_database(path, NEW)
+    assert database.compared == Compared(9.0, 9.0, 2)
+    database.close()
 
 
 def test_a_step_that_fails_changes_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
