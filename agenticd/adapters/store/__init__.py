@@ -10,6 +10,7 @@ from agenticd.adapters.store.errors import (
     NotOurs,
     SchemaTooNew,
     StoreUnusable,
+    Unfinished,
 )
 from agenticd.adapters.store.sqlite import Config, SqliteLog
 
@@ -23,4 +24,5 @@ __all__ = [
     "SchemaTooNew",
     "SqliteLog",
     "StoreUnusable",
+    "Unfinished",
 ]

@@ -20,6 +20,7 @@ from agenticd.adapters.store.errors import (
     NotOurs,
     SchemaTooNew,
     StoreUnusable,
+    Unfinished,
 )
 from agenticd.adapters.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -71,6 +72,8 @@ def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] =
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = path.resolve()  # two names of one file are one lock
         lock = undo.enter_context(closing(take_lock(path)))
+        if not path.exists() and restoring(path).exists():
+            raise Unfinished(path, restoring(path))
         # SQLite would make it with the umask's mode; its -wal and -shm files take the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         writer = undo.enter_context(closing(connect(path, "rw")))
@@ -85,6 +88,11 @@ def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] =
             raise Damaged(path, f"its events begin at {oldest}, not at {database.first_revision}")
         undo.pop_all()
         return database
+
+
+def restoring(path: Path) -> Path:
+    """Where a backup is made ready that is to become the log."""
+    return path.with_name(f"{path.name}.restoring")
 
 
 def head_of(connection: sqlite3.Connection) -> int:

@@ -47,6 +47,17 @@ class Occupied(StoreUnusable):
     """A backup is to be restored where a log is."""
 
 
+class Unfinished(StoreUnusable):
+    """There is no log, because the restoring of a backup was broken off."""
+
+    def __init__(self, path: Path, left: Path) -> None:
+        super().__init__(
+            path,
+            f"a restore was broken off ({left.name} is there, and no log): run `agenticd restore` again. What was the "
+            f"log before, if there was one, is {path.name}.replaced-*. To begin with an empty log, delete {left.name}",
+        )
+
+
 class Unreadable(StoreUnusable):
     """A backup that cannot be read."""
 

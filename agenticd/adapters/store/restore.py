@@ -23,6 +23,7 @@ from agenticd.adapters.store.database import (
     connect,
     head_of,
     migrate,
+    restoring,
     schema_of,
     take_lock,
     transaction,
@@ -67,10 +68,10 @@ def restore(backup: Path, path: Path, new: NewLog, *, replace_log: bool) -> Rest
     """
     look_for(backup)
     path = path.absolute()
-    fresh = path.with_name(f"{path.name}.restoring")
     with ExitStack() as undo, as_ours(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = path.resolve()
+        fresh = restoring(path)
         undo.enter_context(closing(take_lock(path)))
         if path.exists() and not replace_log:
             raise Occupied(path, "a log is there already: it is moved aside and kept with --force")

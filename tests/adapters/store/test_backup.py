@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agenticd.adapters.store import Damaged, InUse, NotOurs, SchemaTooNew, SqliteLog
+from agenticd.adapters.store import Damaged, InUse, NotOurs, SchemaTooNew, SqliteLog, Unfinished
 from agenticd.adapters.store.database import NewLog
 from agenticd.adapters.store.errors import Occupied, StoreUnusable, Unreadable
 from agenticd.adapters.store.restore import restore
@@ -178,6 +178,32 @@ async def test_into_an_empty_place_it_needs_no_force(sqlite: SqlitePlace, tmp_pa
     assert (await sqlite.open()).window.head == 8
     names = {path.name for path in sqlite.path.parent.iterdir()}
     assert not [name for name in names if "restoring" in name]
+
+
+async def test_a_restore_that_was_broken_off_is_no_empty_log(
+    sqlite: SqlitePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, _ = await a_backup(sqlite, tmp_path)
+    really = os.replace
+
+    def killed(source: str | Path, target: str | Path) -> None:
+        if str(source).endswith(".restoring"):
+            os.link(source, f"{source}.kept")  # what the undoing of a restore that lives would remove
+            raise KeyboardInterrupt
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        restore(backup, sqlite.path, NEW, replace_log=True)
+    monkeypatch.undo()
+    left = sqlite.path.with_name("agenticd.db.restoring")
+    left.with_name(f"{left.name}.kept").rename(left)
+    with pytest.raises(Unfinished, match="run `agenticd restore` again") as caught:
+        await sqlite.open()
+    assert str(caught.value).startswith(f"{sqlite.path}: a restore was broken off (agenticd.db.restoring is there")
+    assert not sqlite.path.exists()
+    restore(backup, sqlite.path, NEW, replace_log=False)
+    assert (await sqlite.open()).window.head == 8
 
 
 @pytest.mark.parametrize("harm", ["cut", "a page", "no database", "another's", "newer", "a hole", "empty", "nothing"])
