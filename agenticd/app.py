@@ -186,7 +186,7 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[Node]:
         stack.callback(probe.stop)
         chores = group.create_task(_chores(node, host, probe), name="chores")
         stack.callback(chores.cancel)
-        await rpc.set_serving(True)
+        await _tell_health(node)
         calls.dial_recovered()
         host.notifier.ready(_status(node))
         _logger.info(
@@ -283,6 +283,8 @@ async def _tell_of_trouble(node: Node, host: Host) -> None:
     """
     moved = asyncio.Event()
     node.log.on_trouble(moved.set)
+    if node.log.trouble:  # since the recovery
+        moved.set()
     while True:
         await moved.wait()
         moved.clear()
@@ -290,9 +292,13 @@ async def _tell_of_trouble(node: Node, host: Host) -> None:
             _logger.error("the event log cannot be written; new calls are refused until it can", why=node.log.trouble)
         else:
             _logger.warning("the event log can be written again", waiting=node.log.waiting)
-        await node.rpc.set_serving(not node.log.trouble and not node.calls.draining)
+        await _tell_health(node)
         if host.notifier.active:
             host.notifier.status(_status(node))
+
+
+async def _tell_health(node: Node) -> None:
+    await node.rpc.set_serving(not node.log.trouble and not node.calls.draining)
 
 
 def _not_ready(node: Node) -> str | None:

@@ -127,7 +127,12 @@ class Calls:
         return len(records)
 
     def dial_recovered(self) -> None:
-        """Let calls that were queued before a restart, and are still in time, wait for their turn again."""
+        """Let calls that were queued before a restart, and are still in time, wait for their turn again.
+
+        Not if the daemon was told to drain meanwhile: then they stay in the queue for the next start.
+        """
+        if self._draining:
+            return
         for session in list(self._sessions.values()):
             if session.call.state is CallState.QUEUED:
                 self._dialer.enqueue(session)

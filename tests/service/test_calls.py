@@ -444,6 +444,18 @@ async def test_a_queued_call_whose_time_passed_while_the_daemon_was_down_is_neve
         assert [name for name, _ in after.carrier.orders if name == "dial"] == []
 
 
+async def test_who_was_queued_is_not_dialled_by_a_daemon_that_was_told_to_drain_as_it_came_back(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as before:
+        before.calls._dialer.hold(True)
+        queued = (await before.calls.place(PlaceOrder(TO), "me")).record.call_id
+    async with open_desk(tmp_path) as after:
+        await after.calls.recover()
+        after.calls.drain()
+        after.calls.dial_recovered()
+        assert after.calls.live[queued].call.state is CallState.QUEUED
+        assert not after.calls.queue_positions()
+
+
 async def test_after_a_restore_who_was_queued_is_looked_for_and_never_dialled(tmp_path: Path) -> None:
     """He may have been dialled after the backup was made."""
     async with open_desk(tmp_path) as before:
