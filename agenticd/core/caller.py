@@ -85,7 +85,7 @@ class Caller:
         utterance = self._conversation.utterance(item_id, Speaker.CALLER)
         if utterance is None:
             return []
-        utterance.text = text
+        utterance.replace(text)
         return self._record(item_id)
 
     def failed(self, item_id: str) -> bool:
@@ -113,5 +113,4 @@ class Caller:
 
     def _record(self, item_id: str) -> list[Effect]:
         utterance = self._conversation.find(item_id)
-        final = None if utterance is None else self._conversation.finish(utterance)
-        return [] if final is None else [Append(final)]
+        return [] if utterance is None else self._conversation.record(utterance)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agenticd.core.events import Speaker, TranscriptFinal
+from agenticd.core.effects import Append, Effect
+from agenticd.core.events import Speaker, TranscriptFinal, Warning
 
 FASTEST = 18
 """Letters a second; nobody who wants to be understood speaks faster."""
+LONGEST = 65_536
+"""Letters of one utterance that are kept, an hour of talk: an event must fit into what a client takes at a time."""
 
 
 @dataclass(slots=True)
 class Utterance:
     """One utterance on its way into the transcript.
 
-    `position` 0: not placed yet. `text` grows word by word until `whole`. `heard` and `spoken` are seconds of the
+    `position` 0: not placed yet. `text` grows word by word until `whole`, and `cut` says that it did not grow by all of
+    them. `heard` and `spoken` are seconds of the
     agent's audio that were played, and that the model made in all. `unsaid`: the model was told what was not heard.
     """
 
@@ -27,12 +31,24 @@ class Utterance:
     position: int = 0
     text: str = ""
     whole: bool = False
+    cut: bool = False
     audio_start: float | None = None
     audio_end: float | None = None
     interrupted: bool = False
     heard: float = 0.0
     spoken: float = 0.0
     unsaid: bool = False
+
+    def add(self, words: str) -> str:
+        """More words. Returns what of them is kept."""
+        kept = words[: LONGEST - len(self.text)]
+        self.text += kept
+        self.cut = self.cut or len(kept) < len(words)
+        return kept
+
+    def replace(self, words: str) -> None:
+        """All its words, instead of those that came so far."""
+        self.text, self.cut = words[:LONGEST], len(words) > LONGEST
 
 
 class Conversation:
@@ -74,6 +90,16 @@ class Conversation:
         """Nothing was said after all."""
         if self._open.pop(item_id, None) is not None:
             self._final.add(item_id)
+
+    def record(self, utterance: Utterance) -> list[Effect]:
+        """Put the utterance on record; with a warning if that is not the whole of it."""
+        final = self.finish(utterance)
+        if final is None:
+            return []
+        if not utterance.cut:
+            return [Append(final)]
+        message = f"of the utterance at position {final.position} only the first {LONGEST} characters are kept"
+        return [Append(final), Append(Warning("TRANSCRIPT_CUT", message))]
 
     def finish(self, utterance: Utterance) -> TranscriptFinal | None:
         """The utterance for the record; None when it has no words: silence is no utterance."""

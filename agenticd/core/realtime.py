@@ -13,6 +13,7 @@ from agenticd.core.realtime_messages import (
     AudioDelta,
     AudioDone,
     FunctionCalled,
+    Id,
     Ignored,
     InputCommitted,
     InputTranscriptDelta,
@@ -141,7 +142,7 @@ class _SessionUpdated(_Shape, frozen=True, gc=False, tag="session.updated"):
 
 
 class _SpeechStarted(_Shape, frozen=True, gc=False, tag="input_audio_buffer.speech_started"):
-    item_id: str
+    item_id: Id
     audio_start_ms: float
 
     def event(self) -> ServerEvent:
@@ -149,7 +150,7 @@ class _SpeechStarted(_Shape, frozen=True, gc=False, tag="input_audio_buffer.spee
 
 
 class _SpeechStopped(_Shape, frozen=True, gc=False, tag="input_audio_buffer.speech_stopped"):
-    item_id: str
+    item_id: Id
     audio_end_ms: float
 
     def event(self) -> ServerEvent:
@@ -157,7 +158,7 @@ class _SpeechStopped(_Shape, frozen=True, gc=False, tag="input_audio_buffer.spee
 
 
 class _Committed(_Shape, frozen=True, gc=False, tag="input_audio_buffer.committed"):
-    item_id: str
+    item_id: Id
     previous_item_id: str | None = None
 
     def event(self) -> ServerEvent:
@@ -165,7 +166,7 @@ class _Committed(_Shape, frozen=True, gc=False, tag="input_audio_buffer.committe
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
-    id: str
+    id: Id
     type: str
     role: str | None = None
     status: str | None = None
@@ -183,7 +184,7 @@ class _ItemAdded(_Shape, frozen=True, gc=False, tag="conversation.item.added"):
 
 
 class _InputDelta(_Shape, frozen=True, gc=False, tag="conversation.item.input_audio_transcription.delta"):
-    item_id: str
+    item_id: Id
     delta: str | None = None
 
     def event(self) -> ServerEvent:
@@ -191,7 +192,7 @@ class _InputDelta(_Shape, frozen=True, gc=False, tag="conversation.item.input_au
 
 
 class _InputDone(_Shape, frozen=True, gc=False, tag="conversation.item.input_audio_transcription.completed"):
-    item_id: str
+    item_id: Id
     transcript: str | None = None
 
     def event(self) -> ServerEvent:
@@ -207,7 +208,7 @@ class _Error(msgspec.Struct, frozen=True, gc=False):
 
 
 class _InputFailed(_Shape, frozen=True, gc=False, tag="conversation.item.input_audio_transcription.failed"):
-    item_id: str
+    item_id: Id
     error: _Error | None = None
 
     def event(self) -> ServerEvent:
@@ -247,7 +248,7 @@ class _StatusDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Response(msgspec.Struct, frozen=True, gc=False):
-    id: str
+    id: Id
     status: str | None = None
     status_details: _StatusDetails | None = None
     usage: _Usage | None = None
@@ -300,7 +301,7 @@ class _OutputItemDone(_Shape, frozen=True, gc=False, tag="response.output_item.d
 
 
 class _ItemTruncated(_Shape, frozen=True, gc=False, tag="conversation.item.truncated"):
-    item_id: str
+    item_id: Id
     audio_end_ms: float
 
     def event(self) -> ServerEvent:

@@ -5,9 +5,14 @@ Text that the server left out is "". Times are milliseconds.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from agenticd.core.events import Usage
+
+Id = Annotated[str, msgspec.Meta(max_length=256)]
+"""A name that the server gives and events repeat; OpenAI's have about 25 characters."""
 
 
 class SessionCreated(msgspec.Struct, frozen=True, gc=False):
@@ -98,7 +103,7 @@ class AudioDelta(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="r
     """The agent's voice, base64 (proven), in the session's output format. Its own wire shape: one pass."""
 
     response_id: str
-    item_id: str
+    item_id: Id
     content_index: int
     delta: str
 
@@ -107,7 +112,7 @@ class AudioDone(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="re
     """The item's audio is complete, or was cut."""
 
     response_id: str
-    item_id: str
+    item_id: Id
 
 
 class OutputTranscriptDelta(
@@ -115,7 +120,7 @@ class OutputTranscriptDelta(
 ):
     """Words of the agent."""
 
-    item_id: str
+    item_id: Id
     delta: str
 
 
@@ -124,7 +129,7 @@ class OutputTranscriptDone(
 ):
     """All that the agent said in the item, heard or not."""
 
-    item_id: str
+    item_id: Id
     transcript: str
 
 
@@ -168,7 +173,7 @@ class ItemTruncated(msgspec.Struct, frozen=True, gc=False):
 class ItemDeleted(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="conversation.item.deleted"):
     """The item is gone, as we ordered."""
 
-    item_id: str
+    item_id: Id
 
 
 class ModelFault(msgspec.Struct, frozen=True, gc=False):

@@ -328,7 +328,8 @@ class Turn:
         utterance = self._agent_utterance(input.item_id)
         if utterance is None:
             return []
-        utterance.text = input.transcript or utterance.text
+        if input.transcript:
+            utterance.replace(input.transcript)
         return []
 
     def _item_done(self, input: realtime.OutputItemDone, now: float) -> list[Effect]:
@@ -521,11 +522,11 @@ class Turn:
 
     def _words(self, item_id: str, speaker: Speaker, delta: str) -> list[Effect]:
         utterance = self._conversation.utterance(item_id, speaker)
-        if utterance is None or not delta:
+        if utterance is None:
             return []
         offset = len(utterance.text)
-        utterance.text += delta
-        return [] if utterance.interrupted else [Show(item_id, speaker, offset, delta)]
+        kept = utterance.add(delta)
+        return [Show(item_id, speaker, offset, kept)] if kept and not utterance.interrupted else []
 
     def _give_up(self, code: str, message: str) -> list[Effect]:
         """This model will be of no use: better no call than a silent one."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from agenticd.core import events, realtime
 from agenticd.core.conversation import Conversation, Utterance
-from agenticd.core.effects import Append, Effect, SendToModel
+from agenticd.core.effects import Effect, SendToModel
 from agenticd.core.events import Speaker
 from agenticd.core.pcm24 import LAG, downwards
 from agenticd.core.playout import BYTES_PER_SECOND, Playout, decoded_size
@@ -161,5 +161,4 @@ class Voice:
     def _record(self, utterance: Utterance) -> list[Effect]:
         self.recorded += 1
         self._playout.forget(utterance.item_id)
-        final = self._conversation.finish(utterance)
-        return [] if final is None else [Append(final)]
+        return self._conversation.record(utterance)

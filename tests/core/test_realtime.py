@@ -170,6 +170,27 @@ def test_audio_that_is_not_base64_is_refused_and_not_repeated(delta):
     assert str(refusal.value) == "openai: response.output_audio.delta: delta is not base64"
 
 
+@pytest.mark.parametrize(
+    ("kind", "within"),
+    [
+        ("input_audio_buffer.speech_started", None),
+        ("conversation.item.added", "item"),
+        ("conversation.item.input_audio_transcription.completed", None),
+        ("response.created", "response"),
+        ("response.output_audio.delta", None),
+        ("response.output_item.done", "item"),
+    ],
+)
+def test_a_name_that_no_event_would_hold_is_refused(kind, within):
+    message = fixture(kind)
+    for length, refused in ((256, False), (257, True)):
+        if within is None:
+            message["item_id"] = "i" * length
+        else:
+            message[within]["id"] = "i" * length
+        assert (refusal(json.dumps(message)) is not None) == refused
+
+
 @given(st.binary(max_size=2000))
 def test_every_audio_passes_unchanged(audio):
     message = fixture("response.output_audio.delta")

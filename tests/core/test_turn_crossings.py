@@ -8,8 +8,8 @@ import pytest
 
 from agenticd.core import events, inputs, realtime
 from agenticd.core.answers import ALREADY_ACTIVE, ORDER_ID
-from agenticd.core.effects import Clear, Play
-from agenticd.core.events import EndReason, Usage
+from agenticd.core.effects import Clear, Play, Show
+from agenticd.core.events import EndReason, Speaker, Usage
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.playout import Playout
 from agenticd.core.turn import LEAVE_WITHIN
@@ -310,6 +310,36 @@ def test_an_utterance_without_words_is_no_utterance() -> None:
     talk.feed(inputs.LineWentDown())
     assert talk.appended(events.TranscriptFinal) == []
     assert [warning.code for warning in talk.appended(events.Warning)] == ["TRANSCRIPTION_FAILED"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_utterance_without_end_is_cut_where_no_event_would_hold_it_and_that_is_told(at_once: bool) -> None:
+    talk = Talk().up()
+    talk.feed(started(), realtime.SpeechStopped("c1", 2000), realtime.InputCommitted("c1", None))
+    pieces = ["a" * 40_000, "b" * 40_000, "c" * 40_000]
+    shown = [effect for piece in pieces for effect in talk.feed(realtime.InputTranscriptDelta("c1", piece))]
+    assert shown == [Show("c1", Speaker.CALLER, 0, pieces[0]), Show("c1", Speaker.CALLER, 40_000, "b" * 25_536)]
+    if at_once:
+        talk.feed(realtime.InputTranscriptDone("c1", "".join(pieces)))
+    else:
+        talk.feed(inputs.LineWentDown(), inputs.LastCall())
+    (final,) = talk.appended(events.TranscriptFinal)
+    assert final.text == "a" * 40_000 + "b" * 25_536
+    assert talk.appended(events.Warning) == [
+        events.Warning("TRANSCRIPT_CUT", "of the utterance at position 1 only the first 65536 characters are kept")
+    ]
+
+
+def test_words_that_turn_out_to_be_few_are_whole() -> None:
+    talk = Talk().up()
+    talk.says("i1", 2.0, "z" * 70_000)
+    talk.echo_all()
+    (cut,) = talk.appended(events.TranscriptFinal)
+    assert (len(cut.text), cut.heard_text) == (65_536, cut.text)
+    talk.feed(started(), realtime.SpeechStopped("c1", 2000), realtime.InputCommitted("c1", None))
+    talk.feed(realtime.InputTranscriptDelta("c1", "a" * 70_000), realtime.InputTranscriptDone("c1", "Hello."))
+    assert talk.appended(events.TranscriptFinal)[-1].text == "Hello."
+    assert len(talk.appended(events.Warning)) == 1, "of the first alone"
 
 
 def test_a_session_that_expired_is_not_asked_again() -> None:
