@@ -28,6 +28,7 @@ from agenticd.service.watch import FollowRequest
 MAX_CALL_IDS = 1000
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
+PAGE_BYTES = 3 << 20
 
 # So many wrong fields are named at most: a request may have a million, and the answer has room for few.
 _MAX_VIOLATIONS = 100
@@ -214,12 +215,22 @@ def page_message(
     epoch: str,
     positions: Positions = _nobody,
 ) -> pb.ListCallsResponse:
-    """A page of calls out of one more than it takes, and the token for the next one if there is one."""
+    """A page of calls out of one more than it takes, and the token for the next one if there is one.
+
+    It takes fewer where the answer would be larger than the 4 MiB that a client reads.
+    """
+    calls: list[call_pb2.Call] = []
+    room = PAGE_BYTES
+    for record in records[:size]:
+        call = call_message(record, positions)
+        room -= call.ByteSize()
+        if calls and room < 0:
+            break
+        calls.append(call)
     token = ""
-    if len(records) > size:
-        last = records[size - 1]
+    if len(records) > len(calls):
+        last = records[len(calls) - 1]
         token = pages.write_token((last.create_time, last.call_id), query.states, query.direction)
-    calls = [call_message(record, positions) for record in records[:size]]
     return pb.ListCallsResponse(calls=calls, next_page_token=token, revision=revision, epoch=epoch)
 
 

@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agentic.v1 import call_pb2, node_service_pb2
 from agentic.v1 import call_service_pb2 as pb
@@ -132,6 +133,22 @@ async def test_a_full_last_page_has_no_token() -> None:
     query = convert.call_query(pb.ListCallsRequest(page_size=3))
     found, revision = await calls.list(query)
     assert convert.page_message(found, query, 3, revision, "e1").next_page_token == ""
+
+
+async def test_a_page_of_large_calls_is_cut_where_a_client_still_reads_it_and_goes_on_behind() -> None:
+    calls = MemoryCalls()
+    metadata = {f"{number:02}" + "\U0001f600" * 62: "\U0001f600" * 256 for number in range(16)}  # all that may be
+    made = [replace(record(number), metadata=metadata) for number in range(400)]
+    calls.records = {call.call_id: call for call in made}
+    request, seen = pb.ListCallsRequest(page_size=500), list[str]()
+    while not seen or request.page_token:
+        query = convert.call_query(request)
+        found, revision = await calls.list(query)
+        page = convert.page_message(found, query, convert.page_size(request), revision, "e1")
+        assert 0 < page.ByteSize() < 4 << 20
+        seen += [call.call_id for call in page.calls]
+        request.page_token = page.next_page_token
+    assert seen == sorted(calls.records, key=lambda name: (calls.records[name].create_time, name), reverse=True)
 
 
 def test_a_token_holds_only_with_its_filter() -> None:
