@@ -7,6 +7,7 @@ that is killed leaves nothing behind, but for what it had not finished, which th
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import tempfile
@@ -15,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agenticd.adapters.store.database import connect, head_of
+from agenticd.adapters.store.retention import used_bytes
 from agenticd.core.errors import StoreDown
 
 _INFIX = ".backup-"
+SPARE = 64 << 20
+"""Bytes that a copy leaves free, for what is recorded while it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Copy:
 
 
 def make_copy(path: Path) -> Copy:
-    """Copy the log at `path`. Blocks, for as long as the disk needs. Raises OSError, sqlite3.Error."""
+    """Copy the log at `path`. Blocks, for as long as the disk needs. Raises OSError, sqlite3.Error, StoreDown."""
+    _check_room(path)
     descriptor, text = tempfile.mkstemp(prefix=path.name + _INFIX, dir=path.parent)  # 0600, as the log
     name = Path(text)
     with ExitStack() as undo:
@@ -60,6 +65,23 @@ def make_copy(path: Path) -> Copy:
         size = os.fstat(descriptor).st_size
         opened.pop_all()
         return Copy(epoch, revision, first, size, descriptor)
+
+
+def _check_room(path: Path) -> None:
+    """A copy that fills the disk would keep the log itself from being written. Raises StoreDown."""
+    with closing(connect(path, "ro")) as source:
+        needed = used_bytes(source) + SPARE
+    free = _free(path.parent)
+    if free < needed:
+        raise StoreDown(
+            "no copy of the event log can be made: it is made beside the log first, for which the disk needs "
+            f"{math.ceil(needed / 1e6)} MB of room, and {math.floor(free / 1e6)} MB are free"
+        )
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def remove_unfinished(path: Path) -> None:

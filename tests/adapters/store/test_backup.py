@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import stat
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from agenticd.adapters.store import Damaged, InUse, NotOurs, SchemaTooNew, SqliteLog, Unfinished
+from agenticd.adapters.store import backup as backup_module
+from agenticd.adapters.store.backup import SPARE
 from agenticd.adapters.store.database import NewLog
 from agenticd.adapters.store.errors import Occupied, StoreUnusable, Unreadable
 from agenticd.adapters.store.restore import restore
+from agenticd.adapters.store.retention import used_bytes
 from agenticd.core.errors import LogReplaced, StoreDown
 from agenticd.core.events import CallState
 from agenticd.core.log import Select
@@ -109,6 +113,24 @@ async def test_a_copy_that_cannot_be_made_is_store_down(sqlite: SqlitePlace) -> 
     with pytest.raises(StoreDown):
         async with log.backup():
             pass
+
+
+async def test_a_copy_for_which_there_is_no_room_is_refused_before_it_takes_the_logs(
+    sqlite: SqlitePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await sqlite.open()
+    await append_all(log, Call().queued())
+    used = used_bytes(log._database.reader)
+    free = used + SPARE
+    monkeypatch.setattr(backup_module, "_free", lambda folder: free)
+    async with log.backup() as copy:
+        assert copy.size <= used
+    free -= 1
+    words = f"{math.ceil((free + 1) / 1e6)} MB of room, and {math.floor(free / 1e6)} MB are free"
+    with pytest.raises(StoreDown, match=words):
+        async with log.backup():
+            pass
+    assert not list(sqlite.path.parent.glob("*.backup-*"))
 
 
 # --- putting it in place ---
