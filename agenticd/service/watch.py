@@ -167,9 +167,13 @@ class Watch:
         closed: Mapping[CallId, int] = {}
         if call_ids:
             known = await log.known(call_ids)
+            # Of a call that retention took, all lies before every cursor that is served. Whoever goes on with others,
+            # and follows it still, has had its end.
+            may_be_gone = bool(request.after and known) and log.first_revision > 1
             for call_id in request.call_ids:
-                if call_id not in known:
+                if call_id not in known and not may_be_gone:
                     raise NotFound(call_id)
+            call_ids = known
             closed = await log.closed(call_ids)
         follower = _Follower(after, call_ids, frozenset(request.kinds))
         follower.open_calls -= {call_id for call_id, revision in closed.items() if revision <= after}

@@ -282,6 +282,23 @@ async def test_a_stream_about_calls_that_are_closed_gives_the_rest_and_ends(node
             assert revisions(*await collect(stream)) == expected
 
 
+async def test_a_stream_about_calls_goes_on_although_retention_took_one_of_them(node: Node) -> None:
+    gone, going = Call(), Call()
+    await append_all(node.log, gone.queued(), gone.closed(), going.queued())
+    calls = (gone.call_id, going.call_id)
+    async with node.follow(0, calls=calls) as stream:
+        await opened(stream)
+        assert await events_up_to(stream, 3) == [1, 2, 3]
+    assert await node.log.prune(node.clock.wall() + 2 * DAY) == 3
+    async with node.follow(3, calls=calls) as stream:
+        await opened(stream)
+        await append_all(node.log, going.closed())
+        assert revisions(*await collect(stream)) == [4]
+    for after, unknown in ((0, calls), (None, calls), (3, calls[:1])):
+        with pytest.raises(NotFound):
+            await collect(node.watch.follow(FollowRequest(after, "", unknown)))
+
+
 class Meddling(SqliteLog):
     """A log on which a call closes while a stream about it is being opened."""
 
