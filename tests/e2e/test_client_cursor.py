@@ -23,12 +23,13 @@ from agenticd.adapters.store.retention import Limits, prune_piece
 from agenticd.core.events import Event, Warning
 from agenticd.emulator.phone import PhoneScript
 from agenticd.service.watch import Batch, FollowRequest, Frame
-from tests.adapters.rpc.support import NOW, OPENED, LedWatch, MemoryCalls, call_id, served
+from tests.adapters.rpc.support import NOW, OPENED, LedWatch, MemoryCalls, Patience, call_id, served
 from tests.e2e.conftest import Line
 
 BUSY = PhoneScript(outcome="busy", ring=0.1)
 MONTH = 30 * 86_400.0
 FLOOD = 1_000
+READ = 30
 
 Make = Callable[..., Any]
 
@@ -155,20 +156,22 @@ class Flood(LedWatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_subscriber_that_did_not_read_for_too_long_goes_on_without_a_gap(
-    tmp_path: Path, kind: type[Subscriber]
+    tmp_path: Path, kind: type[Subscriber], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    patience = Patience(monkeypatch, 1 + READ)  # for `opened`, and for what is read
+    patience.ends.set()
     watch = Flood()
     watch.waits = True
     async with served(tmp_path, MemoryCalls(), watch, stall_timeout=0.1):
         subscriber = kind(f"unix:{tmp_path / 'api.sock'}", after=0)
-        got = [(await subscriber.next()).revision for _ in range(30)]
+        got = [(await subscriber.next()).revision for _ in range(READ)]
         await watch.left.wait()  # the daemon has ended its stream: CONSUMER_STALLED
         while got[-1] < FLOOD - 1:
             got.append((await subscriber.next()).revision)
         assert got == list(range(1, FLOOD))
         assert len(watch.requests) > 1
         # With a window that may grow (grpc.http2.bdp_probe) it is some 300.
-        assert 30 <= (watch.requests[1].after or 0) < 120, "the daemon did not run far ahead of who does not read"
+        assert READ <= (watch.requests[1].after or 0) < 120, "the daemon did not run far ahead of who does not read"
         await subscriber.close()
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc import aio
 from grpc_status import rpc_status
 from msgspec.structs import replace
 
-from agenticd.adapters.rpc import needs
+from agenticd.adapters.rpc import calls_service, needs, node_service
 from agenticd.adapters.rpc.server import Config, RpcServer
 from agenticd.adapters.store import SqliteLog
-from agenticd.core.errors import AgenticError, InvalidArgument, NotFound
+from agenticd.core.errors import AgenticError, ConsumerStalled, InvalidArgument, NotFound
 from agenticd.core.events import (
     AgentBrief,
     CallEnd,
@@ -35,7 +36,7 @@ from agenticd.service import watch as service_watch
 from agenticd.service.calls import NodeStatus, Placed
 from agenticd.service.orders import PlaceOrder
 from agenticd.service.ports import CallQuery, PeerHealth
-from agenticd.service.watch import FollowRequest, Frame, Opened
+from agenticd.service.watch import STALL_SECONDS, FollowRequest, Frame, Opened, write_in_time
 
 EPOCH = "5f0c2a19d3b84e67"
 NODE = "node-1"
@@ -225,6 +226,33 @@ def fits(
 
 
 OPENED = Opened(revision=9, first_revision=2, epoch=EPOCH, node_id=NODE)
+
+
+class Patience:
+    """Whom the server takes for a client that does not read: nobody in its first `writes`, whatever its limit; then,
+    once `ends` is set, the first who does not take a frame within it; and nobody after that.
+
+    The limits here are short, and a process that stands still for a moment is no such client.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+        self.ends = asyncio.Event()
+        self._left = writes
+        self._stalled = False
+        for service in (calls_service, node_service):
+            monkeypatch.setattr(service, "write_in_time", self._write)
+
+    async def _write(self, write: Awaitable[None], seconds: float) -> None:
+        if self._left or self._stalled:
+            self._left -= 1
+            await write_in_time(write, STALL_SECONDS)
+            return
+        await self.ends.wait()
+        try:
+            await write_in_time(write, seconds)
+        except ConsumerStalled:
+            self._stalled = True
+            raise
 
 
 @asynccontextmanager

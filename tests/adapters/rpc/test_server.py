@@ -35,6 +35,7 @@ from tests.adapters.rpc.support import (
     LedWatch,
     MemoryCalls,
     MemoryLog,
+    Patience,
     call_id,
     channel,
     record,
@@ -323,7 +324,10 @@ async def _rest(stream: Any) -> AsyncIterator[object]:
         yield await stream.read()
 
 
-async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCalls, watch: LedWatch) -> None:
+async def test_a_backup_that_nobody_reads_ends(
+    tmp_path: Path, calls: MemoryCalls, watch: LedWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = Patience(monkeypatch, 1)  # for `opened`
     log = MemoryLog()
     log.data = bytes(64 << 20)
     async with (
@@ -333,6 +337,7 @@ async def test_a_backup_that_nobody_reads_ends(tmp_path: Path, calls: MemoryCall
         stream: Any = NodeServiceStub(plain).Backup(node_service_pb2.BackupRequest())
         assert (await stream.read()).HasField("opened")
         assert log.open == 1
+        patience.ends.set()
         while log.open:  # noqa: ASYNC110 - until the server has had enough
             await asyncio.sleep(0.01)
         with pytest.raises(aio.AioRpcError) as ended:

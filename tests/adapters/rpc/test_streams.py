@@ -23,6 +23,7 @@ from tests.adapters.rpc.support import (
     OPENED,
     LedWatch,
     MemoryCalls,
+    Patience,
     call_id,
     channel,
     served,
@@ -93,7 +94,17 @@ async def test_stopping_ends_streams_with_draining(tmp_path: Path, watch: LedWat
     assert "RetryInfo" in others
 
 
-async def test_a_subscriber_that_does_not_read_is_left_and_told_so(tmp_path: Path, watch: LedWatch) -> None:
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
+    """Two frames are written whatever the machine does: `opened` and a batch. Of the others one gets stuck."""
+    made = Patience(monkeypatch, 2)
+    made.ends.set()
+    return made
+
+
+async def test_a_subscriber_that_does_not_read_is_left_and_told_so(
+    tmp_path: Path, watch: LedWatch, patience: Patience
+) -> None:
     watch.frames += [Batch([warning(n, "x" * 20_000)], n) for n in range(1, 1000)]
     async with (
         served(tmp_path, MemoryCalls(), watch, stall_timeout=0.1),
@@ -118,7 +129,9 @@ async def test_a_subscriber_that_does_not_read_is_left_and_told_so(tmp_path: Pat
     assert 0 < len(revisions) < 999
 
 
-async def test_stopping_does_not_wait_for_a_subscriber_that_sleeps(tmp_path: Path, watch: LedWatch) -> None:
+async def test_stopping_does_not_wait_for_a_subscriber_that_sleeps(
+    tmp_path: Path, watch: LedWatch, patience: Patience
+) -> None:
     watch.frames += [Batch([warning(n, "x" * 20_000)], n) for n in range(1, 1000)]
     async with (
         served(tmp_path, MemoryCalls(), watch, stall_timeout=0.1) as server,
