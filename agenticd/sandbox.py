@@ -57,7 +57,7 @@ class Sandbox:
         link: LinkConfig | None = None,
         faults: Faults | None = None,
         network: bool = False,
-        calls_per_second: int = 1000,
+        calls_per_second: float = 1000,
         listen: Sequence[str] = (),
         grpc: Mapping[str, object] | None = None,
         program: Sequence[str] = PROGRAM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from agentic.v1 import event_pb2
 from agenticd.emulator.faultbook import NO_FAULTS, Faults, faults_from, settings
 from agenticd.emulator.realtime import Session
 from agenticd.emulator.twilio import Call
+from agenticd.emulator.twilio.callbacks import Callbacks
+from agenticd.emulator.twilio.mishaps import Mishaps
 from agenticd.sandbox import Sandbox
 
 TO = "+15550002222"
@@ -146,3 +149,24 @@ async def line(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
             assert any(path in chosen(faults) for faults in went_wrong), f"{path} is marked, and never set"
         assert "Traceback" not in log, log
         assert '"level": "error"' not in log, log
+
+
+@pytest.fixture
+async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
+    """What the emulated Twilio has to wait for, by its faults, waits for this, and not for the time that they say:
+    REST requests, their answers, and late callbacks. Named behind `line`, it is open when that one ends."""
+    opened = asyncio.Event()
+
+    async def waited(_: Mishaps, seconds: float) -> bool:
+        if seconds:
+            await opened.wait()
+        return True
+
+    async def send_later(self: Callbacks, callback: Any, _: float) -> None:
+        await opened.wait()
+        await self._send(callback)
+
+    monkeypatch.setattr(Mishaps, "_waited", waited)
+    monkeypatch.setattr(Callbacks, "_send_later", send_later)
+    yield opened
+    opened.set()

@@ -45,6 +45,8 @@ class Row:
     warned: bool = False
     """A warning DIAL_UNANSWERED is in the call's events."""
     carrier_code: int = field(default=0)
+    ring_timeout: float = 5.0
+    """Long where what is waited for must come before it."""
 
 
 def _ends(*reasons: str) -> frozenset[str]:
@@ -120,6 +122,7 @@ ROWS: dict[str, Row] = {
     "hung_up_unconfirmed": Row(
         TO_TWILIO, "reset after Twilio dialled, and hung up meanwhile", "the phone stops ringing", _ends("CANCELED"),
         phone=RINGS, rest=_create("reset", done=True), hung_up="call_dialing",
+        ring_timeout=30.0,
     ),
     "hung_up_refused": Row(
         TO_TWILIO, "the order to hang up fails once", "the call ends a moment later", _ends("COMPLETED"), phone=STAYS,

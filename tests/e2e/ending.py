@@ -9,7 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from agentic.v1 import call_pb2
 from agenticd.emulator.twilio import Status
-from tests.e2e.conftest import History, Line
+from tests.e2e.conftest import TO, History, Line
 
 STEPS = ("call_queued", "call_dialing", "call_ringing", "call_answered", "call_ending", "call_ended", "call_closed")
 
@@ -43,11 +43,18 @@ async def arrived(desk: Line) -> str:
     raise AssertionError("the stream ended")
 
 
-def end_at_twilio(desk: Line, status: Status) -> None:
-    """The network ends the one call that there is."""
-    life = desk.sandbox.twilio.life(desk.phone_call().sid)
+def end_at_twilio(desk: Line, status: Status, number: str = TO) -> None:
+    """The network ends the one call to that number."""
+    life = desk.sandbox.twilio.life(desk.phone_call(number).sid)
     assert life is not None
     life.end(status)
+
+
+async def leave(desk: Line, call_id: str, number: str = TO) -> None:
+    """The person on the one call to that number hangs up when the daemon has said that the media came, however long
+    that takes."""
+    await desk.follow(call_id, until="media_connected")
+    end_at_twilio(desk, "completed", number)
 
 
 async def call_back(desk: Line, call_id: str, path: str = "status", **params: str) -> tuple[int, str]:

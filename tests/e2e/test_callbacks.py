@@ -10,16 +10,14 @@ from xml.etree import ElementTree
 import pytest
 
 from agentic.v1 import call_pb2
-from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, Status, TwilioConfig
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import Line
-from tests.e2e.ending import call_back, check, end_at_twilio
+from tests.e2e.ending import call_back, check, end_at_twilio, leave
 
 Make = Callable[..., Any]
 RINGS = PhoneScript(outcome="no-answer")
-LEAVES = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="time", pause=0.4),))
 STAYS = PhoneScript(ring=0.1)
 
 ENDS: tuple[Status, ...] = ("completed", "busy", "no-answer", "failed", "canceled")
@@ -58,8 +56,9 @@ async def all_told(desk: Line, call_id: str) -> Call:
 
 @pytest.mark.parametrize("name", FAULTS)
 async def test_the_caller_hangs_up(line: Make, name: str) -> None:
-    desk: Line = await line(default_phone=LEAVES, twilio=twilio(FAULTS[name]))
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(FAULTS[name]))
     call_id = await desk.place()
+    await leave(desk, call_id)
     history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert {"call_answered", "media_connected"} <= set(history.kinds)
@@ -103,8 +102,8 @@ async def test_the_network_ends_it(line: Make, name: str, status: Status, reason
 
 
 @pytest.mark.fault("callbacks.copies", "callbacks.late")
-async def test_what_comes_after_call_closed_changes_nothing(line: Make) -> None:
-    """Twilio's answer to the order ended the call; all its callbacks come a second later."""
+async def test_what_comes_after_call_closed_changes_nothing(line: Make, gate: asyncio.Event) -> None:
+    """Twilio's answer to the order ended the call; all its callbacks come after that."""
     late = CallbackFaults(copies=2, late=dict.fromkeys(ALL_STATUSES, 1.5))
     desk: Line = await line(default_phone=STAYS, twilio=twilio(late))
     call_id = await desk.place()
@@ -112,6 +111,7 @@ async def test_what_comes_after_call_closed_changes_nothing(line: Make) -> None:
     await desk.client.hang_up(call_id)
     check(await desk.follow(call_id), "COMPLETED", "API", ordered=True)
     assert told(desk.phone_call()) == []
+    gate.set()
     call = await all_told(desk, call_id)
     assert sorted(told(call)) == sorted(["initiated", "ringing", "in-progress", "completed"] * 2)
     for status in sorted(ALL_STATUSES):
@@ -120,8 +120,9 @@ async def test_what_comes_after_call_closed_changes_nothing(line: Make) -> None:
 
 
 async def test_an_answered_call_that_is_asked_for_after_its_end_is_hung_up(line: Make) -> None:
-    desk: Line = await line(default_phone=LEAVES)
+    desk: Line = await line(default_phone=STAYS)
     call_id = await desk.place()
+    await leave(desk, call_id)
     await desk.follow(call_id)
     sid = desk.phone_call().sid
     for path in ("voice", "resume"):
@@ -185,14 +186,15 @@ async def test_the_carriers_codes_are_on_record(line: Make) -> None:
 @pytest.mark.fault("callbacks.after")
 async def test_an_end_that_is_told_before_the_answer_is_the_end(line: Make) -> None:
     faults = CallbackFaults(after={"in-progress": "completed"})
-    desk: Line = await line(default_phone=LEAVES, twilio=twilio(faults))
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(faults))
     call_id = await desk.place()
+    await leave(desk, call_id)
     check(await desk.follow(call_id), "COMPLETED", "CALLER", ordered=False)
     assert told(await all_told(desk, call_id)) == ["initiated", "ringing", "completed", "in-progress"]
 
 
 async def test_many_callbacks_at_once_are_one_history(line: Make) -> None:
-    desk: Line = await line(default_phone=LEAVES)
+    desk: Line = await line(default_phone=STAYS)
     call_id = await desk.place()
     await desk.follow(call_id, until="call_answered")
     sid = desk.phone_call().sid
@@ -200,4 +202,5 @@ async def test_many_callbacks_at_once_are_one_history(line: Make) -> None:
     async with asyncio.TaskGroup() as tasks:
         for status in statuses * 10:
             tasks.create_task(call_back(desk, call_id, CallSid=sid, CallStatus=status))
+    await leave(desk, call_id)
     check(await desk.follow(call_id), "COMPLETED", "CALLER", ordered=False)

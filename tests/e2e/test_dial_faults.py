@@ -31,10 +31,16 @@ async def again(desk: Line) -> None:
     await daemon.start()
 
 
-async def insist(desk: Line, request_id: str) -> str:
-    """Place a call, by a client that asks until there is an answer; its id."""
-    placed = await desk.client.place_call(TO, request_id=request_id, ring_timeout=5.0, max_duration=8.0)
-    return placed.call.call_id
+async def place(desk: Line, row: Row, request_id: str) -> Any:
+    """Place a call, by a client that asks until there is an answer; that."""
+    return await desk.client.place_call(TO, request_id=request_id, ring_timeout=row.ring_timeout, max_duration=30.0)
+
+
+async def insist(desk: Line, row: Row, request_id: str) -> str:
+    """The same; the call's id."""
+    placed = await place(desk, row, request_id)
+    call_id: str = placed.call.call_id
+    return call_id
 
 
 def dialled(desk: Line) -> list[Call]:
@@ -64,12 +70,12 @@ async def test_an_order_to_dial(line: Make, name: str) -> None:
         if name == "two_silent":
             histories = await two_silent(desk, row)
         else:
-            calls = [await insist(desk, f"{name}-{number}") for number in range(row.calls)]
+            calls = [await insist(desk, row, f"{name}-{number}") for number in range(row.calls)]
             followed = [group.create_task(through(desk, call_id, row)) for call_id in calls]
             histories = [await task for task in followed]
     check(desk, row, histories)
     for number, history in enumerate(histories):
-        once_more = await desk.client.place_call(TO, request_id=f"{name}-{number}", ring_timeout=5.0, max_duration=8.0)
+        once_more = await place(desk, row, f"{name}-{number}")
         assert once_more.replayed
         assert once_more.call.call_id == history.events[0].call_id
         assert once_more.call.state == call_pb2.CALL_STATE_ENDED
@@ -83,10 +89,10 @@ async def two_silent(desk: Line, row: Row) -> list[History]:
 
     now = desk.sandbox.twilio.config.now
     now.change(row.callbacks, RestFaults(create=Mishap("reset", done=True)), now.streams)
-    first = await insist(desk, "two_silent-0")
+    first = await insist(desk, row, "two_silent-0")
     await desk.follow(first, until="warning")
     now.change(row.callbacks, RestFaults(create=Mishap("reset")), now.streams)
-    second = await insist(desk, "two_silent-1")
+    second = await insist(desk, row, "two_silent-1")
     histories = [await desk.follow(first), await desk.follow(second)]
     # The first may be found while it is the only one that it can be; the second may never be taken for it.
     assert reason(histories[1]) == "DIAL_UNCONFIRMED"

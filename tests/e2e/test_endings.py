@@ -7,6 +7,7 @@ tests/service/test_endings.py, with the clock in hand.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, Mishap,
 from agenticd.emulator.voice import Voice
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import TO, Line
-from tests.e2e.ending import arrived, check, end_at_twilio
+from tests.e2e.ending import arrived, check, end_at_twilio, leave
 
 Make = Callable[..., Any]
 RINGS = PhoneScript(outcome="no-answer")
@@ -36,7 +37,7 @@ def twilio(**faults: Any) -> TwilioConfig:
 
 
 @pytest.mark.fault("rest.create_delay")
-async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make) -> None:
+async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make, gate: asyncio.Event) -> None:
     """The end is ordered when there is nothing to end yet, and reaches the call as soon as there is."""
     desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(create_delay=0.7)))
     call_id = await desk.place()
@@ -44,6 +45,7 @@ async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make) -> No
     answer = await desk.client.hang_up(call_id)
     assert answer.call.state == call_pb2.CALL_STATE_ENDING
     assert not desk.sandbox.twilio.calls
+    gate.set()
     history = await desk.follow(call_id)
     check(history, "CANCELED", "API", ordered=True)
     assert "call_ringing" not in history.kinds
@@ -52,11 +54,12 @@ async def test_hang_up_while_twilio_has_not_even_made_the_call(line: Make) -> No
 
 
 @pytest.mark.fault("rest.create_answer_delay")
-async def test_hang_up_while_it_rings_and_twilios_answer_is_still_on_its_way(line: Make) -> None:
+async def test_hang_up_while_it_rings_and_twilios_answer_is_still_on_its_way(line: Make, gate: asyncio.Event) -> None:
     desk: Line = await line(default_phone=RINGS, twilio=twilio(rest=RestFaults(create_answer_delay=1.0)))
     call_id = await desk.place()
     await desk.follow(call_id, until="call_ringing")
     await desk.client.hang_up(call_id)
+    gate.set()
     check(await desk.follow(call_id), "CANCELED", "API", ordered=True)
     assert await desk.phone_call().ended() == "canceled"
     assert desk.sandbox.twilio.debugger.codes() == []
@@ -143,8 +146,10 @@ async def test_while_twilio_takes_no_order_closing_the_media_ends_an_answered_ca
 @pytest.mark.fault("callbacks.lost")
 async def test_a_media_stream_without_any_status_callback_ends_truthfully(line: Make) -> None:
     faults = CallbackFaults(lost=ALL_STATUSES)
-    desk: Line = await line(default_phone=LEAVES, twilio=twilio(callbacks=faults))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(callbacks=faults))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert "media_connected" in history.kinds
     assert "media_lost" not in history.kinds, "it was stopped, not lost"
@@ -187,8 +192,10 @@ async def test_a_media_stream_that_comes_at_the_second_attempt_is_as_good(line: 
 @pytest.mark.fault("streams.stop")
 async def test_a_socket_that_closes_without_stop_is_no_end_of_its_own(line: Make) -> None:
     """The caller hung up, and of the stream nobody said so: the status does."""
-    desk: Line = await line(default_phone=LEAVES, twilio=twilio(streams=StreamFaults(stop=False)))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(streams=StreamFaults(stop=False)))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert await desk.phone_call().ended() == "completed"
     assert desk.sandbox.twilio.debugger.codes() == []
@@ -197,8 +204,10 @@ async def test_a_socket_that_closes_without_stop_is_no_end_of_its_own(line: Make
 @pytest.mark.fault("streams.stop", "callbacks.lost")
 async def test_a_socket_that_closes_without_stop_and_without_status_is_asked_about(line: Make) -> None:
     faults = {"streams": StreamFaults(stop=False), "callbacks": CallbackFaults(lost=ALL_STATUSES)}
-    desk: Line = await line(default_phone=LEAVES, twilio=twilio(**faults))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, twilio=twilio(**faults))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert history.one("media_lost")
 
@@ -322,8 +331,10 @@ async def test_a_caller_hangs_up_while_the_agent_talks(line: Make) -> None:
 
 async def test_an_inbound_call_whose_socket_closes_without_stop_is_asked_about_at_once(line: Make) -> None:
     desk: Line = await line(twilio=twilio(streams=StreamFaults(stop=False)))
-    call = await desk.sandbox.twilio.ring_in(TO, FROM, LEAVES)
-    history = await desk.follow(await arrived(desk))
+    call = await desk.sandbox.twilio.ring_in(TO, FROM, PhoneScript())
+    call_id = await arrived(desk)
+    await leave(desk, call_id, FROM)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert await call.ended() == "completed"
 
@@ -357,8 +368,9 @@ async def test_an_inbound_call_reaches_the_agents_longest_duration(line: Make) -
 @pytest.mark.parametrize("caller", ["sip:alice@example.com", "client:alice"])
 async def test_a_caller_without_a_number_is_a_caller(line: Make, caller: str) -> None:
     desk: Line = await line()
-    call = await desk.sandbox.twilio.ring_in(caller, FROM, LEAVES)
+    call = await desk.sandbox.twilio.ring_in(caller, FROM, PhoneScript())
     call_id = await arrived(desk)
+    await leave(desk, call_id, FROM)
     history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert history.one("call_ringing").from_address == caller

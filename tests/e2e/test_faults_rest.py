@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from agentic.v1 import call_pb2
 from agenticd.emulator.faultbook import faults_from
-from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import TwilioConfig
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import Line
-from tests.e2e.ending import check
+from tests.e2e.ending import check, leave
 
 Make = Callable[..., Any]
-LEAVES = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="time", pause=0.4),))
-LINGERS = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="time", pause=8.0),))
 STAYS = PhoneScript(ring=0.1)
 RINGS = PhoneScript(outcome="no-answer")
 
@@ -31,8 +30,10 @@ def begins_with(**sections: Any) -> dict[str, Any]:
 async def test_a_call_that_was_made_though_the_answer_says_otherwise_is_found_and_not_dialled_again(
     line: Make, answer: str
 ) -> None:
-    desk: Line = await line(default_phone=LEAVES, **begins_with(rest={"create": {"answer": answer, "done": True}}))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(rest={"create": {"answer": answer, "done": True}}))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert len(desk.sandbox.twilio.calls) == 1
     assert "media_connected" in history.kinds
@@ -43,8 +44,10 @@ async def test_a_call_that_was_made_though_the_answer_says_otherwise_is_found_an
 async def test_without_a_callback_too_it_is_found_by_looking(line: Make, answer: str) -> None:
     """The one request that reaches the daemon is Twilio's for what to do: it names the call."""
     faults = begins_with(rest={"create": {"answer": answer, "done": True}}, callbacks={"lost": "all"})
-    desk: Line = await line(default_phone=LEAVES, **faults)
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **faults)
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert len(desk.sandbox.twilio.calls) == 1
 
@@ -68,8 +71,10 @@ async def test_a_call_that_nobody_tells_of_is_found_in_twilios_list_though_it_fa
 @pytest.mark.parametrize("after", [None, 1])
 async def test_a_create_that_was_not_looked_at_is_tried_again_and_dials_once(line: Make, after: int | None) -> None:
     rest = {"create": {"answer": "429", "first": 2, "retry_after": after}}
-    desk: Line = await line(default_phone=LEAVES, **begins_with(rest=rest))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(rest=rest))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert len(desk.sandbox.twilio.calls) == 1
 
@@ -90,19 +95,23 @@ async def test_a_create_of_which_nothing_came_is_never_tried_again(line: Make, a
 
 @pytest.mark.fault("rest.create_answer_delay")
 async def test_a_create_that_is_never_answered_is_no_second_call(line: Make) -> None:
-    desk: Line = await line(default_phone=LEAVES, **begins_with(rest={"create_answer_delay": "never"}))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(rest={"create_answer_delay": "never"}))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert len(desk.sandbox.twilio.calls) == 1
 
 
 @pytest.mark.fault("rest.update_delay")
-async def test_a_hang_up_that_twilio_is_slow_to_do_is_no_end_before_it_is_done(line: Make) -> None:
+async def test_a_hang_up_that_twilio_is_slow_to_do_is_no_end_before_it_is_done(line: Make, gate: asyncio.Event) -> None:
     desk: Line = await line(default_phone=RINGS, **begins_with(rest={"update_delay": "1s"}))
     call_id = await desk.place()
     await desk.follow(call_id, until="call_ringing")
     await desk.client.hang_up(call_id)
     assert desk.phone_call().status == "ringing"
+    assert (await desk.client.get_call(call_id)).call.state == call_pb2.CALL_STATE_ENDING
+    gate.set()
     check(await desk.follow(call_id), "CANCELED", "API", ordered=True)
     assert await desk.phone_call().ended() == "canceled"
 
@@ -133,8 +142,10 @@ async def test_what_became_of_a_silent_call_is_asked_until_twilio_answers(line: 
         callbacks={"lost": "all"},
         streams={"stop": False},
     )
-    desk: Line = await line(default_phone=LEAVES, **faults)
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **faults)
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert history.one("media_lost")
 
@@ -142,16 +153,20 @@ async def test_what_became_of_a_silent_call_is_asked_until_twilio_answers(line: 
 @pytest.mark.fault("callbacks.slow")
 async def test_requests_that_are_long_on_their_way_are_as_good(line: Make) -> None:
     slow = {"voice": "400ms", "status": "300ms"}
-    desk: Line = await line(default_phone=LINGERS, **begins_with(callbacks={"slow": slow}))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(callbacks={"slow": slow}))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert "media_connected" in history.kinds
 
 
 @pytest.mark.fault("callbacks.slow")
 async def test_a_voice_request_that_never_arrives_is_made_up_for_by_the_fallback(line: Make) -> None:
-    desk: Line = await line(default_phone=LINGERS, **begins_with(callbacks={"slow": {"voice": "never"}}))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(callbacks={"slow": {"voice": "never"}}))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert "media_connected" in history.kinds
     assert desk.sandbox.twilio.debugger.codes()[0] == 11200
@@ -160,8 +175,10 @@ async def test_a_voice_request_that_never_arrives_is_made_up_for_by_the_fallback
 @pytest.mark.fault("callbacks.unanswered")
 async def test_an_answer_that_does_not_reach_twilio_is_given_again_to_the_fallback(line: Make) -> None:
     lost = {"voice": 1, "status": 2}
-    desk: Line = await line(default_phone=LINGERS, **begins_with(callbacks={"unanswered": lost}))
-    history = await desk.follow(await desk.place())
+    desk: Line = await line(default_phone=STAYS, **begins_with(callbacks={"unanswered": lost}))
+    call_id = await desk.place()
+    await leave(desk, call_id)
+    history = await desk.follow(call_id)
     check(history, "COMPLETED", "CALLER", ordered=False)
     assert "media_connected" in history.kinds
     assert [webhook.kind for webhook in desk.phone_call().callbacks if webhook.kind in ("voice", "fallback")] == [

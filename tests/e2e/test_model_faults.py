@@ -307,5 +307,6 @@ async def test_a_model_that_is_never_ready_is_waited_for_ten_seconds(line: Make,
     check_lost(history, "NOT_READY")
     await check_apologised(desk.phone_call())
     times = {event.WhichOneof("payload"): event.time.ToMicroseconds() / 1e6 for event in history.events}
-    assert 5 < times["model_lost"] - times["call_answered"] < 11
+    # Asked for as soon as the call is dialled. No upper bound: a busy machine may take any time over it.
+    assert times["model_lost"] - times["call_dialing"] > 9.9
     assert "model_connected" not in times

@@ -53,10 +53,10 @@ async def test_a_conversation_from_place_call_to_hang_up(line: Make) -> None:
 
 
 async def test_the_model_is_connected_while_the_phone_rings_so_that_there_is_no_dead_air(line: Make) -> None:
-    desk: Line = await line(greeting=DEMO_GREETING, default_phone=PhoneScript(ring=0.5))
+    desk: Line = await line(greeting=DEMO_GREETING, default_phone=PhoneScript(ring=30.0))
     call_id = await desk.place()
-    history = await desk.follow(call_id, until="call_answered")
-    assert history.kinds.index("model_connected") < history.kinds.index("call_answered")
+    history = await desk.follow(call_id, until="model_connected")
+    assert "call_answered" not in history.kinds
     await desk.client.hang_up(call_id)
     await desk.follow(call_id)
 
@@ -103,7 +103,7 @@ async def test_no_answer_after_the_ring_timeout(line: Make) -> None:
 
 
 async def test_the_caller_hangs_up(line: Make) -> None:
-    phone = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="time", pause=0.6),))
+    phone = PhoneScript(ring=0.1, lines=(Says(hang_up=True, after="over", pause=0.3),))
     desk: Line = await line(greeting=DEMO_GREETING, default_phone=phone)
     history = await desk.follow(await desk.place())
     end = history.one("call_ended").end
@@ -131,7 +131,7 @@ async def test_hang_up_while_it_rings(line: Make) -> None:
 
 
 async def test_hang_up_of_a_queued_call_never_dials(line: Make) -> None:
-    desk: Line = await line(calls_per_second=1, default_phone=PhoneScript(ring=0.1))
+    desk: Line = await line(calls_per_second=0.02, default_phone=PhoneScript(ring=0.1))  # the second is long in turn
     first = await desk.place()
     second = await desk.place("+15550003333")
     await desk.client.hang_up(second)
