@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 import signal
 import socket
@@ -148,7 +147,8 @@ class Chaos:
         self._emulator: Child
         self._subscribers: list[Child] = []
         self._link: SlowLink
-        self._grpc = _free_port()
+        self._grpc = 0
+        """The port of the API."""
 
     async def run(self) -> Outcome:
         """Kill, let it come to rest, and judge."""
@@ -270,6 +270,7 @@ class Chaos:
         async with AsyncExitStack() as stack:
             self._http = stack.enter_context(listening_socket())
             port = self._http.getsockname()[1]
+            self._grpc = stack.enter_context(held_port()).getsockname()[1]
             self._emulator = Child(
                 "emulator", ("-m", "tests.chaos.emulator", self._path("dials"), str(port)), self.folder
             )
@@ -414,11 +415,10 @@ def _log_lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _free_port() -> int:
-    """A port for gRPC, which the daemon binds anew in each life: below those that systems give to anybody."""
-    chance = random.Random(os.getpid())
-    while True:
-        port = chance.randrange(20_000, 30_000)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
+def held_port() -> socket.socket:
+    """A port for gRPC, which the daemon binds anew in each life. It is bound here as well, and nobody listens, so that
+    no other program is given it between two lives; SO_REUSEADDR, which gRPC sets too, lets the daemon in."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

@@ -16,7 +16,7 @@ import grpc
 
 import agentic.sync
 from agentic import Cursor
-from agentic.errors import Unavailable
+from agentic.errors import DeadlineExceeded, Unavailable
 from agentic.v1 import call_service_pb2 as pb
 from agentic.v1.call_service_pb2_grpc import CallServiceStub
 from agentic.v1.event_pb2 import Event
@@ -97,7 +97,8 @@ def by_client(address: str, token: str, place: Place, kinds: list[str]) -> None:
                 ):  # fmt: skip
                     place.write(event_line(event))
             except agentic.AgenticError as error:
-                if not isinstance(error, Unavailable):
+                # A daemon that is stopped (SIGSTOP) answers nothing, and no fault is meant.
+                if not isinstance(error, Unavailable | DeadlineExceeded):
                     print(error, file=sys.stderr, flush=True)
         time.sleep(0.05)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.broken import DEFECT
 from tests.chaos.plan import LIKELY, Plan, plan, points
-from tests.chaos.run import Chaos, summary
+from tests.chaos.run import Chaos, held_port, summary
 
 
 @pytest.mark.timeout(600)
@@ -57,3 +58,13 @@ def test_named_points_come_first_and_all_of_them() -> None:
     named = [plan(5, number).point for number in range(number_of_lives) if number % 5 != 4]
     assert named[: len(order)] == order
     assert set(order) == set(LIKELY)
+
+
+def test_nobody_is_given_the_daemons_port_between_two_lives_and_the_daemon_is() -> None:
+    with held_port() as held:
+        address = held.getsockname()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(address)
+        for _ in range(2):
+            with socket.create_server(address) as life:  # with SO_REUSEADDR, as gRPC
+                assert life.getsockname() == address
