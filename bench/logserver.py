@@ -101,6 +101,8 @@ class Load:
             loop.call_later(max(0.0, when - time.monotonic()), waiter.set_result, None)
             await waiter
             self.late.append(max(0.0, time.monotonic() - when))
+        for _ in range(int(rate * seconds) - done):  # what a stall at the end has left over
+            self._append()
 
     def _append(self) -> None:
         place, self._next = self._next, (self._next + 1) % CALLS
@@ -112,9 +114,11 @@ class Load:
         self._log.append(Entry(record, event), self._noted(time.monotonic()))
 
     def _noted(self, begin: float) -> Callable[[int | None], None]:
+        durable = self.durable  # that of the present run: what was appended before it is none of its events
+
         def on_durable(revision: int | None) -> None:
             self.waiting -= 1
-            self.durable.append(time.monotonic() - begin)
+            durable.append(time.monotonic() - begin)
 
         return on_durable
 

@@ -133,8 +133,11 @@ class Rig:
             self.pacer.remove(phone)
         await all_arrived(self.lines.values())
 
-    async def cost(self, name: str, pid: int, begin: Callable[[], None]) -> Cost:
-        """Warm up, call `begin`, and look at a window. Raises BridgeFailed."""
+    async def cost(
+        self, name: str, pid: int, begin: Callable[[], None], sampled: Callable[[], bool] = lambda: True
+    ) -> Cost:
+        """Warm up, call `begin`, and look at a window, which goes on for a while if nothing was `sampled` in it. Raises
+        BridgeFailed."""
         # Our own collections would be seen as delays of the bridge; the first one is over before the window.
         gc.collect()
         gc.freeze()
@@ -149,6 +152,10 @@ class Rig:
                 monotonic(),
             )
             await asyncio.sleep(self.options.seconds)
+            for _ in range(int(END_WITHIN / _LOOK_EVERY)):
+                if sampled():
+                    break
+                await asyncio.sleep(_LOOK_EVERY)
             cpu, own = proc.cpu_seconds(pid) - cpu, process_time() - own
             busy, took = proc.machine_busy_seconds() - busy, monotonic() - began
             return Cost(took, cpu, own, max(0.0, busy - cpu - own), proc.rss_bytes(pid))

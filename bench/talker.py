@@ -1,7 +1,7 @@
 """A model that talks and is interrupted: answers eight times as fast as they are played, cut short by their callers.
 
-That the caller speaks is made up here, at random moments of an answer; when everything that follows has come, the next
-answer begins. What follows of it is judged by the call's Exchange.
+That the caller speaks is made up here, at moments of an answer that are drawn by the call's number; when everything
+that follows has come, the next answer begins. What follows of it is judged by the call's Exchange.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ _TEXT = WSMsgType.TEXT
 _LATE = 2
 """Deltas that are still under way when the caller speaks, and come after the word of it."""
 _WORDS_EVERY = 4  # deltas
-_FOLLOWS_WITHIN = 2.0
-_AGAIN, _TRIES = 0.05, 100
+FOLLOWS_WITHIN = 10.0
+"""Seconds after which nothing more is awaited of an interruption, or of the phone before it. Whatever a busy machine
+delays comes before that."""
+_AGAIN = 0.05
 _PLAYED_FOR = 0.15  # seconds after which nobody can doubt that everything was played
 
 
@@ -56,6 +58,8 @@ class TalkingModel(ModelServer):
         super().__init__()
         self.plans = plans
         """Where each answer's plan comes from; drawn by chance without it."""
+        self.follows_within = FOLLOWS_WITHIN
+        """Less for a bridge of which nothing is expected."""
         self.calls = calls
         self.pacer = pacer
         self.faults = faults
@@ -78,7 +82,7 @@ class _Session(WSListener):
         self._transport: WSTransport | None = None
         self._call: Exchange | None = None
         self._number: int | None = None
-        self._rng = random.Random()  # noqa: S311 - no secret
+        self._rng = random.Random()  # noqa: S311 - no secret; the call's own, once that is known
         self._plan = Plan(0, 0.0, None)
         self._ids = Ids("", "", "", "")
         self._left = 0
@@ -132,6 +136,7 @@ class _Session(WSListener):
             self._model.faults.add("the model got audio that no caller has said")
             return None
         call.settled = self._settled
+        self._rng.seed(call.number)
         self._model.talking += 1
         self._model.pacer.add(self, self._rng.random())
         self._begin()
@@ -191,7 +196,7 @@ class _Session(WSListener):
             there = not self._left and not call.to_caller.under_way and now > playback.end + _PLAYED_FOR
         if not there:
             self._tries += 1
-            if self._tries < _TRIES:
+            if self._tries * _AGAIN < self._model.follows_within:
                 self._call_in(_AGAIN, self._interrupt)
                 return
             call.faults.add(f"call {call.number}: the phone did not play what the model said")
@@ -204,7 +209,7 @@ class _Session(WSListener):
                 for _ in range(_LATE):
                     self._say(call.say_late())
             self._finish(cancelled=True)
-        self._call_in(_FOLLOWS_WITHIN if needed else _PLAYED_FOR, self._go_on)
+        self._call_in(self._model.follows_within if needed else _PLAYED_FOR, self._go_on)
 
     def _settled(self) -> None:
         # Not at once: what comes twice comes now.

@@ -29,7 +29,8 @@ async def test_the_relay_that_clears_is_a_floor_without_faults() -> None:
 
 
 async def told_of(rig: TalkRig, *, clearing: bool) -> str:
-    """All faults of a relay to which this rig is connected."""
+    """All faults of a relay to which this rig is connected. What it owes never comes, and is not long waited for."""
+    rig.model.follows_within = 1.0
     async with rig.model.serving(), bridges.relay(rig.model.relay_url, None, clearing=clearing) as relay:
         phones = [rig.phone(line, f"MZ{line.number:032x}") for line in rig.lines.values()]
         await connect(rig, relay.url, phones)
