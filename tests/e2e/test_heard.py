@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -33,6 +33,7 @@ from agenticd.emulator.realtime import (
 from agenticd.emulator.twilio import Call
 from agenticd.emulator.voice import Voice
 from tests.e2e.conftest import History, Line, mistakes
+from tests.e2e.lateness import Lateness
 
 Make = Callable[..., Any]
 
@@ -65,34 +66,6 @@ def over(ms: int, text: str = STOP) -> Says:
     """The model hears that the caller speaks when the agent has spoken for about `ms`, 240 at least."""
     lead = b"\xff" * 8 * (ms - _NOTICED_MS - _VAD_MS)
     return Says(audio=lead + Voice().say(text, "caller"), after="over", pause=0)
-
-
-class Lateness:
-    """How late this process is, looked at every 5 ms while entered."""
-
-    def __init__(self) -> None:
-        self._beats: list[tuple[float, float]] = []
-        self._loop = asyncio.get_running_loop()
-
-    def __enter__(self) -> Self:
-        self._wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._handle.cancel()
-
-    def _wait(self) -> None:
-        self._due = self._loop.time() + 0.005
-        self._handle = self._loop.call_at(self._due, self._beat)
-
-    def _beat(self) -> None:
-        now = self._loop.time()
-        self._beats.append((now, now - self._due))
-        self._wait()
-
-    def worst(self, since: float, until: float) -> float:
-        """ms, between these moments."""
-        return 1000 * max(late for at, late in self._beats if since <= at <= until)
 
 
 @dataclass
