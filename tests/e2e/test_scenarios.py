@@ -143,7 +143,7 @@ async def test_the_agents_of_a_configuration_are_tried_without_its_secrets(tmp_p
     scenario = """\
         scenario: The reception answers
         call: {direction: inbound, agent: AGENT}
-        caller: {does: [hang_up]}
+        caller: {does: [{hang_up: true, silence: 2s}]}
         expect: {end: {reason: COMPLETED, by: CALLER}, words: [{agent: "Hello, how can I help you?", heard: all}]}
         """
     good = write(tmp_path, "good.yaml", scenario.replace("AGENT", "reception"))
