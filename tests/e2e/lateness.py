@@ -1,9 +1,15 @@
-"""How late a test's own process is: what the emulator in it does late is no fault of the daemon's."""
+"""How late a test's own process is: what the emulator in it does late is no fault of the daemon's.
+
+Looked at is a timer. What takes more steps than one is late as often: see ECHO.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Self
+
+ECHO = 2
+"""A mark is echoed by a task that a timer wakes: each has to wait for an iteration of the loop."""
 
 
 class Lateness:

@@ -21,7 +21,7 @@ from agenticd.emulator.phone.playout import Playout
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, RealtimeConfig, Session
 from agenticd.emulator.twilio.stream import MediaStream
 from tests.e2e.conftest import History, Line, mistakes
-from tests.e2e.lateness import Lateness
+from tests.e2e.lateness import ECHO, Lateness
 
 Make = Callable[..., Any]
 
@@ -235,14 +235,14 @@ def heard_right(history: History, session: Session, watch: Watch, lateness: Late
     """What the log says was heard is what the phone had played when the caller interrupted, to 40 ms.
 
     And not more than until it was told to stop. The model was told the same. The daemon says too little if the marks
-    come late that tell it how far the phone is: the phone, and the link twice, are of this process.
+    come late that tell it how far the phone is: the phone is of this process, and the link, which reads and writes.
     """
     assert watch.started is not None
     interrupted = history.one("agent_interrupted")
     heard = interrupted.heard.ToMilliseconds() / 1000
     played, cleared = watch.started[1], watch.clears[0].played
     began = min(note.at for note in session.told if note.kind == "response.created")
-    late = 3 * lateness.worst(began, watch.clears[0].at) / 1000
+    late = (ECHO + 2) * lateness.worst(began, watch.clears[0].at) / 1000
     assert played - 0.04 - late <= heard <= cleared + 0.04
     item = next(item for item in session.items if item.id == interrupted.item_id)
     assert len(item.content[0].audio) / 8000 == heard
