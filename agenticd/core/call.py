@@ -149,8 +149,8 @@ class CallMachine:
                 return self._placed(now)
             case inputs.CallArrived():
                 return self._arrived(now)
-            case inputs.DialGranted():
-                return self._fire(Trigger.GRANTED, now)
+            case inputs.DialGranted(age):
+                return self._granted(age, now)
             case inputs.DialAnswered(carrier_call_id, status):
                 return self._seen(carrier_call_id, status, now)
             case inputs.CallSeen(carrier_call_id, status):
@@ -185,6 +185,16 @@ class CallMachine:
         self._due = now + record.options.queue_timeout
         dial_before = record.create_time + record.options.queue_timeout
         return [Append(CallQueued(record.direction, record.from_address, record.to_address, record.agent, dial_before))]
+
+    def _granted(self, age: float, now: float) -> list[Effect]:
+        # Late by either clock is late: of a machine that was suspended the monotonic one knows nothing, and the one on
+        # the wall may have been put back.
+        late = (self._due is not None and now >= self._due) or age >= self._record.options.queue_timeout
+        return self._expired(now) if late else self._fire(Trigger.GRANTED, now)
+
+    def _expired(self, now: float) -> list[Effect]:
+        end = CallEnd(EndReason.EXPIRED, EndedBy.DAEMON, message="it was not dialled in time")
+        return self._fire(Trigger.EXPIRED, now, end)
 
     def _arrived(self, now: float) -> list[Effect]:
         if self.state is not CallState.RINGING:
@@ -342,8 +352,7 @@ class CallMachine:
             return [LookUpCall()]
         match self.state:
             case CallState.QUEUED:
-                end = CallEnd(EndReason.EXPIRED, EndedBy.DAEMON, message="it was not dialled in time")
-                return self._fire(Trigger.EXPIRED, now, end)
+                return self._expired(now)
             case CallState.DIALING if not self.carrier_call_id:
                 return self._unanswered("no answer in time", now)
             case CallState.DIALING | CallState.RINGING:

@@ -35,7 +35,10 @@ class CallRecovered:
 
 @dataclass(frozen=True, slots=True)
 class DialGranted:
-    """It is the call's turn to be dialled."""
+    """It is the call's turn to be dialled. `age`: seconds since the call was created, by the clock on the wall, which
+    goes on while a machine is suspended."""
+
+    age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,9 @@ class Dialer:
             session = self._queue.popleft()
             # Hung up or expired while it waited: its turn costs nobody anything.
             if session.call.state is CallState.QUEUED:
-                self._next = now + self._interval
-                session.feed(inputs.DialGranted())
+                session.feed(inputs.DialGranted(self._clock.wall() - session.record.create_time))
+                if session.record.end is None:
+                    self._next = now + self._interval
         if self._queue:
             self._timer = self._clock.call_at(self._next, self._ring)
 

@@ -390,6 +390,20 @@ def test_a_queued_call_expires_and_is_never_dialled() -> None:
     assert (call.record.end.reason, call.record.end.ended_by) == (EndReason.EXPIRED, EndedBy.DAEMON)
 
 
+def test_a_queued_call_whose_turn_comes_too_late_expires_and_is_never_dialled() -> None:
+    """Its turn may be told before its deadline is, when both passed while the daemon stood still."""
+    patience = RECORD.options.queue_timeout
+    call = Call.placed()
+    call.now = patience
+    late = call.feed(inputs.DialGranted(age=0.0))  # the clock on the wall was put back
+    slept = Call.placed().feed(inputs.DialGranted(age=patience))  # the monotonic one stood still
+    for call in (late, slept):
+        assert call.count(Dial) == 0
+        assert call.events == ["CallQueued", "CallEnded", "CallClosed"]
+        assert call.record.end is not None
+        assert (call.record.end.reason, call.record.end.ended_by) == (EndReason.EXPIRED, EndedBy.DAEMON)
+
+
 def test_hang_up_while_the_carrier_has_not_answered_the_dial_order_waits_for_its_id() -> None:
     call = Call.placed().feed(inputs.DialGranted(), hang_up())
     assert call.count(HangUpLeg) == 0

@@ -14,7 +14,8 @@ from tests.service.world import Hands
 
 
 def queued(hands: Hands, count: int) -> list[Session]:
-    sessions = [Session(replace(record(), call_id=CallId(f"{i:026}")), hands.world) for i in range(count)]
+    placed = replace(record(), create_time=hands.clock.wall())
+    sessions = [Session(replace(placed, call_id=CallId(f"{i:026}")), hands.world) for i in range(count)]
     for session in sessions:
         session.feed(inputs.CallPlaced())
     return sessions
@@ -48,6 +49,25 @@ async def test_a_call_that_was_hung_up_costs_no_turn() -> None:
     sessions[1].feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
     hands.clock.advance(1.0)
     assert dialed(sessions) == [True, False, True]
+
+
+async def test_calls_whose_time_passed_while_the_machine_slept_are_not_dialled_and_cost_no_turn() -> None:
+    """The monotonic clock stands still meanwhile; and a clock on the wall that is put back makes nobody late."""
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
+    for session in sessions:
+        dialer.enqueue(session)
+    hands.clock.stepped = 8 * 3600.0
+    (young,) = queued(hands, 1)
+    dialer.enqueue(young)
+    hands.clock.advance(1.0)
+    assert dialed([*sessions, young]) == [True, False, False, True]
+    assert [session.record.end and session.record.end.reason for session in sessions[1:]] == [EndReason.EXPIRED] * 2
+    (other,) = queued(hands, 1)
+    dialer.enqueue(other)
+    hands.clock.stepped = -8 * 3600.0
+    hands.clock.advance(1.0)
+    assert dialed([other]) == [True]
 
 
 async def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:

@@ -15,7 +15,7 @@ from agenticd.core.ids import new_call_id
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.service.ports import CarrierCall, DialOrder
 from agenticd.service.session import Session
-from tests.service.world import SID, HandCarrier, HandMedia, Hands
+from tests.service.world import SID, HandCarrier, HandClock, HandMedia, Hands
 
 BRIEF = AgentBrief("Be brief.", "Hello.", "marin", "gpt-realtime-2.1")
 
@@ -31,7 +31,7 @@ def record() -> CallRecord:
         brief=BRIEF,
         options=CallOptions(),
         node_id="n",
-        create_time=1.0,
+        create_time=HandClock().wall(),
     )
 
 
