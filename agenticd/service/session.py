@@ -18,7 +18,16 @@ import structlog
 from agenticd.core import effects, inputs
 from agenticd.core.call import CallMachine
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
-from agenticd.core.events import CallEnding, CallRecord, EndedBy, EndReason, Event, LiveWords
+from agenticd.core.events import (
+    CallEnded,
+    CallEnding,
+    CallRecord,
+    CallState,
+    EndedBy,
+    EndReason,
+    Event,
+    LiveWords,
+)
 from agenticd.core.mediastream import MarkEchoed, MediaReceived
 from agenticd.core.realtime import AudioDelta
 from agenticd.core.record import amend, apply
@@ -58,6 +67,9 @@ CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
 SLOWEST_ORDER = 60.0
 """Seconds after which an order to dial is carried out no more: what is created later is another one's."""
+UNDIALLED = inputs.HangUpRequested(
+    EndReason.EXPIRED, EndedBy.DAEMON, "it was not dialled, because the event log could not be written in time"
+)
 OLDEST_OWNER = 2 * 3600.0
 """Seconds that a call of ours may have been there before it was dialled: more than the longest queue timeout."""
 
@@ -176,9 +188,8 @@ class Session:
         if not self._world.log.trouble:
             return
         self._tell_waiters(StoreDown())
-        if any(isinstance(effect, effects.Dial) for _, effect in self._outside):
-            message = "it was not dialled, because the event log could not be written"
-            self.feed(inputs.HangUpRequested(EndReason.EXPIRED, EndedBy.DAEMON, message))
+        if self._dial_waits():
+            self.feed(UNDIALLED)
         self._launch()
 
     def abandon(self) -> None:
@@ -239,7 +250,7 @@ class Session:
                 self.record = apply(self.record, payload, wall)
                 event = Event(self.record.call_id, self.record.last_sequence, wall, payload)
                 self._put(event)
-                if isinstance(payload, CallEnding) and self._withdraw(effects.Dial()):
+                if isinstance(payload, CallEnding | CallEnded) and self._withdraw(effects.Dial()):
                     self._inbox.append(inputs.DialRefused(0, ""))
             case effects.Amend():
                 self.record = amend(self.record, effect)
@@ -255,6 +266,10 @@ class Session:
             case effects.Dial() | effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
                 if all(waiting != effect for _, waiting in self._outside):
                     self._outside.append((self._appended, effect))
+
+    def _dial_waits(self) -> bool:
+        """Whether the order to dial was given and has not begun."""
+        return any(isinstance(effect, effects.Dial) for _, effect in self._outside)
 
     def _withdraw(self, effect: effects.Effect) -> bool:
         """Take back an outside effect that has not begun."""
@@ -285,6 +300,10 @@ class Session:
 
     def _ring(self) -> None:
         self._timer = self._timer_at = None
+        due = self.call.deadline()
+        if self._dial_waits() and due is not None and self._world.clock.monotonic() >= due:
+            # A disk that stands still says nothing: the carrier, which is late with its answer, was never asked.
+            self.feed(UNDIALLED)
         self.feed(inputs.DeadlinePassed())
 
     # The log.
@@ -399,6 +418,9 @@ class Session:
             status_url=urls.status(record.call_id),
             fallback_url=urls.resume(record.call_id),
         )
+        if not self._still_to_dial():
+            self.feed(UNDIALLED)
+            return inputs.DialRefused(0, "")
         try:
             seen = await self._world.carrier.dial(order)
         except CarrierRefused as refusal:
@@ -406,6 +428,12 @@ class Session:
         except CarrierUnanswered as silence:
             return inputs.DialUnanswered(silence.what)
         return inputs.DialAnswered(seen.carrier_call_id, seen.status)
+
+    def _still_to_dial(self) -> bool:
+        """Whether the order to dial may go out now: nothing ended the call, and it was not given long ago."""
+        record = self.record
+        age = self._world.clock.wall() - (record.dial_time or record.create_time)
+        return self.call.state is CallState.DIALING and age <= SLOWEST_ORDER
 
     async def _hang_up(self, answered: bool, words: str) -> inputs.Input:
         try:

@@ -277,6 +277,8 @@ class Facts:
         self.log: list[Payload] = []
         self.talk = Talk()
         self.dials = 0
+        self.begun = False
+        """The order to dial left the session."""
         self.answered = False
         self.away = False
         """The daemon was restarted during the call, and nothing has shown it held here since."""

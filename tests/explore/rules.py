@@ -159,8 +159,8 @@ def reasons_have_their_authors(facts: Facts, effect: effects.Append, step: Step)
 
 
 def expired_calls_were_never_dialled(facts: Facts, effect: effects.Append, step: Step) -> str | None:
-    if isinstance(effect.payload, events.CallEnded) and effect.payload.end.reason is EndReason.EXPIRED and facts.dials:
-        return "EXPIRED after the order to dial"
+    if isinstance(effect.payload, events.CallEnded) and effect.payload.end.reason is EndReason.EXPIRED and facts.begun:
+        return "EXPIRED after the order to dial had gone out"
     return None
 
 

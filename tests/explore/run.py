@@ -18,6 +18,7 @@ from agenticd.core.events import CallRecord, CallState, Direction
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.core.record import amend, apply
 from agenticd.core.turn import Turn
+from agenticd.service.session import UNDIALLED
 from tests.explore.facts import Facts, Step
 from tests.explore.rules import AT_END, BY_STEP, rules_on
 
@@ -144,10 +145,13 @@ class Run:
         self.ordered = []
         if kind is DialBegun:
             begun, self.dial_waits = self.dial_waits, False
+            self.facts.begun |= begun
             return begun
         if not self._let_in(kind, happening, at):
             return False
-        inbox = self._inbox
+        inbox, due = self._inbox, self.call.deadline()
+        if kind is inputs.DeadlinePassed and self.dial_waits and due is not None and at >= due:
+            inbox.append(UNDIALLED)
         inbox.append(happening)  # type: ignore[arg-type]
         while inbox:
             self._step(inbox.popleft(), at)
@@ -240,7 +244,7 @@ class Run:
                 case effects.Append(payload):
                     self.coverage.payloads[type(payload)] += 1
                     self.record = apply(self.record, payload, WALL + now)
-                    if self.dial_waits and type(payload) is events.CallEnding:
+                    if self.dial_waits and type(payload) in (events.CallEnding, events.CallEnded):
                         self.dial_waits = False
                         inbox.append(inputs.DialRefused(0, ""))
                 case effects.Amend():

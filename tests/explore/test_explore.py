@@ -126,8 +126,8 @@ def _closed_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def _an_order_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     real = CallMachine._order_end
 
-    def order_end(self: CallMachine, *arguments: Any) -> list[effects.Effect]:
-        made = real(self, *arguments)
+    def order_end(self: CallMachine, *arguments: Any, **named: Any) -> list[effects.Effect]:
+        made = real(self, *arguments, **named)
         self._ordered = None
         return made
 

@@ -248,8 +248,8 @@ def anothers_order(t: Told, wrong: bool) -> None:
 
 @bites("expired_calls_were_never_dialled")
 def expired_late(t: Told, wrong: bool) -> None:
-    if wrong:
-        t.step(inputs.DialGranted(), Append(events.CallDialing()), effects.Dial())
+    t.step(inputs.DialGranted(), Append(events.CallDialing()), effects.Dial())
+    t.facts.begun = wrong
     t.says(ended(EndReason.EXPIRED, EndedBy.DAEMON))
 
 

@@ -305,7 +305,7 @@ class World:
             self.push(later, inputs.CallNotSeen(sure=bool(self.run.call.carrier_call_id)))
 
     def _dial(self, effect: object, at: float) -> None:
-        self.push(at + self.chance.choice((0.0, 0.0, 0.0, 2.0)), DialBegun())
+        self.push(at + self.chance.choice((0.0, 0.0, 0.0, 2.0, 25.0)), DialBegun())
 
     def _close_media(self, effect: object, at: float) -> None:
         for stream in sorted(self.run.streams):

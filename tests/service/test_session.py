@@ -14,7 +14,7 @@ from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState,
 from agenticd.core.ids import new_call_id
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
 from agenticd.service.ports import CarrierCall, DialOrder
-from agenticd.service.session import Session
+from agenticd.service.session import SLOWEST_ORDER, Session
 from tests.service.world import SID, HandCarrier, HandClock, HandMedia, Hands
 
 BRIEF = AgentBrief("Be brief.", "Hello.", "marin", "gpt-realtime-2.1")
@@ -457,6 +457,47 @@ async def test_nobody_is_dialled_late_because_a_disk_was_full() -> None:
         assert end is not None
         assert (end.reason, end.ended_by) == (EndReason.EXPIRED, EndedBy.DAEMON)
         assert hands.log.kinds[-1] == "call_closed"
+
+
+@pytest.mark.parametrize("stall", [20.0, 150.0])
+async def test_nobody_is_dialled_late_because_a_disk_stood_still(stall: float) -> None:
+    """No error tells of it: the carrier's time to answer passes, and it was never asked."""
+    hands = Hands()
+    async with live(hands) as session:
+        hands.log.commit()
+        session.feed(inputs.DialGranted())
+        hands.clock.advance(stall)
+        await settle()
+        hands.log.commit()
+        await settle()
+        assert hands.carrier.orders == []
+        assert hands.log.kinds == ["call_queued", "call_dialing", "call_ending", "call_ended", "call_closed"]
+        end = session.record.end
+        assert end is not None
+        assert (end.reason, end.ended_by) == (EndReason.EXPIRED, EndedBy.DAEMON)
+
+
+async def test_nobody_is_dialled_late_because_the_machine_slept() -> None:
+    """What the carrier created later than SLOWEST_ORDER is another call's, when one is looked for."""
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.clock.stepped = SLOWEST_ORDER + 1
+        hands.log.commit()
+        await settle()
+        assert hands.carrier.orders == []
+        assert session.record.end is not None
+        assert session.record.end.reason is EndReason.EXPIRED
+
+
+async def test_a_call_that_ended_while_it_was_to_be_dialled_is_not_dialled() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        session.feed(inputs.StatusReported(SID, "failed", 1))
+        hands.log.commit()
+        await settle()
+        assert hands.carrier.orders == []
 
 
 async def test_a_wall_clock_that_steps_back_moves_no_deadline() -> None:
