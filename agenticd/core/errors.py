@@ -147,7 +147,9 @@ class CarrierError(AgenticError):
 
 
 class CarrierRefused(CarrierError):
-    """Twilio answered no. `code` is its error code (21211 …), `status` the HTTP status, `message` its own words."""
+    """Twilio answered no. `code` is its error code (21211 …), `status` the HTTP status, `message` its own words.
+
+    Both are 0 for an order to dial that was no longer wanted when it was to go out: nobody was asked."""
 
     def __init__(self, code: int, status: int, message: str) -> None:
         super().__init__(f"{code}: {message}")

@@ -7,7 +7,7 @@ session calls while it is fed never blocks and never raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -226,6 +226,8 @@ class DialOrder:
     voice_url: str
     status_url: str
     fallback_url: str
+    wanted: Callable[[], bool] = field(default=lambda: True, compare=False)
+    """Asked right before each request: what was hung up meanwhile is not to be dialled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,8 @@ class Carrier(Protocol):
     """Twilio's REST side. All raise CarrierRefused and CarrierUnanswered, and nothing else."""
 
     async def dial(self, order: DialOrder) -> CarrierCall:
-        """Create the call, once. Never tried again by the adapter, but for an answer that says it was not processed."""
+        """Create the call, once. Never tried again by the adapter, but for an answer that says it was not processed.
+        No longer wanted is refused: with the status 0 if the carrier was not asked at all."""
 
     async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
         """Order the call's end (canceled before the answer, completed after). None: it had already ended, or is not

@@ -417,13 +417,13 @@ class Session:
             voice_url=urls.voice(record.call_id),
             status_url=urls.status(record.call_id),
             fallback_url=urls.resume(record.call_id),
+            wanted=self._still_to_dial,
         )
-        if not self._still_to_dial():
-            self.feed(UNDIALLED)
-            return inputs.DialRefused(0, "")
         try:
             seen = await self._world.carrier.dial(order)
         except CarrierRefused as refusal:
+            if not refusal.status:
+                self.feed(UNDIALLED)
             return inputs.DialRefused(refusal.code, refusal.message)
         except CarrierUnanswered as silence:
             return inputs.DialUnanswered(silence.what)

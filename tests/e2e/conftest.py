@@ -151,14 +151,24 @@ async def line(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         assert '"level": "error"' not in log, log
 
 
+class Gate(asyncio.Event):
+    """Set: open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+        """Something waits at it, or has."""
+
+
 @pytest.fixture
-async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
+async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
     """What the emulated Twilio has to wait for, by its faults, waits for this, and not for the time that they say:
     REST requests, their answers, and late callbacks. Named behind `line`, it is open when that one ends."""
-    opened = asyncio.Event()
+    opened = Gate()
 
     async def waited(_: Mishaps, seconds: float) -> bool:
         if seconds:
+            opened.reached.set()
             await opened.wait()
         return True
 

@@ -120,9 +120,13 @@ ROWS: dict[str, Row] = {
     ),
     # Hung up by the API.
     "hung_up_unconfirmed": Row(
-        TO_TWILIO, "reset after Twilio dialled, and hung up meanwhile", "the phone stops ringing", _ends("CANCELED"),
-        phone=RINGS, rest=_create("reset", done=True), hung_up="call_dialing",
-        ring_timeout=30.0,
+        TO_TWILIO, "reset after Twilio dialled, callbacks lost, and hung up meanwhile", "the phone stops ringing",
+        _ends("CANCELED"), phone=RINGS, rest=_create("reset", done=True), callbacks=SILENT, hung_up="warning",
+        warned=True, ring_timeout=30.0,
+    ),
+    "hung_up_429": Row(
+        TO_TWILIO, "HTTP 429 four times, and hung up meanwhile", NOBODY, _ends("CANCELED"), 0,
+        rest=_create("429", first=4), hung_up="call_dialing",
     ),
     "hung_up_refused": Row(
         TO_TWILIO, "the order to hang up fails once", "the call ends a moment later", _ends("COMPLETED"), phone=STAYS,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agenticd.core import inputs, realtime
-from agenticd.core.errors import CarrierUnanswered, StoreDown
+from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
 from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, Usage
 from agenticd.core.ids import new_call_id
 from agenticd.core.mediastream import DigitPressed, MarkEchoed, MediaReceived
@@ -277,6 +277,31 @@ async def test_a_call_that_is_hung_up_before_call_dialing_is_durable_is_not_dial
         assert hands.carrier.orders == []
         assert session.record.end is not None
         assert session.record.end.reason is EndReason.CANCELED
+
+
+async def test_a_call_that_is_hung_up_while_the_order_to_dial_is_repeated_is_canceled_and_not_dialled() -> None:
+    """The carrier was too busy to process the order, and then it is not wanted any more."""
+    busy = asyncio.Event()
+
+    class Busy(HandCarrier):
+        async def dial(self, order: DialOrder) -> CarrierCall:
+            await busy.wait()
+            if order.wanted():
+                return await super().dial(order)
+            raise CarrierRefused(20429, 429, "Too Many Requests")
+
+    hands = Hands(carrier=Busy())
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+        hands.log.commit()
+        busy.set()
+        await settle()
+        assert hands.carrier.orders == []
+        assert session.record.end is not None
+        assert (session.record.end.reason, session.record.end.ended_by) == (EndReason.CANCELED, EndedBy.API)
 
 
 class Broken(HandCarrier):

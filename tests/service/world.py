@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from agenticd.core.errors import CarrierRefused
 from agenticd.core.events import AgentBrief, CallRecord, Event, LiveWords
 from agenticd.core.ids import CallId
 from agenticd.core.inputs import Input, ModelClosed
@@ -118,6 +119,8 @@ class HandCarrier:
     """The URLs that it asked, by its call ids."""
 
     async def dial(self, order: DialOrder) -> CarrierCall:
+        if not order.wanted():
+            raise CarrierRefused(0, 0, "no longer wanted")
         self.orders.append(("dial", order))
         if isinstance(self.dial_answer, Exception):
             raise self.dial_answer

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agenticd.adapters.twilio.transport import LIBRARY_ROOT, Answer, Config, Transport
+from agenticd.adapters.twilio.transport import LIBRARY_ROOT, Answer, Config, Transport, while_wanted
 from agenticd.core import twiml
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered
 from agenticd.core.tally import Tally
@@ -70,7 +70,7 @@ class TwilioCarrier:
         await self._transport.close()
 
     async def dial(self, order: DialOrder) -> CarrierCall:
-        """Create the call, once."""
+        """Create the call, once, if it is still wanted."""
 
         async def ask(client: Client) -> CarrierCall:
             return _call(
@@ -88,7 +88,9 @@ class TwilioCarrier:
                 )
             )
 
-        return await self._ask(ask)
+        await self._library()
+        with while_wanted(order.wanted):
+            return await self._ask(ask)
 
     async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
         """Order the call's end, with `words` first if it was answered. None: it had ended, or is not known there."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
@@ -63,6 +65,22 @@ class _Explanation(msgspec.Struct, frozen=True, gc=False):
     detail: str | None = None
 
 
+# The library has no place for it between the order and its request.
+_wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted", default=lambda: True)
+
+
+@contextmanager
+def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
+    """What is requested in here is requested again only while `wanted()`. Raises CarrierRefused if it is not now."""
+    if not wanted():
+        raise CarrierRefused(0, 0, "no longer wanted")
+    token = _wanted.set(wanted)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
 _EXPLANATION = msgspec.json.Decoder(_Explanation)
 
 
@@ -86,7 +104,7 @@ class Transport:
         data: Mapping[str, object] | None,
         headers: Mapping[str, str],
     ) -> Answer:
-        """One request. Made again only when Twilio says that it was not processed (429)."""
+        """One request. Made again only when Twilio says that it was not processed (429), and while it is wanted."""
         if not url.startswith(LIBRARY_ROOT):
             raise CarrierUnanswered("Twilio's answer points to another address")
         url = f"{self._config.api_url.rstrip('/')}/{url.removeprefix(LIBRARY_ROOT)}"
@@ -98,6 +116,8 @@ class Transport:
                 break
             chance = int.from_bytes(self._clock.randomness(2), "big") / 65536
             await asyncio.sleep(delay * (0.5 + chance))
+            if not _wanted.get()():
+                break
             status, text = await self._once(method, url, params, data, headers)
         if 200 <= status < 300:
             return Answer(status, text)

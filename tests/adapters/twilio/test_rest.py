@@ -4,6 +4,7 @@ of three: done, refused with a reason, or nobody knows."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 import subprocess
 import sys
@@ -249,6 +250,30 @@ async def test_what_is_never_processed_is_refused_at_last(twilio, carrier):
         await carrier.dial(ORDER)
     assert (refusal.value.code, refusal.value.status) == (20429, 429)
     assert len(twilio.asked) == 3
+
+
+async def test_a_call_that_was_hung_up_meanwhile_is_not_asked_for_again(twilio, carrier):
+    twilio.answers += [error(20429, 429), error(20429, 429)]
+    answers = [True, True, False]
+    with pytest.raises(CarrierRefused) as refusal:
+        await carrier.dial(dataclasses.replace(ORDER, wanted=lambda: answers.pop(0)))
+    assert (refusal.value.code, refusal.value.status) == (20429, 429)
+    assert (len(twilio.asked), answers) == (2, [])
+
+
+async def test_a_call_that_was_hung_up_while_the_library_was_loaded_is_not_asked_for(twilio, carrier):
+    health = carrier.health
+    with pytest.raises(CarrierRefused) as refusal:
+        await carrier.dial(dataclasses.replace(ORDER, wanted=lambda: carrier._client is None))
+    assert (refusal.value.code, refusal.value.status) == (0, 0)
+    assert (twilio.asked, carrier.health) == ([], health)
+
+
+async def test_what_is_asked_for_one_order_holds_for_no_other_request(twilio, carrier):
+    twilio.answers += [web.json_response(call(), status=201), error(20429, 429), web.json_response(call())]
+    answers = [True]
+    await carrier.dial(dataclasses.replace(ORDER, wanted=lambda: answers.pop(0)))
+    assert await carrier.look_up(SID) == SEEN
 
 
 async def test_the_waits_between_are_the_configured_ones_give_or_take_a_half(twilio, monkeypatch):
