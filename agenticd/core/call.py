@@ -64,7 +64,9 @@ LOOK_UPS: Sequence[float] = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
 UNCONFIRMED_GRACE = 90.0
 """Seconds after the ring timeout when an unconfirmed call is given up."""
 LEAST_LOOK_UPS = 3
-"""So often it is looked for, however long the daemon was away."""
+"""So many look-ups that the carrier answered it takes to say that a call was never seen, however long nobody looked."""
+LONGEST_SEARCH = 900.0
+"""Seconds after which a call is given up that the carrier could not be asked about."""
 RECOVERY_ASK = 10.0
 """Seconds that the carrier has, after a restart, to say what became of a call, before its end is ordered."""
 MEDIA_PATIENCE = 15.0
@@ -103,6 +105,9 @@ class CallMachine:
         self._model_wanted = False
         self._told_down = False
         self._questions = 0
+        self._not_seen = 0
+        """Look-ups that the carrier answered, and that did not find the call."""
+        self._search_until: float | None = None
         self._due: float | None = None
         self._limit: float | None = None
         self._settled: inputs.TalkSettled | None = None
@@ -161,7 +166,10 @@ class CallMachine:
             case inputs.DialUnanswered(what):
                 return [] if self.carrier_call_id else self._unanswered(what, now)
             case inputs.CallNotSeen(sure):
-                return self._line_gone(now) if sure else []
+                if sure:
+                    return self._line_gone(now)
+                self._not_seen += 1
+                return []
             case inputs.HangUpRequested(reason, by, message, at_once):
                 return self._order_end(reason, by, message, now, at_once=at_once)
             case inputs.LegHungUp(status):
@@ -380,8 +388,12 @@ class CallMachine:
     def _look_again(self, now: float) -> list[Effect]:
         asked = self._dialed_at if self._dialed_at is not None else now
         overdue = now >= asked + self._record.options.ring_timeout + UNCONFIRMED_GRACE
-        if overdue and self._questions >= LEAST_LOOK_UPS:
-            end = CallEnd(EndReason.DIAL_UNCONFIRMED, EndedBy.DAEMON, message="the call was never seen")
+        looked = self._not_seen >= LEAST_LOOK_UPS
+        if self._search_until is None:
+            self._search_until = now + LONGEST_SEARCH
+        if overdue and (looked or now >= self._search_until):
+            message = "the call was never seen" if looked else "Twilio could not be asked whether it dialled"
+            end = CallEnd(EndReason.DIAL_UNCONFIRMED, EndedBy.DAEMON, message=message)
             return self._fire(Trigger.GAVE_UP, now, end)
         self._questions += 1
         steps = LOOK_UPS[self._questions : self._questions + 1]
@@ -434,6 +446,7 @@ class CallMachine:
     def _unconfirmed(self, previous: CallState, now: float) -> list[Effect]:
         if previous is not CallState.UNCONFIRMED:
             self._questions, self._due = 0, now + LOOK_UPS[0]
+            self._not_seen, self._search_until = 0, None
         # After the event of an order to end, which reads as ENDING, the row must say what is true.
         return [Amend(state=CallState.UNCONFIRMED)]
 

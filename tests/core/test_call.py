@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from agenticd.core import inputs
-from agenticd.core.call import TRANSITIONS, CallMachine, Trigger
+from agenticd.core.call import LEAST_LOOK_UPS, LONGEST_SEARCH, TRANSITIONS, CallMachine, Trigger
 from agenticd.core.effects import Amend, Append, CloseModel, Dial, HangUpLeg, LookUpCall, OpenModel, Tell
 from agenticd.core.events import (
     AgentBrief,
@@ -153,12 +153,13 @@ def situation(call: Call) -> tuple[object, ...]:
     """What of a machine decides what it does next; times only as far as they can make a difference."""
     machine, now = call.machine, call.now
     fields = {k: v for k, v in vars(machine).items() if k not in ("_record", "attempt")}
-    for name in ("_answered_at", "_ended_at", "_due", "_settled"):
+    for name in ("_answered_at", "_ended_at", "_due", "_settled", "_search_until"):
         fields[name] = fields[name] is not None
     for name, step, most in (("_dialed_at", 60.0, 2), ("_without_media", 5.0, 3), ("_orphaned", 3.0, 2)):
         fields[name] = None if fields[name] is None else min(int((now - fields[name]) / step), most)
     fields["_limit"] = fields["_limit"] is not None and fields["_limit"] > now
     fields["_questions"] = min(fields["_questions"], 1)
+    fields["_not_seen"] = min(fields["_not_seen"], LEAST_LOOK_UPS)
     record = call.record
     row = (record.direction, record.state, record.end is None, record.closed)
     return (*sorted((k, str(v)) for k, v in fields.items()), *row)
@@ -419,13 +420,37 @@ def test_an_unanswered_dial_order_is_looked_for_and_never_repeated() -> None:
     assert call.machine.state is CallState.UNCONFIRMED
     looked = []
     while call.machine.state is CallState.UNCONFIRMED:
-        call.wait()
+        call.wait().feed(inputs.CallNotSeen(sure=False))
         looked.append(call.now)
     assert looked[:5] == [2.0, 5.0, 10.0, 20.0, 40.0]
     assert call.count(Dial) == 1
     assert call.record.end is not None
+    assert (call.record.end.reason, call.record.end.message) == (
+        EndReason.DIAL_UNCONFIRMED,
+        "the call was never seen",
+    )
+    assert RECORD.options.ring_timeout + 90 <= call.now < RECORD.options.ring_timeout + 130
+
+
+def test_a_call_that_the_carrier_could_not_be_asked_about_is_looked_for_longer_and_not_said_to_be_unseen() -> None:
+    call = Call.placed().feed(inputs.DialGranted(), inputs.DialUnanswered("timeout"))
+    while call.machine.state is CallState.UNCONFIRMED:
+        call.wait().feed(inputs.LookUpFailed("timeout"))
+    assert LONGEST_SEARCH <= call.now <= LONGEST_SEARCH + 60
+    assert call.record.end is not None
     assert call.record.end.reason is EndReason.DIAL_UNCONFIRMED
-    assert call.now >= RECORD.options.ring_timeout + 90
+    assert call.record.end.message == "Twilio could not be asked whether it dialled"
+
+
+def test_a_carrier_that_can_be_asked_again_late_is_asked_until_it_has_answered_often_enough() -> None:
+    call = Call.placed().feed(inputs.DialGranted(), inputs.DialUnanswered("timeout"))
+    while call.now < 400:
+        call.wait().feed(inputs.LookUpFailed("timeout"))
+    for _ in range(LEAST_LOOK_UPS):
+        assert call.machine.state is CallState.UNCONFIRMED
+        call.feed(inputs.CallNotSeen(sure=False)).wait()
+    assert call.record.end is not None
+    assert call.record.end.message == "the call was never seen"
 
 
 def test_an_unconfirmed_call_is_found_by_its_callback() -> None:

@@ -50,7 +50,7 @@ def test_an_ending_without_the_carriers_id_comes_to_an_end_after_a_restart() -> 
     for _ in range(20):
         if call.record.closed:
             break
-        call.wait()
+        call.wait().feed(inputs.CallNotSeen(sure=False))
     assert call.record.end is not None
     assert call.record.end.reason is EndReason.DIAL_UNCONFIRMED
 
@@ -134,11 +134,11 @@ def test_a_call_hung_up_in_the_queue_is_not_looked_for_after_a_restart() -> None
 
 def test_a_call_that_was_never_seen_is_looked_for_some_times_however_long_the_daemon_was_away() -> None:
     call = recovered(CallState.DIALING, dial_time=RECORD.create_time, age=4000.0)
-    for _ in range(10):
-        if call.machine.state is CallState.ENDED:
-            break
-        call.wait()
-    assert call.count(LookUpCall) >= 3
+    for answer in (inputs.LookUpFailed("timeout"),) * 5 + (inputs.CallNotSeen(sure=False),) * 3:
+        assert call.machine.state is CallState.UNCONFIRMED
+        call.wait().feed(answer)
+    call.wait()
+    assert call.count(LookUpCall) == 8
     assert call.record.end is not None
     assert call.record.end.reason is EndReason.DIAL_UNCONFIRMED
 
