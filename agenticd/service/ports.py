@@ -169,8 +169,8 @@ class EventLog(Protocol):
         Raises StoreDown."""
 
     async def unidentified(self, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
-        """Our calls between these numbers that were dialled at `since` or later, and that the carrier has neither given
-        an id nor refused: live ones, and those that were given up. Raises StoreDown."""
+        """Our calls between these numbers that were dialled at `since` or later, or nobody knows when, and that the
+        carrier has neither given an id nor refused: live ones, and those that were given up. Raises StoreDown."""
 
     async def transcript(self, call_id: CallId) -> tuple[Sequence[TranscriptFinal], int]:
         """The call's utterances by position, and the revision as of which they are. Raises StoreDown."""

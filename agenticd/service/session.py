@@ -386,6 +386,8 @@ class Session:
         if isinstance(result, BaseException):
             _logger.error("a defect of an adapter", call_id=self.record.call_id, exc_info=result)
             result = _unknown_end(effect)
+        if isinstance(result, inputs.CallSeen) and self._taken(result.carrier_call_id):
+            result = inputs.CallNotSeen(sure=False)
         if result is not None:
             self.feed(result)
         self._launch()
@@ -452,6 +454,10 @@ class Session:
             return inputs.LookUpFailed(str(trouble))
         return _seen(ours) if ours is not None else inputs.CallNotSeen(sure=False)
 
+    def _taken(self, carrier_call_id: str) -> bool:
+        """Whether another call of ours learned, while this one was looked for, that what was found is its own."""
+        return not self.call.carrier_call_id and self._world.claimed(carrier_call_id)
+
     async def _search(self) -> CarrierCall | None:
         """The carrier's call that is this one, among those that are nobody else's."""
         world, record = self._world, self.record
@@ -459,10 +465,12 @@ class Session:
         found = await world.carrier.find(record.to_address, record.from_address, since)
         if not found:
             return None
+        # The rivals first: one that finds its call between the two questions is then still a rival, or an owner.
+        rivals = await world.log.unidentified(record.to_address, record.from_address, since - SLOWEST_ORDER)
         owned = await world.log.carrier_call_ids(since - OLDEST_OWNER)
         free = [seen for seen in found if seen.carrier_call_id not in owned and not world.claimed(seen.carrier_call_id)]
-        rivals = await world.log.unidentified(record.to_address, record.from_address, since - SLOWEST_ORDER)
-        return await choose(free, record.call_id, world.carrier.requested, rival=rivals > {record.call_id})
+        rival = bool(rivals - {record.call_id})
+        return await choose(free, record.call_id, world.carrier.requested, rival=rival)
 
 
 def _unknown_end(effect: effects.Effect) -> inputs.Input | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,27 @@ class Clock(HandClock):
         return Clock._count.to_bytes(size, "big")
 
 
+class Carrier(HandCarrier):
+    """Tells how often it was asked about calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = asyncio.Semaphore(0)
+
+    async def looked(self, times: int) -> None:
+        """Wait until it was asked so often, by id or by search."""
+        for _ in range(times):
+            await self._asked.acquire()
+
+    async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
+        self._asked.release()
+        return await super().look_up(carrier_call_id)
+
+    async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
+        self._asked.release()
+        return await super().find(to_address, from_address, since)
+
+
 @dataclass
 class Desk:
     """The calls with everything around them."""
@@ -54,7 +75,7 @@ class Desk:
     calls: Calls
     log: SqliteLog
     clock: Clock
-    carrier: HandCarrier
+    carrier: Carrier
 
     async def until(self, state: CallState, call_id: CallId) -> None:
         """Wait until the call's row says so."""
@@ -87,7 +108,7 @@ class open_desk:  # noqa: N801 - used as a function
         self._folder = folder
 
     async def __aenter__(self) -> Desk:
-        clock, carrier = Clock(), HandCarrier()
+        clock, carrier = Clock(), Carrier()
         self._log = await SqliteLog.open(StoreConfig(self._folder / "log.db"), ProtoEventCodec(), clock)
         urls = Urls("https://voice.example.com")
         world = World(self._log, clock, carrier, HandModel(), urls, lambda _: None, lambda _: False)
@@ -480,6 +501,23 @@ async def test_after_a_restore_who_was_queued_is_looked_for_and_never_dialled(tm
         assert record.end.reason is EndReason.DIAL_UNCONFIRMED
         names = {name for name, _ in after.carrier.orders}
         assert names == {"find"}
+
+
+async def test_after_a_restore_one_call_of_the_carriers_is_not_taken_for_two_of_ours(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as before:
+        before.calls._dialer.hold(True)
+        queued = [(await before.calls.place(PlaceOrder(TO), "me")).record.call_id for _ in range(2)]
+        async with before.log.backup() as copy:
+            (tmp_path / "backup.db").write_bytes(await copy.read(copy.size))
+    new = NewLog("another", b"n" * 32, 1_700_000_000.0)
+    restore(tmp_path / "backup.db", tmp_path / "log.db", new, replace_log=True)
+    async with open_desk(tmp_path) as after:
+        after.carrier.found = [CarrierCall(SID, "ringing", after.clock.wall(), OURS, TO)]
+        await after.calls.recover()
+        for seconds in (2.0, 3.0):  # each looks again when what came of its first look has had its effects
+            after.clock.advance(seconds)
+            await after.carrier.looked(2)
+        assert [after.calls.live[call_id].call.carrier_call_id for call_id in queued] == ["", ""]
 
 
 async def test_a_stream_cannot_attach_to_a_call_that_is_being_ended(desk: Desk) -> None:

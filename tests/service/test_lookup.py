@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agenticd.core import inputs
 from agenticd.core.errors import CarrierUnanswered
 from agenticd.core.events import CallRecord, CallState
@@ -9,7 +11,7 @@ from agenticd.core.ids import CallId
 from agenticd.service.ports import CarrierCall
 from agenticd.service.session import Session
 from tests.service.test_session import live, record, settle
-from tests.service.world import SID, Hands
+from tests.service.world import SID, HandCarrier, HandLog, Hands
 
 THEIRS = "CA" + "2" * 32
 
@@ -60,6 +62,42 @@ async def test_the_only_one_is_not_taken_while_another_call_of_ours_may_be_it() 
     hands = Hands()
     hands.log.lost = frozenset({CallId("another")})
     hands.carrier.found = [seen_at(SID)]
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+
+
+async def test_what_another_call_of_ours_took_meanwhile_is_not_taken_too() -> None:
+    """Both asked for the URLs of the same call of the carrier's, and the other one had its answer first."""
+    hands = Hands()
+
+    class Slower(HandCarrier):
+        async def requested(self, carrier_call_id: str) -> Sequence[str]:
+            hands.claimed.add(carrier_call_id)
+            return await super().requested(carrier_call_id)
+
+    hands.carrier = Slower(found=[seen_at(SID)])
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+    assert ("requested", SID) in hands.carrier.orders
+
+
+async def test_another_that_is_found_while_this_one_is_looked_for_is_a_rival_or_an_owner() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(SID)]
+
+    class Moving(HandLog):
+        """Another call of ours, and closed again, gets its id between two questions."""
+
+        async def unidentified(self, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
+            rivals = await super().unidentified(to_address, from_address, since)
+            self.owned, self.lost = frozenset({SID}), frozenset()
+            return rivals
+
+        async def carrier_call_ids(self, since: float) -> frozenset[str]:
+            owned = await super().carrier_call_ids(since)
+            self.owned, self.lost = frozenset({SID}), frozenset()
+            return owned
+
+    hands.log = Moving()
+    hands.log.lost = frozenset({CallId("another")})
     assert (await searched(hands)).call.state is CallState.UNCONFIRMED
 
 

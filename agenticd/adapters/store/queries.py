@@ -136,11 +136,14 @@ def carrier_call_ids(connection: sqlite3.Connection, since: float) -> frozenset[
 
 
 def unidentified(connection: sqlite3.Connection, to_address: str, from_address: str, since: float) -> frozenset[CallId]:
-    """Our calls between these numbers that were dialled since then, and that the carrier neither named nor refused."""
+    """Our calls between these numbers that were dialled since then, and that the carrier neither named nor refused.
+
+    Of a call that waited to be dialled when a backup was made (restore.py) nobody knows when it was dialled, if it was.
+    """
     rows = connection.execute(
         """SELECT call_id FROM (
             SELECT call_id, CAST(record AS TEXT) AS call FROM calls WHERE create_time >= ? AND direction = 'OUTBOUND')
-        WHERE json_extract(call, '$.call.dial_time') >= ?
+        WHERE coalesce(json_extract(call, '$.call.dial_time') >= ?, json_extract(call, '$.call.state') != 'QUEUED')
             AND json_extract(call, '$.call.carrier_call_id') = ''
             AND json_extract(call, '$.call.to_address') = ? AND json_extract(call, '$.call.from_address') = ?
             AND coalesce(json_extract(call, '$.call.end.reason'), ?) = ?""",

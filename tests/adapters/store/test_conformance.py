@@ -275,8 +275,8 @@ async def test_the_carriers_ids_of_our_calls_are_known_also_of_closed_ones(store
 
 
 async def test_calls_that_the_carrier_never_named_are_known_also_when_they_were_given_up(store: Store) -> None:
-    calls = [Call(NOW) for _ in range(6)]
-    live, given_up, named, refused, early, waiting = calls
+    calls = [Call(NOW) for _ in range(8)]
+    live, given_up, named, refused, early, restored, restored_and_expired, waiting = calls
     await append_all(store, *(call.queued() for call in calls))
     dialled = {"dial_time": NOW + 10, "carrier_call_id": ""}
     await append_all(
@@ -286,9 +286,11 @@ async def test_calls_that_the_carrier_never_named_are_known_also_when_they_were_
         named.amended(**dialled | {"carrier_call_id": "CA1"}),
         refused.amended(**dialled, end=CallEnd(EndReason.REJECTED, EndedBy.CARRIER)),
         early.amended(**dialled | {"dial_time": NOW + 9}),
+        restored.amended(state=CallState.UNCONFIRMED),
+        restored_and_expired.amended(state=CallState.ENDED, end=CallEnd(EndReason.EXPIRED, EndedBy.DAEMON)),
     )
     there, here = live.record.to_address, live.record.from_address
-    assert await store.unidentified(there, here, NOW + 10) == {live.call_id, given_up.call_id}
+    assert await store.unidentified(there, here, NOW + 10) == {live.call_id, given_up.call_id, restored.call_id}
     assert await store.unidentified(here, there, NOW + 10) == frozenset()
 
 
