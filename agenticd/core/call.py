@@ -529,7 +529,7 @@ class CallMachine:
         return self._record.brief.apology if ours and on_line else ""
 
     def _want_model(self) -> list[Effect]:
-        if self._model_wanted:
+        if self._model_wanted or self._orphaned is not None:  # whom nobody holds any more is hung up
             return []
         self._model_wanted = True
         return [OpenModel()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agenticd.core import inputs
-from agenticd.core.effects import Append, CloseMedia, Dial, HangUpLeg, LookUpCall
+from agenticd.core.effects import Append, CloseMedia, Dial, HangUpLeg, LookUpCall, OpenModel
 from agenticd.core.events import (
     CallClosed,
     CallEnding,
@@ -116,6 +116,16 @@ def test_who_hangs_up_on_the_daemon_that_found_the_call_is_the_caller() -> None:
     call.feed(status("completed"))
     assert call.record.end is not None
     assert (call.record.end.ended_by, call.record.end.message) == (EndedBy.CALLER, "")
+
+
+@pytest.mark.parametrize("state", [CallState.DIALING, CallState.RINGING])
+@pytest.mark.parametrize(
+    "sign", [inputs.CallSeen(SID, "ringing"), inputs.CallSeen(SID, "in-progress"), inputs.VoiceRequested(SID)]
+)
+def test_no_model_is_opened_for_a_call_that_outlived_the_daemon(state: CallState, sign: inputs.Input) -> None:
+    call = recovered(state, carrier_call_id=SID).feed(sign)
+    assert call.machine.state is CallState.ENDING
+    assert call.count(OpenModel) == 0
 
 
 def test_who_asks_for_the_words_of_a_call_that_outlived_the_daemon_says_that_it_lives() -> None:
