@@ -33,6 +33,7 @@ from agenticd.service.orders import (
 )
 from agenticd.service.ports import CallQuery, MediaLink, Peer, PeerHealth, RequestKey
 from agenticd.service.session import Session, World
+from agenticd.service.strays import Strays
 
 _logger = structlog.get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Calls:
         self._carrier, self._model = carrier, model
         self._dialer = Dialer(world.clock, config.calls_per_second)
         self._requests = Requests(world.log)
+        self._strays = Strays(world.log, world.carrier)
         self._sessions: dict[CallId, Session] = {}
         self._consumed: dict[CallId, int] = {}
         self._resumes: dict[CallId, deque[float]] = {}
@@ -180,6 +182,7 @@ class Calls:
         """Let `run` return. What is live stays as the log has it; the next start looks at it."""
         for session in list(self._sessions.values()):
             session.abandon()
+        self._strays.close()
         self._stopping.set()
 
     def _hold(self, session: Session) -> None:
@@ -387,6 +390,8 @@ class Calls:
 
     def status_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
         """A status callback of the call."""
+        if call_id not in self._sessions and self._group is not None:
+            self._strays.told(self._group, call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
         session = self._of(call_id, form)
         if session is not None:
             session.feed(

@@ -423,6 +423,9 @@ class Session:
         )
         try:
             seen = await self._world.carrier.dial(order)
+            if self.call.state is CallState.ENDED and not self.call.carrier_call_id:
+                # It was given up meanwhile, and a phone is about to ring for a call that nobody holds.
+                await self._world.carrier.hang_up(seen.carrier_call_id, answered=False)
         except CarrierRefused as refusal:
             if not refusal.status:
                 self.feed(UNDIALLED)

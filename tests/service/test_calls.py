@@ -48,11 +48,12 @@ class Clock(HandClock):
 
 
 class Carrier(HandCarrier):
-    """Tells how often it was asked about calls."""
+    """Tells when it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
         self._asked = asyncio.Semaphore(0)
+        self.hung_up = asyncio.Event()
 
     async def looked(self, times: int) -> None:
         """Wait until it was asked so often, by id or by search."""
@@ -62,6 +63,10 @@ class Carrier(HandCarrier):
     async def look_up(self, carrier_call_id: str) -> CarrierCall | None:
         self._asked.release()
         return await super().look_up(carrier_call_id)
+
+    async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
+        self.hung_up.set()
+        return await super().hang_up(carrier_call_id, answered=answered, words=words)
 
     async def find(self, to_address: str, from_address: str, since: float) -> Sequence[CarrierCall]:
         self._asked.release()

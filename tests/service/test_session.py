@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -332,6 +333,33 @@ async def test_letting_go_of_a_call_does_not_wait_for_the_carrier() -> None:
             session.feed(inputs.DialGranted())
             hands.log.commit()
             await settle()
+
+
+async def test_an_answer_to_the_dial_that_comes_when_the_call_was_given_up_is_hung_up() -> None:
+    answer = asyncio.Event()
+
+    class Slow(HandCarrier):
+        async def dial(self, order: DialOrder) -> CarrierCall:
+            await answer.wait()
+            return await HandCarrier.dial(self, replace(order, wanted=lambda: True))
+
+    hands = Hands(carrier=Slow())
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        while session.record.end is None:
+            hands.log.commit()
+            await settle()
+            hands.clock.advance(10.0)
+            await settle()
+        assert session.record.end.reason is EndReason.DIAL_UNCONFIRMED
+        hands.log.commit()
+        told = list(hands.log.events)
+        assert told[-1].kind == "call_closed"
+        answer.set()
+        await settle()
+        hands.log.commit()
+        assert [name for name, _ in hands.carrier.orders if name != "find"] == ["dial", "hang_up"]
+        assert hands.log.events == told
 
 
 async def test_the_same_question_is_not_asked_twice_while_it_waits() -> None:
