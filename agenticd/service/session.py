@@ -65,6 +65,8 @@ _POINTS: Mapping[type, str] = {
 }
 CLOCK_SKEW = 2.0
 """Seconds by which the carrier's clock may be behind ours when a call is looked for by its time."""
+CLOCK_WRONG = 600.0
+"""Seconds by which our clock may be ahead and a call still be found: by our id in a URL, however old it seems."""
 SLOWEST_ORDER = 60.0
 """Seconds after which an order to dial is carried out no more: what is created later is another one's."""
 UNDIALLED = inputs.HangUpRequested(
@@ -465,15 +467,16 @@ class Session:
         """The carrier's call that is this one, among those that are nobody else's."""
         world, record = self._world, self.record
         since = (record.dial_time or record.create_time) - CLOCK_SKEW
-        found = await world.carrier.find(record.to_address, record.from_address, since)
+        earliest = since - CLOCK_WRONG
+        found = await world.carrier.find(record.to_address, record.from_address, earliest)
         if not found:
             return None
         # The rivals first: one that finds its call between the two questions is then still a rival, or an owner.
         rivals = await world.log.unidentified(record.to_address, record.from_address, since - SLOWEST_ORDER)
-        owned = await world.log.carrier_call_ids(since - OLDEST_OWNER)
+        owned = await world.log.carrier_call_ids(earliest - OLDEST_OWNER)
         free = [seen for seen in found if seen.carrier_call_id not in owned and not world.claimed(seen.carrier_call_id)]
         rival = bool(rivals - {record.call_id})
-        return await choose(free, record.call_id, world.carrier.requested, rival=rival)
+        return await choose(free, record.call_id, world.carrier.requested, since=since, rival=rival)
 
 
 def _unknown_end(effect: effects.Effect) -> inputs.Input | None:

@@ -8,16 +8,18 @@ from agenticd.core import inputs
 from agenticd.core.errors import CarrierUnanswered
 from agenticd.core.events import CallRecord, CallState
 from agenticd.core.ids import CallId
+from agenticd.service.lookup import CANDIDATES
 from agenticd.service.ports import CarrierCall
-from agenticd.service.session import Session
+from agenticd.service.session import CLOCK_SKEW, CLOCK_WRONG, Session
 from tests.service.test_session import live, record, settle
-from tests.service.world import SID, HandCarrier, HandLog, Hands
+from tests.service.world import SID, HandCarrier, HandClock, HandLog, Hands
 
 THEIRS = "CA" + "2" * 32
 
 
-def seen_at(carrier_call_id: str) -> CarrierCall:
-    return CarrierCall(carrier_call_id, "ringing", 0.0, "", "")
+def seen_at(carrier_call_id: str, created: float = 0.0) -> CarrierCall:
+    """So many seconds after it was dialled, by the carrier's clock."""
+    return CarrierCall(carrier_call_id, "ringing", HandClock().wall() + created, "", "")
 
 
 async def searched(hands: Hands) -> Session:
@@ -50,6 +52,24 @@ async def test_a_call_for_which_another_url_was_asked_is_not_ours_although_it_is
     hands.carrier.found = [seen_at(THEIRS)]
     hands.carrier.asked = {THEIRS: ["https://voice.example.com/twilio/status/01ARZ3NDEKTSV4RRFFQ69G5FAV"]}
     assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+
+
+async def test_a_call_that_the_carriers_clock_makes_older_is_ours_if_it_asked_our_url() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(THEIRS), seen_at(SID, created=-300.0)]
+    hands.carrier.asked = {SID: [ours(record())]}
+    assert (await searched(hands)).call.carrier_call_id == SID
+    (asked_since,) = {since for name, since in hands.carrier.orders if name == "find"}
+    assert asked_since == HandClock().wall() - CLOCK_SKEW - CLOCK_WRONG
+
+
+async def test_an_older_call_that_says_nothing_is_not_ours_and_in_nobodys_way() -> None:
+    hands = Hands()
+    hands.carrier.found = [seen_at(THEIRS, created=-CLOCK_SKEW - 1)]
+    assert (await searched(hands)).call.state is CallState.UNCONFIRMED
+    hands = Hands()
+    hands.carrier.found = [seen_at(SID), *(seen_at(f"CA{n}", created=-5.0 - n) for n in range(CANDIDATES))]
+    assert (await searched(hands)).call.carrier_call_id == SID
 
 
 async def test_of_two_that_say_nothing_none_is_taken() -> None:

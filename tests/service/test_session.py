@@ -114,7 +114,7 @@ async def test_a_store_that_breaks_stops_every_deed_and_tells_who_waits() -> Non
 async def test_an_unanswered_dial_is_looked_for_by_number_and_time_and_never_repeated() -> None:
     hands = Hands()
     hands.carrier.dial_answer = CarrierUnanswered("timeout")
-    hands.carrier.found = [CarrierCall(SID, "ringing", 0.0, "", "")]
+    hands.carrier.found = [CarrierCall(SID, "ringing", hands.clock.wall(), "", "")]
     async with live(hands) as session:
         session.feed(inputs.DialGranted())
         hands.log.commit()
@@ -129,7 +129,7 @@ async def test_an_unanswered_dial_is_looked_for_by_number_and_time_and_never_rep
 async def test_a_call_of_ours_is_no_candidate_for_another() -> None:
     hands = Hands()
     hands.carrier.dial_answer = CarrierUnanswered("timeout")
-    hands.carrier.found = [CarrierCall(SID, "ringing", 0.0, "", "")]
+    hands.carrier.found = [CarrierCall(SID, "ringing", hands.clock.wall(), "", "")]
     hands.claimed.add(SID)
     async with live(hands) as session:
         session.feed(inputs.DialGranted())
@@ -244,7 +244,7 @@ async def test_an_input_in_the_middle_of_an_effect_waits_until_its_turn() -> Non
 async def test_of_two_calls_that_could_be_ours_none_is_taken() -> None:
     hands = Hands()
     hands.carrier.dial_answer = CarrierUnanswered("timeout")
-    hands.carrier.found = [CarrierCall(sid, "ringing", 0.0, "", "") for sid in (SID, "CA" + "2" * 32)]
+    hands.carrier.found = [CarrierCall(sid, "ringing", hands.clock.wall(), "", "") for sid in (SID, "CA" + "2" * 32)]
     async with live(hands) as session:
         session.feed(inputs.DialGranted())
         hands.log.commit()
