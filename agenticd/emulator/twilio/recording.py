@@ -14,6 +14,7 @@ from agenticd.emulator.twilio.twiml import Method, RecordingEvent, Told, Track
 
 Source: TypeAlias = Literal["RecordVerb", "DialVerb", "OutboundAPI", "StartCallRecordingAPI", "StartCallRecordingTwiML"]
 State: TypeAlias = Literal["in-progress", "paused", "completed", "absent"]
+_LIVE: tuple[State, ...] = ("in-progress", "paused")
 
 
 class Report(Protocol):
@@ -41,8 +42,9 @@ class Recording:
         self.channels = channels
         self.track = track
         self.told = told
-        self.status: State = "in-progress"
-        self.started = self.updated = time.time()
+        self.started = time.time()
+        self.history: list[tuple[State, float]] = [("in-progress", self.started)]
+        """Every status that it had, and since when (s since 1970)."""
         self._trim = trim
         self._parts: list[tuple[bytes, bytes]] = []
         self._since = len(call.phone.sent)
@@ -50,9 +52,14 @@ class Recording:
         self._said = self._heard = b""
 
     @property
+    def status(self) -> State:
+        """What it is now."""
+        return self.history[-1][0]
+
+    @property
     def live(self) -> bool:
         """Whether it goes on, or could."""
-        return self.status in ("in-progress", "paused")
+        return self.status in _LIVE
 
     @property
     def seconds(self) -> int:
@@ -62,13 +69,15 @@ class Recording:
     def pause(self, behaviour: Literal["skip", "silence"]) -> None:
         """Take nothing more until `resume`; "silence": the time counts."""
         self._cut()
-        self.status, self._silent, self.updated = "paused", behaviour == "silence", time.time()
+        self._silent = behaviour == "silence"
+        self._become("paused")
 
     def resume(self) -> None:
         """Go on after a pause."""
         if self._silent:
             self._parts.append((SILENCE * (len(self.call.phone.sent) - self._since), b""))
-        self._since, self.status, self.updated = len(self.call.phone.sent), "in-progress", time.time()
+        self._since = len(self.call.phone.sent)
+        self._become("in-progress")
 
     def finish(self) -> None:
         """It is complete; without a sound in it, it is absent. Once it is, nothing changes."""
@@ -82,7 +91,10 @@ class Recording:
         if self._trim:
             said, heard = _trimmed(said, heard)
         self._said, self._heard = said, heard
-        self.status, self.updated = "completed" if said or heard else "absent", time.time()
+        self._become("completed" if said or heard else "absent")
+
+    def _become(self, status: State) -> None:
+        self.history.append((status, time.time()))
 
     def _cut(self) -> None:
         phone, end = self.call.phone, len(self.call.phone.sent)
@@ -101,8 +113,9 @@ class Recording:
         """Where it is, without `.json`; its sound is there, too."""
         return f"/{API_VERSION}/Accounts/{self.call.account_sid}/Recordings/{self.sid}"
 
-    def resource(self, api_url: str, *, of_call: bool = False) -> dict[str, object]:
-        """The Recording as REST shows it, among the account's or among its call's."""
+    def resource(self, api_url: str, *, of_call: bool = False, at: float | None = None) -> dict[str, object]:
+        """The Recording as REST shows it, among the account's or among its call's. `at`: as it was then, None: now."""
+        status, updated = [entry for entry in self.history if at is None or entry[1] <= at][-1]
         uri = f"{self.call.uri}/Recordings/{self.sid}" if of_call else self.uri
         shown: dict[str, object] = {
             "sid": self.sid,
@@ -111,10 +124,10 @@ class Recording:
             "conference_sid": None,
             "api_version": API_VERSION,
             "date_created": rfc2822(self.started),
-            "date_updated": rfc2822(self.updated),
+            "date_updated": rfc2822(updated),
             "start_time": rfc2822(self.started),
-            "duration": None if self.live else str(self.seconds),
-            "status": self.status,
+            "duration": None if status in _LIVE else str(self.seconds),
+            "status": status,
             "channels": self.channels,
             "source": self.source,
             "price": None,

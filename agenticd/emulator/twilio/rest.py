@@ -47,7 +47,7 @@ class Rest:
         root = self._root
         app.router.add_get(f"{root}.json", self._fetch_account)
         CallResources(self._config, self._debugger, self._account).routes(app, root)
-        RecordingResources(self._debugger, self._account).routes(app, root)
+        RecordingResources(self._config, self._debugger, self._account).routes(app, root)
         NumberResources(self._config, self._debugger, self._account).routes(app, root)
         return app
 

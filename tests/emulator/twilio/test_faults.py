@@ -333,7 +333,10 @@ async def test_start_says_what_the_fault_says(faulty: Make, customer: Customer):
         lambda: Mishap("500", retry_after=-1),
         lambda: RestFaults(list_delay=-1),
         lambda: StreamFaults(break_after=-1),
+        lambda: RestFaults(read_delay=-1),
+        lambda: RestFaults(dial_interval=math.inf),
         lambda: StreamFaults(breaks=0),
+        lambda: StreamFaults(after_break="nothing"),  # type: ignore[arg-type]
         lambda: StreamFaults(encoding="audio/mp3"),  # type: ignore[arg-type]
         lambda: StreamFaults(sample_rate=0),
         lambda: CallbackFaults(slow={"voice": -1}),

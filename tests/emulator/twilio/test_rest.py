@@ -88,6 +88,18 @@ async def test_the_library_asks_for_the_events_that_it_wants_called_back(
     assert server.debugger == []
 
 
+async def test_the_library_pages_through_the_events_of_a_call(twilio: Client, account: Account, customer: Customer):
+    customer.documents["/voice"] = "<Response/>"
+    call = await account.dial()
+    await call.ended()
+    events = await twilio.calls(call.sid).events.list_async(page_size=2)
+    assert [event.request["url"] for event in events] == [webhook.url for webhook in call.callbacks]
+    assert len(events) == 5
+    first = (await account.get(f"Calls/{call.sid}/Events.json", PageSize="2"))[1]
+    assert (len(first["events"]), first["page_size"]) == (2, 2)
+    assert first["next_page_uri"] is not None
+
+
 async def test_a_call_shows_every_key_of_the_resource(account: Account, customer: Customer):
     call = await account.dial(RINGS)
     status, body = await account.get(f"Calls/{call.sid}.json")

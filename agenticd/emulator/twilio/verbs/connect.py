@@ -43,7 +43,7 @@ async def perform(line: Line, connect: Connect, document: Document) -> Next:
 
 def _after(line: Line, connect: Connect, document: Document, code: int) -> Next:
     """What follows. After an abrupt break Twilio's documents leave it open: a setting decides."""
-    match line.office.config.broken_stream if code == _BROKEN else "action":
+    match line.office.config.now.streams.after_break if code == _BROKEN else "action":
         case "hang-up":
             return HangUp()
         case "fallback":
