@@ -25,7 +25,8 @@ class TwilioConfig:
     api_keys: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({"SK" + "0123456789abcdef" * 2: "e" * 32})
     )
-    """Secrets by SID; each serves in the place of the account SID and the token, except for signatures."""
+    """Secrets by SID; each serves in the place of the account SID and the token, except for signatures and for the
+    account itself."""
     test_account_sid: str = "AC" + "fedcba9876543210" * 2
     test_auth_token: str = "d" * 32
     """Twilio's test credentials: calls can be created with them, which are judged and never made."""

@@ -25,7 +25,7 @@ from agenticd.emulator.twilio.rest_recordings import RecordingResources
 from agenticd.emulator.words import OWN_PATHS
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Who: TypeAlias = Literal["live", "test"]
+_Who: TypeAlias = Literal["token", "key", "test"]
 _MAX_FORM = 64 * 1024
 
 
@@ -77,6 +77,8 @@ class Rest:
             who = self._who(request.headers.get("Authorization", ""))
             if who is None and not (self._config.public_media and _is_media(request)):
                 raise RestError(20003)
+            if who == "key" and request.path == f"{self._root}.json":  # it has the Auth Token in it
+                raise RestError(20003)
             if who == "test":
                 return await self._tested(request)
             return await handler(request)
@@ -109,9 +111,10 @@ class Rest:
             return None
         if scheme.lower() != "basic":
             return None
-        live = [(config.account_sid, config.auth_token), *config.api_keys.items()]
-        if any(_same(given, sid, secret) for sid, secret in live):
-            return "live"
+        if _same(given, config.account_sid, config.auth_token):
+            return "token"
+        if any(_same(given, sid, secret) for sid, secret in config.api_keys.items()):
+            return "key"
         return "test" if _same(given, config.test_account_sid, config.test_auth_token) else None
 
     async def _tested(self, request: web.Request) -> web.StreamResponse:

@@ -78,6 +78,16 @@ async def test_an_api_key_serves_beside_the_token_and_webhooks_stay_signed_with_
     assert (refused.value.status, refused.value.code) == (401, 20003)
 
 
+async def test_the_account_with_its_token_is_not_shown_to_an_api_key(account_with: Make, client: Callable[..., Client]):
+    server = (await account_with(api_keys={KEY: SECRET})).server
+    sid, token = server.config.account_sid, server.config.auth_token
+    shown = await client(server, sid, token).api.accounts(sid).fetch_async()
+    assert shown.auth_token == token
+    with pytest.raises(TwilioRestException) as refused:
+        await client(server, KEY, SECRET, sid).api.accounts(sid).fetch_async()
+    assert (refused.value.status, refused.value.code) == (401, 20003)
+
+
 async def test_test_credentials_judge_a_call_and_make_none(
     account_with: Make, client: Callable[..., Client], customer: Customer
 ):
