@@ -18,7 +18,7 @@ from agenticd.emulator.twilio.callbacks import Callbacks
 from agenticd.emulator.twilio.interpreter import Interpreter
 from agenticd.emulator.twilio.office import Office
 from agenticd.emulator.twilio.recording import Recorder
-from agenticd.emulator.twilio.steps import Fetch, Inline, Step
+from agenticd.emulator.twilio.steps import SORRY, Fetch, Inline, Step
 from agenticd.emulator.twilio.twiml import Document, Event
 from agenticd.emulator.twilio.verbs import Line, connect
 from agenticd.emulator.twilio.webhook import Webhooks
@@ -145,9 +145,8 @@ class Life:
                 case (twiml.Reject(reason=reason),):
                     self.end("busy" if reason == "busy" else "no-answer")
                 case _:
-                    # Without a document Twilio answers too, says that there was an error, and hangs up.
-                    self._answer()
-                    await self._talk(tasks, self._interpreter.run(document or Document(())))
+                    self._answer()  # also to say that there is none
+                    await self._talk(tasks, self._interpreter.run(document or SORRY))
         self._report_status("completed")
 
     def _answer(self) -> None:

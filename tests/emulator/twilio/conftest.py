@@ -13,6 +13,7 @@ from agenticd.emulator.voice import Speaker
 from tests.emulator.twilio.customer import Customer
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
+TROUBLE = "We are sorry, an application error has occurred. Goodbye."
 CALLEE, OWNED = "+15552223333", "+15550001111"
 
 

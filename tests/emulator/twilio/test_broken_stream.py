@@ -8,7 +8,7 @@ import pytest
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import Call, StreamFaults, TwilioConfig, TwilioServer
 from agenticd.emulator.twilio.faults import AfterBreak as Follows
-from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
+from tests.emulator.twilio.conftest import CALLEE, OWNED, TROUBLE, Account, Tones
 from tests.emulator.twilio.customer import Customer, Socket
 
 
@@ -60,8 +60,14 @@ async def test_the_fallback_is_told_why_and_without_one_the_call_ends(customer: 
     form = customer.at("/fallback")[0].form
     assert (form["ErrorCode"], form["ErrorUrl"]) == ("31903", customer.media_url)
     customer.requests.clear()
-    await run(customer, "fallback", fallback="")
-    assert asked(customer) == []
+    call = await run(customer, "fallback", fallback="")
+    assert (asked(customer), call.said) == ([], [TROUBLE])
+
+
+async def test_a_fallback_that_fails_is_not_asked_again(customer: Customer):
+    customer.media = breaks
+    call = await run(customer, "fallback", fallback="/missing")
+    assert (len(customer.at("/missing")), call.said) == (1, [TROUBLE])
 
 
 @pytest.mark.parametrize("follows", ["next", "fallback", "hang-up"])

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioServer
-from tests.emulator.twilio.conftest import CALLEE, OWNED
+from tests.emulator.twilio.conftest import CALLEE, OWNED, TROUBLE
 from tests.emulator.twilio.customer import Customer, Socket
 
 LEAVES = PhoneScript(lines=(Line(hang_up=True, after="time", pause=0.1),))
@@ -67,6 +67,7 @@ async def test_a_webhook_that_fails_answers_the_call_and_ends_it(server: TwilioS
     call = await server.ring_in(CALLEE, OWNED, PhoneScript())
     assert await call.ended() == "completed"
     assert server.debugger.codes(call.sid) == [11200]
+    assert call.said == [TROUBLE]
 
 
 @pytest.mark.usefixtures("number")

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agenticd.emulator.phone import PhoneScript
+from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioConfig, TwilioServer, urls
 from agenticd.emulator.twilio.webhook import signature
-from tests.emulator.twilio.conftest import OWNED, Account, Tones
+from tests.emulator.twilio.conftest import OWNED, TROUBLE, Account, Tones
 from tests.emulator.twilio.customer import Customer
 
 HANG_UP = "<Response><Hangup/></Response>"
@@ -125,12 +125,31 @@ async def test_when_no_twiml_comes_the_fallback_is_asked_and_told_why(
     assert account.server.debugger.codes(call.sid) == [code]
 
 
-async def test_without_a_fallback_or_with_a_broken_one_the_call_ends(account: Account, customer: Customer):
+async def test_the_fallback_is_told_all_that_the_failed_request_was_told(account: Account, customer: Customer):
+    customer.documents["/voice"] = '<Response><Gather numDigits="1" action="/chosen"/></Response>'
+    customer.documents["/chosen"] = answer(status=500)
+    customer.documents["/fallback"] = HANG_UP
+    presses = PhoneScript(ring=0, lines=(Line(press="7", after="time", pause=0.1),))
+    call = await account.dial(presses, FallbackUrl=customer.url("/fallback"))
+    await call.ended()
+    ((chosen,), (fallback,)) = customer.at("/chosen"), customer.at("/fallback")
+    why = {"ErrorCode": "11200", "ErrorUrl": customer.url("/chosen")}
+    assert chosen.form["Digits"] == "7"
+    assert fallback.form == {**chosen.form, **why}
+
+
+async def test_without_a_fallback_or_with_a_broken_one_the_caller_is_told_and_the_call_ends(
+    account: Account, customer: Customer
+):
     customer.documents["/voice"] = customer.documents["/fallback"] = answer(status=500)
-    assert await (await account.dial()).ended() == "completed"
+    call = await account.dial()
+    assert await call.ended() == "completed"
+    assert call.said == [TROUBLE]
+    assert Tones().say(TROUBLE, "agent") in bytes(call.phone.heard)
     customer.documents["/fallback"] = answer(status=503)
     call = await account.dial(FallbackUrl=customer.url("/fallback"))
     assert await call.ended() == "completed"
+    assert call.said == [TROUBLE]
     assert account.server.debugger.codes(call.sid) == [11200, 11200]
     assert len(customer.at("/fallback")) == 1
 
