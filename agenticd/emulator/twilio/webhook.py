@@ -137,7 +137,7 @@ class Webhooks:
         match kind:
             case "media":  # a file is fetched, and told nothing
                 return {}
-            case "recording":
+            case "recording" | "stream":
                 return {"AccountSid": self._call.account_sid, "CallSid": self._call.sid}
             case _:
                 return self._call.params()

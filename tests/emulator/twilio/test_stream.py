@@ -336,7 +336,8 @@ async def test_the_streams_own_callbacks_tell_of_its_start_and_its_stop(account:
     assert started.form["StreamSid"] == started.form["StreamName"] == customer.sockets[0].sid
     assert started.form["CallSid"] == call.sid
     assert started.form["Timestamp"].endswith("Z")
-    assert "StreamError" not in stopped.form
+    documented = {"AccountSid", "CallSid", "StreamSid", "StreamName", "StreamEvent", "Timestamp"}
+    assert started.form.keys() == stopped.form.keys() == documented
 
 
 BAD = [
