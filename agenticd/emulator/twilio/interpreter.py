@@ -75,6 +75,8 @@ class Interpreter:
         """An HTTP answer as a document, by Twilio's rules for status, size and content type."""
         if not 200 <= answer.status < 300:
             raise _Failed(11200, f"{answer.url} answered {answer.status}")
+        if not answer.body and answer.chunked:
+            raise _Failed(11770, f"{answer.url} answered in chunks, of which there were none")
         content_type = answer.content_type.partition(";")[0].strip().lower()
         if content_type.startswith("audio/"):  # played, then the call ends
             return Document((twiml.Sound(answer.body, content_type, answer.url),), url=answer.url)
