@@ -109,6 +109,8 @@ class CallResources:
                 raise RestError(21220, "Call is not in-progress. Cannot redirect.")
             redirect = Fetch("redirect", wanted.url, wanted.method) if wanted.url else Inline(wanted.twiml)
             life.redirect(redirect)
+        elif life is None or call.final:
+            raise RestError(20404, request.path)
         call.options = wanted.options
         return web.json_response(call.resource())
 

@@ -228,6 +228,15 @@ async def test_an_ended_call_cannot_be_hung_up_again_nor_redirected(account: Acc
     assert (answer[0], answer[1]["code"]) == (400, 21220)
 
 
+@pytest.mark.parametrize("change", [{"TimeLimit": "5"}, {"StatusCallback": "http://127.0.0.1/"}, {}])
+async def test_nothing_of_an_ended_call_can_be_changed(account: Account, change: dict[str, str]):
+    call = await account.dial(PhoneScript(outcome="busy", ring=0))
+    await call.ended()
+    before = call.options
+    answer = await account.post(f"Calls/{call.sid}.json", change)
+    assert (answer[0], answer[1]["code"], call.options) == (404, 20404, before)
+
+
 async def test_a_call_that_still_rings_cannot_be_redirected_and_a_live_one_not_canceled(
     account: Account, customer: Customer
 ):
