@@ -252,11 +252,16 @@ class Life:
             "Timestamp": rfc2822(time.time()),
             "CallbackSource": "call-progress-events",
             "SequenceNumber": str(self._sequence),
+            **(self._attested() if event in ("ringing", "answered") else {}),
             **(call.end_params() if event == "completed" else {}),
             **(self._recorded() if event == "completed" else {}),
         }
         self._sequence += 1
         self._callbacks.put("status", options.status_callback_method, options.status_callback, params)
+
+    def _attested(self) -> dict[str, str]:
+        """How far Twilio vouches for who calls: fully if the number is the account's, else only for the account."""
+        return {"StirStatus": "A" if self.call.from_ in self._config.numbers else "B"}
 
     def _recorded(self) -> dict[str, str]:
         """What the last callback says of the recording that was asked for when the call was created."""

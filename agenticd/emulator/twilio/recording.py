@@ -12,6 +12,7 @@ from agenticd.emulator.twilio import sound
 from agenticd.emulator.twilio.call import API_VERSION, Call, Kind, new_sid, rfc2822
 from agenticd.emulator.twilio.twiml import Method, RecordingEvent, Told, Track
 
+# Twilio's API document does not name the last one: it is older than <Start><Recording>, and this was seen there.
 Source: TypeAlias = Literal["RecordVerb", "DialVerb", "OutboundAPI", "StartCallRecordingAPI", "StartCallRecordingTwiML"]
 State: TypeAlias = Literal["in-progress", "paused", "completed", "absent"]
 _LIVE: tuple[State, ...] = ("in-progress", "paused")

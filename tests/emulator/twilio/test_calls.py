@@ -39,6 +39,8 @@ async def test_an_answered_call_reports_four_events_in_order(account: Account, c
     ]
     assert (reports[3].form["CallDuration"], reports[3].form["Duration"]) == (str(call.duration), "1")
     assert reports[3].form["SipResponseCode"] == "200"
+    assert [report.form.get("StirStatus") for report in reports] == [None, "A", "A", None]
+    assert not any({"StirVerstat", "CallToken"} & report.form.keys() for report in reports)
 
 
 async def test_the_voice_url_is_asked_when_the_phone_is_answered_and_not_before(account: Account, customer: Customer):

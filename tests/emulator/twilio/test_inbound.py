@@ -79,6 +79,20 @@ async def test_later_requests_say_in_progress(server: TwilioServer, customer: Cu
 
 
 @pytest.mark.usefixtures("number")
+@pytest.mark.parametrize(("caller", "vouched"), [(CALLEE, "TN-Validation-Passed-A"), ("anonymous", "No-TN-Validation")])
+async def test_what_is_known_of_the_caller_comes_with_a_token(
+    server: TwilioServer, customer: Customer, caller: str, vouched: str
+):
+    customer.documents["/in"] = "<Response><Hangup/></Response>"
+    calls = [await server.ring_in(caller, OWNED, PhoneScript()) for _ in range(2)]
+    for call in calls:
+        await call.ended()
+    assert [asked.form["StirVerstat"] for asked in customer.at("/in")] == [vouched] * 2
+    tokens = {request.form["CallToken"] for request in customer.requests}
+    assert len(tokens) == 2, "each call has one, and keeps it"
+
+
+@pytest.mark.usefixtures("number")
 async def test_a_call_can_be_ended_while_its_webhook_is_asked(server: TwilioServer, customer: Customer):
     over = asyncio.Event()
 
