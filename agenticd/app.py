@@ -138,6 +138,7 @@ async def _serve(settings: Settings, host: Host) -> int:
             seconds = 0.0 if broken else current.settings.limits.drain_timeout
             await _drain(node, host.notifier, seconds, signals.hurry)
             extending.cancel()
+        _logger.info("stopped")
     return 1 if broken else 0
 
 
@@ -221,12 +222,14 @@ async def _drain(node: Node, notifier: Notifier, seconds: float, hurry: asyncio.
         say(f"stopping: calls may go on until {latest:%H:%M:%S}, then they are ended")
         _logger.info("draining", calls=len(node.calls.live), seconds=seconds)
     await _until(node.calls.drained(), hurry, seconds)
+    if node.calls.live and not hurry.is_set():
+        _logger.info("the time to drain is over; ending what is left", calls=len(node.calls.live))
     say("stopping: what is left is ended")
     if not hurry.is_set():
         await _until(node.calls.end_all(at_once=False), hurry, END_CALLS_WITHIN)
     if hurry.is_set() and not await _until(node.calls.end_all(at_once=True), asyncio.Event(), HURRY_WITHIN):
         _logger.warning("calls were still live when the daemon stopped", calls=len(node.calls.live))
-    node.watch.end_all(Draining())
+    node.watch.end_all(Draining("the daemon is stopping"))
     say("stopped")
 
 
@@ -295,7 +298,9 @@ async def _tell_of_trouble(node: Node, host: Host) -> None:
 def _not_ready(node: Node) -> str | None:
     if node.log.trouble:
         return f"the event log cannot be written: {node.log.trouble}"
-    return None if node.rpc.serving else "starting or draining"
+    if node.rpc.serving:
+        return None
+    return "draining, no new calls are taken" if node.calls.draining else "starting"
 
 
 def _status(node: Node) -> str:
@@ -317,7 +322,11 @@ class Signals:
     def handled(self) -> Iterator[None]:
         """Hear them for as long as the context lasts."""
         loop = asyncio.get_running_loop()
-        handlers = {signal.SIGTERM: self._term, signal.SIGINT: self._now, signal.SIGHUP: self.reload.set}
+        handlers = {
+            signal.SIGTERM: lambda: self._stop(signal.SIGTERM, now=self.stop.is_set()),
+            signal.SIGINT: lambda: self._stop(signal.SIGINT, now=True),
+            signal.SIGHUP: self.reload.set,
+        }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         try:
@@ -327,14 +336,14 @@ class Signals:
                 with contextlib.suppress(ValueError):
                     loop.remove_signal_handler(number)
 
-    def _term(self) -> None:
-        if self.stop.is_set():
+    def _stop(self, number: signal.Signals, *, now: bool) -> None:
+        if now and not self.hurry.is_set():
+            _logger.info("stopping; what is left is ended at once", signal=number.name)
+        elif not self.stop.is_set():
+            _logger.info("stopping", signal=number.name)
+        self.stop.set()
+        if now:
             self.hurry.set()
-        self.stop.set()
-
-    def _now(self) -> None:
-        self.stop.set()
-        self.hurry.set()
 
 
 # Each part's own Config, out of the tree.

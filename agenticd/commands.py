@@ -16,6 +16,7 @@ import click
 from agenticd import serve as serving
 from agenticd.emulator.command import emulate
 from agenticd.scenario.command import test
+from agenticd.usage import INTERRUPTED, Root
 
 T = TypeVar("T")
 
@@ -28,7 +29,18 @@ _CONFIG = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version as distribution_version
+
+        click.echo(f"agenticd {distribution_version('agenticd')}")
+        ctx.exit()
+
+
+@click.group("agenticd", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 def main() -> None:
     """Put AI voice agents on real phone lines, controlled by gRPC.
 
@@ -56,7 +68,7 @@ def config() -> None:
 @_CONFIG
 def check(config_path: Path | None) -> None:
     """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
-    from agenticd.config import ConfigError, effective, find_config, load
+    from agenticd.config import ConfigError, doubts, effective, find_config, load
 
     try:
         _, shown = find_config(config_path, os.environ, Path.cwd())
@@ -65,12 +77,24 @@ def check(config_path: Path | None) -> None:
         serving.fail(*str(error).splitlines())
     click.echo(f"# {shown} is right. So it takes effect, with every default:")
     click.echo(effective(settings), nl=False)
+    for doubt in doubts(settings, config_path, os.environ, Path.cwd()):
+        click.echo(f"warning: {doubt}", err=True)
+
+
+def _in_a_folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """A file that can be made there: told before the call, not after it."""
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {value.parent}")
+    if value is not None and not (value.exists() or os.access(value.parent, os.W_OK)):
+        raise click.BadParameter(f"{value.parent} may not be written to")
+    return value
 
 
 @main.command()
 @click.option(
     "--wav",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_in_a_folder,
     help="Where the call's sound goes. Default: a new file in the temporary directory.",
 )
 def demo(wav: Path | None) -> None:
@@ -82,7 +106,11 @@ def demo(wav: Path | None) -> None:
     from agenticd.adapters.host import loop
     from agenticd.demo import run
 
-    sys.exit(loop.run(run(wav)))
+    try:
+        sys.exit(loop.run(run(wav)))
+    except KeyboardInterrupt:
+        click.echo("\nThe demo was stopped; nothing of it is left.", err=True)
+        sys.exit(INTERRUPTED)
 
 
 @main.command()
@@ -107,11 +135,13 @@ def restore(backup: Path, config_path: Path | None, store_path: Path | None, for
 
     from agenticd.adapters.store.database import NewLog
     from agenticd.adapters.store.errors import InUse, NoRoom, Occupied, StoreUnusable
+    from agenticd.adapters.store.restore import look_for
     from agenticd.adapters.store.restore import restore as put_in_place
     from agenticd.adapters.store.sqlite import EPOCH_BYTES, SECRET_BYTES
     from agenticd.config import ConfigError, load
 
     try:
+        look_for(backup)  # before the configuration: it was named first
         path = store_path or load(config_path, os.environ, Path.cwd()).store.path
         new = NewLog(secrets.token_hex(EPOCH_BYTES), secrets.token_bytes(SECRET_BYTES), time.time())
         done = put_in_place(backup, path, new, replace_log=force)
@@ -203,7 +233,7 @@ def revoke(name: str, config_path: Path | None, token_file: Path | None) -> None
 def _in_file(config_path: Path | None, token_file: Path | None, work: Callable[[Path], T]) -> T:
     """The work on the file of tokens. Ends the process where that cannot be done."""
     from agenticd.adapters.rpc.material import BadMaterial
-    from agenticd.adapters.rpc.tokens import TokenError
+    from agenticd.adapters.rpc.tokens import BadName, TokenError
     from agenticd.config import ConfigError, load_token_file
 
     if config_path is not None and token_file is not None:
@@ -215,6 +245,8 @@ def _in_file(config_path: Path | None, token_file: Path | None, work: Callable[[
         serving.fail(*str(error).splitlines())
     except BadMaterial as error:
         serving.fail(error.text)
+    except BadName as error:
+        raise click.UsageError(str(error)) from None
     except TokenError as error:
         serving.fail(str(error), code=serving.EX_RETRY)
     except OSError as error:

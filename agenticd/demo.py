@@ -7,6 +7,8 @@ daemon. What is shown at the end is checked: the command fails if the call was n
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,11 +23,11 @@ from agentctl.conversation import Conversation
 from agentctl.options import Env
 from agentctl.page import Page
 from agentic.v1.event_pb2 import Event, LiveWords
-from agenticd.emulator.phone import Line, PhoneScript, write_wav
+from agenticd.emulator.phone import Line, Phone, PhoneScript, write_wav
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_DIALOGUE, DEMO_GREETING
 from agenticd.emulator.twilio import Call
 from agenticd.launch import NotReady
-from agenticd.sandbox import Sandbox
+from agenticd.sandbox import LOG_NAME, Sandbox
 
 CALLEE = "+15550002222"
 GOODBYE = "Goodbye!"
@@ -61,9 +63,28 @@ class Story:
 
 
 async def run(wav: Path | None) -> int:
-    """Show it. Returns the exit code: 0 when the call was what it should be."""
-    began = time.monotonic()
+    """Show it. Returns the exit code: 0 when the call was what it should be.
+
+    Of its files only those stay that are told: the call's sound, and after a failure the daemon's log.
+    """
     folder = Path(tempfile.mkdtemp(prefix="agenticd-demo-"))
+    log = folder / LOG_NAME
+    problems: list[str] = []
+    try:
+        problems, unwritten = await _show(folder, wav)
+    finally:
+        if not (problems and log.exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+    for problem in (*problems, *unwritten):
+        click.echo(f"error: {problem}", err=True)
+    if log.exists():
+        click.echo(f"hint: the daemon's log: {log}", err=True)
+    return 1 if problems or unwritten else 0
+
+
+async def _show(folder: Path, wav: Path | None) -> tuple[list[str], list[str]]:
+    """The call and what came of it. Returns what is not as it should be: of the call, and of its sound's file."""
+    began = time.monotonic()
     _say("agenticd demo: a whole call on this machine. No phone, no account, no network.", bold=True)
     _say("Starting a stand-in for Twilio, one for OpenAI Realtime, and a real daemon …")
     try:
@@ -75,19 +96,29 @@ async def run(wav: Path | None) -> int:
             async with agentic.connect(sandbox.address) as client, asyncio.timeout(_CALL_WITHIN):
                 story = await _call(client)
             (call,) = sandbox.twilio.calls.values()
-            sound = wav or folder / "call.wav"
-            write_wav(sound, call.phone.sent, call.phone.heard)
     except (NotReady, agentic.AgenticError) as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
+        return [str(error)], []
     except TimeoutError:
-        click.echo(f"error: the call was not over within {_CALL_WITHIN} s; the daemon's log is in {folder}", err=True)
-        return 1
-    faults = story.faults()
-    _summary(story, call, sound, time.monotonic() - began)
-    for fault in faults:
-        click.echo(f"error: {fault}", err=True)
-    return 1 if faults else 0
+        return [f"the call was not over within {_CALL_WITHIN} s"], []
+    _summary(story, call)
+    unwritten = _keep_sound(call.phone, wav)
+    _say(f"  all of it in {time.monotonic() - began:.1f} s. What next: README.md")
+    return story.faults(), unwritten
+
+
+def _keep_sound(phone: Phone, wav: Path | None) -> list[str]:
+    """Write the sound, and say where. Returns why that cannot be done."""
+    sound = wav
+    try:
+        if sound is None:
+            descriptor, name = tempfile.mkstemp(prefix="agenticd-demo-", suffix=".wav")
+            os.close(descriptor)
+            sound = Path(name)
+        write_wav(sound, phone.sent, phone.heard)
+    except OSError as error:
+        return [f"the call's sound cannot be written to {sound or tempfile.gettempdir()}: {error.strerror}"]
+    _say(f"  the sound, caller left and agent right: {sound}")
+    return []
 
 
 async def _call(client: agentic.Client) -> Story:
@@ -113,7 +144,7 @@ async def _call(client: agentic.Client) -> Story:
     return story
 
 
-def _summary(story: Story, call: Call, sound: Path, seconds: float) -> None:
+def _summary(story: Story, call: Call) -> None:
     waits = [event.turn_measured.total.ToMilliseconds() for event in story.all("turn_measured")]
     closed = story.events[-1].call_closed
     _say("")
@@ -128,8 +159,6 @@ def _summary(story: Story, call: Call, sound: Path, seconds: float) -> None:
             f"  {stream.media_sent} frames of 20 ms from the phone, {stream.media_received} media messages to it,"
             f" {stream.media_dropped} dropped"
         )
-    _say(f"  the sound, caller left and agent right: {sound}")
-    _say(f"  all of it in {seconds:.1f} s. What next: README.md")
 
 
 def _write(text: str) -> None:

@@ -24,6 +24,8 @@ from agenticd.emulator.twilio import TwilioConfig
 from agenticd.launch import PROGRAM, Daemon, listening_socket
 
 FROM = "+15550001111"
+LOG_NAME = "daemon.log"
+"""The daemon's log in its folder."""
 
 
 class Sandbox:
@@ -100,7 +102,7 @@ class Sandbox:
             self.twilio.set_number(self.number, f"{self.public_url}/twilio/voice")
             config = self.folder / "config.yaml"
             config.write_text(self._config())
-            daemon = Daemon(config, self.http, self.folder / "daemon.log", self._program)
+            daemon = Daemon(config, self.http, self.folder / LOG_NAME, self._program)
             daemon.environ = self._environ
             self.daemon = await stack.enter_async_context(daemon)
             self._stack = stack.pop_all()

@@ -67,17 +67,17 @@ def parse(arguments: Sequence[str]) -> Arguments:
         if name == "--config":
             if not equals:
                 if not left:
-                    raise UsageError("--config needs the path of a file.")
+                    raise UsageError("--config needs a value: the path of a file")
                 value = left.pop(0)
             if not value:
-                raise UsageError("--config needs the path of a file.")
+                raise UsageError("--config needs a value: the path of a file")
             found = Arguments(config_path=Path(value))
         elif argument.startswith("-"):
             near = get_close_matches(name, ("--config", "--help"), 1, 0.7)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"There is no option {name}.{hint}")
+            known = f"did you mean {near[0]}?" if near else "there are --config, --help"
+            raise UsageError(f"{name} is no option of agenticd serve; {known}")
         else:
-            raise UsageError(f"Nothing is expected where {argument!r} stands: a file is named with --config.")
+            raise UsageError(f"{argument!r} is one word too many: a file is named with --config")
     return found
 
 
@@ -101,12 +101,12 @@ def run(config_path: Path | None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with _absent("rich"):
         # structlog would import it, for tracebacks that we do not use.
-        import structlog  # noqa: F401
+        import structlog
     from agenticd.adapters.host import logs, systemd
     from agenticd.adapters.rpc.listen import CannotListen
     from agenticd.adapters.rpc.material import BadMaterial
     from agenticd.adapters.store.errors import InUse, NoRoom, StoreUnusable
-    from agenticd.config import ConfigError, failpoint, load, make_private, places
+    from agenticd.config import ConfigError, doubts, failpoint, load, make_private, places
     from agenticd.core.errors import InvalidArgument
 
     style = logs.style_for(sys.stderr, journal=systemd.is_journal(os.environ, 2))
@@ -116,6 +116,8 @@ def run(config_path: Path | None) -> int:
         settings = load(config_path, os.environ, Path.cwd())
         trap = failpoint(os.environ)
         logs.set_up(sys.stderr, style, level=settings.log.level, pii=settings.log.pii)
+        for doubt in doubts(settings, config_path, os.environ, Path.cwd()):
+            structlog.get_logger().warning("the configuration is hardly meant so", what=doubt)
         runtime = places(os.environ).runtime
         api, by_token = settings.grpc.listen, settings.grpc.tls is None
         if any(str(runtime) in each or (by_token and not each.startswith("unix:")) for each in api):
@@ -137,7 +139,9 @@ def run(config_path: Path | None) -> int:
         return _run(settings, host)
     except ConfigError as error:
         problems, code = str(error).splitlines(), EX_CONFIG
-    except (CannotListen, InUse, NoRoom, InvalidArgument) as error:
+    except InUse as error:
+        problems, code = [f"{error}: end it, or choose another store.path"], EX_RETRY
+    except (CannotListen, NoRoom, InvalidArgument) as error:
         problems, code = [str(error)], EX_RETRY
     except (StoreUnusable, BadMaterial) as error:
         problems, code = [str(error)], EX_CONFIG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agenticd import commands, serve
+from agenticd.adapters.store.database import take_lock
 from bench.startup import OURS, UNWANTED, modules_at_ready
 
 
@@ -30,13 +32,13 @@ def test_the_configuration_is_the_only_option(arguments: list[str], path: Path |
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--config"], "--config needs the path of a file."),
-        (["--config="], "--config needs the path of a file."),
-        (["--config", ""], "--config needs the path of a file."),
-        (["--confg", "a"], "There is no option --confg. Did you mean --config?"),
-        (["--port=80"], "There is no option --port."),
-        (["-v"], "There is no option -v."),
-        (["a.yaml"], "Nothing is expected where 'a.yaml' stands: a file is named with --config."),
+        (["--config"], "--config needs a value: the path of a file"),
+        (["--config="], "--config needs a value: the path of a file"),
+        (["--config", ""], "--config needs a value: the path of a file"),
+        (["--confg", "a"], "--confg is no option of agenticd serve; did you mean --config?"),
+        (["--port=80"], "--port is no option of agenticd serve; there are --config, --help"),
+        (["-v"], "-v is no option of agenticd serve; there are --config, --help"),
+        (["a.yaml"], "'a.yaml' is one word too many: a file is named with --config"),
     ],
 )
 def test_a_wrong_command_line_is_told_what_is_wrong(arguments: list[str], words: str, capsys: pytest.CaptureFixture):
@@ -59,7 +61,29 @@ def test_its_help_is_the_same_from_both_programs_and_fits_a_terminal():
 def test_its_arguments_reach_it_through_click_as_they_are():
     result = CliRunner().invoke(commands.main, ["serve", "--confg=x"])
     assert result.exit_code == 2
-    assert "Did you mean --config?" in result.output
+    assert "did you mean --config?" in result.output
+
+
+def test_a_log_that_another_daemon_has_says_who_and_what_to_do(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text(
+        "public_url: https://voice.example.com\n"
+        "twilio: {account_sid: AC0123456789abcdef0123456789abcdef, auth_token: t, from_number: '+15550001111'}\n"
+        "openai: {api_key: k}\n"
+        "agents: {default: {instructions: Be brief.}}\n"
+        "store: {path: x.db}\n"
+        f"grpc: {{listen: ['unix:{tmp_path}/sock']}}\n"
+    )
+    with take_lock(tmp_path / "x.db"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "agenticd", "serve", "--config", str(tmp_path / "config.yaml")],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert "public_url: is an example's" in ended.stderr, "what is hardly meant so is told at the start, too"
+    assert ended.stderr.splitlines()[-1] == (
+        f"error: {tmp_path}/x.db: another agenticd has it open (process {os.getpid()}): "
+        "end it, or choose another store.path"
+    )
 
 
 def test_what_is_slow_to_import_is_not_imported_before_the_daemon_is_ready(tmp_path: Path):

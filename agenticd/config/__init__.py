@@ -6,6 +6,7 @@ tree.py has all settings with their defaults; config.example.yaml shows how they
 
 from __future__ import annotations
 
+from agenticd.config.doubts import doubts
 from agenticd.config.failpoint import failpoint
 from agenticd.config.loading import load, load_agents, load_token_file
 from agenticd.config.places import Places, find_config, make_private, places
@@ -30,6 +31,7 @@ __all__ = [
     "Store",
     "Tls",
     "Twilio",
+    "doubts",
     "effective",
     "failpoint",
     "find_config",

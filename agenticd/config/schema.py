@@ -53,7 +53,7 @@ _TWILIO = Shape(
     Twilio,
     {
         "account_sid": values.account_sid,
-        "auth_token": values.secret,
+        "auth_token": values.secret("the primary Auth Token of Twilio's console"),
         "from_number": values.phone,
         "api_url": values.api_url,
         "calls_per_second": values.decimal(0.01, 1000),
@@ -67,7 +67,7 @@ _TWILIO = Shape(
 _OPENAI = Shape(
     OpenAI,
     {
-        "api_key": values.secret,
+        "api_key": values.secret("an API key of OpenAI's, which begins with sk-"),
         "url": values.socket_url,
         "model": values.word,
         "transcription_model": values.word,

@@ -160,17 +160,21 @@ def account_sid(text: Text) -> str:
     return text.value
 
 
-def secret(text: Text) -> Secret:
-    """A key or token, as it goes into a header."""
-    if not text.value:
-        raise Wrong("is empty")
-    if _OTHER_VARIABLE.fullmatch(text.value) is not None:
-        raise Wrong('looks like a variable, but is not replaced; a variable is "${NAME}"')
-    if text.value == SHOWN:
-        raise Wrong('is the stars that are shown in place of a secret; write it, or "${NAME}"')
-    if len(text.value) > _SECRET_LIMIT or re.fullmatch(r"[!-~]+", text.value) is None:
-        raise Wrong("has a space, a line break or another character that belongs to no key: copy it once more")
-    return Secret(text.value)
+def secret(what: str) -> Callable[[Text], Secret]:
+    """A key or token, as it goes into a header. `what` it is, and where it is to be had."""
+
+    def read(text: Text) -> Secret:
+        if not text.value:
+            raise Wrong(f"is empty; here belongs {what}")
+        if _OTHER_VARIABLE.fullmatch(text.value) is not None:
+            raise Wrong('looks like a variable, but is not replaced; a variable is "${NAME}"')
+        if text.value == SHOWN:
+            raise Wrong('is the stars that are shown in place of a secret; write it, or "${NAME}"')
+        if len(text.value) > _SECRET_LIMIT or re.fullmatch(r"[!-~]+", text.value) is None:
+            raise Wrong("has a space, a line break or another character that belongs to no key: copy it once more")
+        return Secret(text.value)
+
+    return read
 
 
 def phone(text: Text) -> str:

@@ -113,6 +113,9 @@ class CallMachine:
         """When the carrier, which says the last words and ends the leg, must be done."""
         self._orphaned: float | None = None
         """It lived when the daemon went down; until when the carrier has to say whether it still does."""
+        self._unwatched = False
+        """The daemon was away, and nothing has come of the call since that shows it held here: if it ends, nobody
+        knows who ended it."""
 
     def deadline(self) -> float | None:
         """When to feed DeadlinePassed. None only when the call is closed, or before its first input."""
@@ -215,7 +218,7 @@ class CallMachine:
     def _voice_requested(self, carrier_call_id: str, now: float) -> list[Effect]:
         if not carrier_call_id:
             return []
-        self._words_wait = False  # it is told them now
+        self._words_wait, self._unwatched = False, False  # it is told them now, and held from here on
         effects = self._learn(carrier_call_id) + self._fire(Trigger.ANSWERED, now)
         if self._orphaned is not None:  # who asks how the call goes on says that it lives
             return effects + self._end_orphan(now)
@@ -228,6 +231,7 @@ class CallMachine:
         effects = self._fire(Trigger.ANSWERED, now) + self._end_orphan(now)
         if self.state is not CallState.IN_PROGRESS:
             return effects
+        self._unwatched = False
         self._stream, self._without_media, self._due = stream_id, None, None
         return [*effects, Append(MediaConnected(stream_id, attempt))]
 
@@ -289,6 +293,7 @@ class CallMachine:
         """After a restart: queued calls go on waiting, an order to dial without an answer is looked for, and what
         lived is ended, because nobody holds it any more."""
         record, self._dialed_at = self._record, now
+        self._unwatched = self.state is not CallState.QUEUED
         if record.dial_time is not None:
             self._dialed_at = now - max(0.0, age - (record.dial_time - record.create_time))
         match self.state:
@@ -517,6 +522,8 @@ class CallMachine:
         if status not in ENDS:
             return None
         reason, by = ENDS[status]
+        if self._unwatched and by is EndedBy.CALLER:
+            by, message = EndedBy.CARRIER, "it ended while the daemon was away"
         end = CallEnd(reason, by, carrier_code, sip_code, message)
         # Busy, no answer and failed are the carrier's to tell, even when the end was ordered in the same moment.
         return self._ordered_or(end) if status in ("completed", "canceled") else end

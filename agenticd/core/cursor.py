@@ -26,7 +26,9 @@ def parse(text: str) -> Cursor:
     """The cursor that the text is. White space around it does not count. Raises InvalidArgument."""
     match = _FORM.fullmatch(text.strip())
     if match is None or int(match[2]) > MAX_REVISION:
-        raise InvalidArgument.at("cursor", f"epoch:revision, for example 5f0c2a19d3b84e67:1042; not {text!r:.80}")
+        raise InvalidArgument.at(
+            "cursor", f"must be epoch:revision, for example 5f0c2a19d3b84e67:1042; not {text!r:.80}"
+        )
     return Cursor(match[1], int(match[2]))
 
 
@@ -41,9 +43,10 @@ def check(after: int | None, epoch: str, *, log_epoch: str, first_revision: int,
     if after is None:
         return head
     if after < 0:
-        raise InvalidArgument.at("after_revision", f"0 or more; not {after}")
+        raise InvalidArgument.at("after_revision", f"must be 0 or more; not {after}")
     if after > head:
-        raise InvalidArgument.at("after_revision", f"at most {head}, the newest revision; {after} lies in the future")
+        advice = f"must be at most {head}, the newest revision; {after} lies in the future"
+        raise InvalidArgument.at("after_revision", advice)
     if after == 0:
         return first_revision - 1
     if after < first_revision - 1:

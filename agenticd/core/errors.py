@@ -6,7 +6,7 @@
     ├── NotFound               no such call
     ├── NotLive                the call has ended
     ├── Exhausted              a limit is reached; try later
-    ├── Draining               the daemon is stopping
+    ├── Draining               the daemon takes no new work
     ├── StoreDown              the log cannot be written or read
     ├── Compacted              the cursor lies before what is kept
     ├── LogReplaced            the cursor belongs to another log
@@ -93,12 +93,12 @@ class Exhausted(AgenticError):
 
 
 class Draining(AgenticError):
-    """The daemon is stopping and takes no new work."""
+    """The daemon takes no new work: it was told to drain, or to stop."""
 
     reason = "DRAINING"
 
-    def __init__(self) -> None:
-        super().__init__("the daemon is stopping")
+    def __init__(self, message: str = "the daemon is draining: it takes no new calls") -> None:
+        super().__init__(message)
 
 
 class StoreDown(AgenticError):

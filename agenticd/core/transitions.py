@@ -85,7 +85,7 @@ STATUSES: Mapping[str, Trigger] = {
     "canceled": Trigger.LINE_DOWN,
 }
 ENDS: Mapping[str, tuple[EndReason, EndedBy]] = {
-    "completed": (EndReason.COMPLETED, EndedBy.CALLER),
+    "completed": (EndReason.COMPLETED, EndedBy.CALLER),  # while a daemon holds the call; call.py knows
     "busy": (EndReason.BUSY, EndedBy.CARRIER),
     "failed": (EndReason.FAILED, EndedBy.CARRIER),
     "no-answer": (EndReason.NO_ANSWER, EndedBy.CARRIER),

@@ -119,7 +119,7 @@ def _faults(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
     try:
         return spoken(" ".join(value))
     except WrongFault as error:
-        raise click.BadParameter(f"{error}.") from None
+        raise click.BadParameter(str(error)) from None
 
 
 _PORT = click.IntRange(0, 65535)
@@ -176,7 +176,11 @@ _PORT = click.IntRange(0, 65535)
     help="How sentences are said that are not recorded: hummed, or by espeak-ng.  [default: espeak, if installed]",
 )
 @click.option("--call", metavar="NUMBER", callback=_number, help="Let a phone call this number of the account at once.")
-@click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Write a wav of each call there.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for a wav of each call; made if not there.",
+)
 @click.option(
     "--fault",
     "faults",
@@ -224,31 +228,35 @@ def _run(wanted: Wanted) -> int:
             return runner.run(Run(wanted).run())
     except CannotListen as error:
         _fail(_taken(wanted, error))
-    except (Failed, NotUnderstood) as error:
+    except NotUnderstood as error:
+        raise click.UsageError(str(error)) from None
+    except Failed as error:
         _fail(str(error))
 
 
 def _prepare(wanted: Wanted) -> None:
-    """What can be said before anything listens. Raises Failed."""
+    """What can be said before anything listens. Raises UsageError."""
     from agenticd.emulator.faultbook import NO_FAULTS
     from agenticd.emulator.recipe import VOICE_PATH
-    from agenticd.emulator.run import Failed
     from agenticd.emulator.twilio.urls import is_loopback
 
     if wanted.call is not None and wanted.call not in wanted.numbers:
-        raise Failed(f"--call {wanted.call}: the account has only {', '.join(wanted.numbers)}; see --number")
+        raise click.UsageError(f"--call {wanted.call}: the account has only {', '.join(wanted.numbers)}; see --number")
     if (wanted.network or wanted.faults.network != NO_FAULTS.network) and not is_loopback(wanted.host):
-        raise Failed(f"--network is for this machine alone, and --host {wanted.host} is not")
+        raise click.UsageError(f"--network is for this machine alone, and --host {wanted.host} is not")
     if wanted.write_config is not None:
         if wanted.write_config.exists():
-            raise Failed(f"{wanted.write_config} is there already, and is not overwritten")
+            raise click.UsageError(
+                f"{wanted.write_config} is there already, and is not overwritten; to use it again, run the same "
+                "without --write-config"
+            )
         if not urlsplit(wanted.voice_url).path.endswith(VOICE_PATH):
-            raise Failed(f"--write-config is for agenticd, whose --voice-url ends with {VOICE_PATH}")
+            raise click.UsageError(f"--write-config is for agenticd, whose --voice-url ends with {VOICE_PATH}")
     if wanted.record is not None:
         try:
-            wanted.record.mkdir(parents=True, exist_ok=True)
+            wanted.record.mkdir(exist_ok=True)
         except OSError as error:
-            raise Failed(f"--record {wanted.record}: {error.strerror}") from None
+            raise click.UsageError(f"--record {wanted.record}: {error.strerror}") from None
 
 
 def _taken(wanted: Wanted, error: CannotListen) -> str:

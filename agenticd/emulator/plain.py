@@ -160,7 +160,8 @@ def _scalar(hint: Any, given: object, name: str) -> Any:
         words = get_args(hint)
         text = str(given)
         if text not in words:
-            near = difflib.get_close_matches(text, words, 1, 0.5)
+            # Numbers that look alike are no slips of a key.
+            near = [] if text.isdigit() else difflib.get_close_matches(text, words, 1, 0.5)
             raise ValueError(f"one of {_choice(words)}" + (f" (did you mean {near[0]}?)" if near else ""))
         return text
     if get_origin(hint) is Annotated:

@@ -202,6 +202,9 @@ class Screen:
         for recording in call.recordings:
             text = f"{recording.status}, {recording.seconds} s: {recording.uri.rpartition('/Recordings/')[2]}.wav"
             rows.append(("record", text, "dim"))
+        lost = sum(webhook.status is None for webhook in call.callbacks)
+        if lost:
+            return [*rows, ("call", f"over; {lost} of {len(call.callbacks)} requests had no answer", "wrong")]
         return [*rows, ("call", "over, all callbacks are answered", "dim")]
 
     def _noticed(self, notice: Notice) -> list[Row]:

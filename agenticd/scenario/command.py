@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from agenticd.usage import told
+
 if TYPE_CHECKING:
     from agenticd.scenario.story import Scenario
     from agenticd.scenario.worlds import Place
@@ -58,7 +60,8 @@ def test(
     `agenticd emulate` on these ports. Of a scenario that fails, the time line, a wav of both sides and the daemon's log
     are kept.
 
-    It exits with 0 when all passed, 1 when one failed, 2 when a file or the command line is wrong.
+    It exits with 0 when all passed, 1 when one failed, 2 when nothing was played: a file or the command line is wrong,
+    or what --daemon needs is not there.
 
     \b
     Examples:
@@ -124,7 +127,7 @@ def _folder(out: Path | None) -> Path:
     if out is None:
         return Path(tempfile.mkdtemp(prefix="agenticd-test-"))
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(exist_ok=True)
         if any(out.iterdir()):
             _fail(f"--out {out} is not empty; name a new folder")
     except OSError as error:
@@ -137,21 +140,31 @@ def _play(scenarios: list[Scenario], place: Place, folder: Path, jobs: int, juni
     from agenticd.adapters.host import loop
     from agenticd.emulator.run import quiet_logs
     from agenticd.scenario.junit import xml
-    from agenticd.scenario.report import Report
+    from agenticd.scenario.report import Report, Verdict
     from agenticd.scenario.run import run
+    from agenticd.scenario.worlds import NoPlace
 
     quiet_logs()
     terminal = sys.stdout.isatty()
     longest = max(len(scenario.short) for scenario in scenarios)
     report = Report(_style, terminal_columns if terminal else None, longest)
-    began, clock = datetime.now(UTC), time.monotonic()
+    began, clock, played = datetime.now(UTC), time.monotonic(), 0
+
+    def tell(verdict: Verdict) -> None:
+        nonlocal played
+        played += 1
+        click.echo(report.verdict(verdict), nl=False)
+
     try:
         # Not on uvloop: it starts processes by fork, which ends badly where gRPC has threads; asyncio does it by vfork.
         verdicts = loop.run(
-            run(scenarios, place, folder, jobs, lambda each: click.echo(report.verdict(each), nl=False), keep=keep),
+            run(scenarios, place, folder, jobs, tell, keep=keep),
             uvloop=False,
         )
+    except NoPlace as error:
+        return told(str(error), hint=error.hint, code=_USAGE)
     except KeyboardInterrupt:
+        click.echo(f"\nstopped: {played} of {len(scenarios)} scenarios were played to their ends", err=True)
         return _INTERRUPTED
     finally:
         if not any(folder.iterdir()):  # nothing was kept
@@ -171,6 +184,4 @@ def _style(text: str, role: str) -> str:
 
 
 def _fail(*problems: str) -> NoReturn:
-    for problem in problems:
-        click.echo(f"error: {problem}", err=True)
-    sys.exit(_USAGE)
+    sys.exit(told(*problems, code=_USAGE))

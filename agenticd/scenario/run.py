@@ -23,8 +23,9 @@ async def run(
     """Play all of them, at most `jobs` at once. `told` gets each verdict when it is there; the answer is in order.
 
     What is kept of those that failed, or with `keep` of all, goes into a folder of its own in `out`, named after the
-    scenario's file.
+    scenario's file. Raises NoPlace if none can be played.
     """
+    await place.ready()
     free = asyncio.Semaphore(jobs if place.at_once else 1)
 
     async def one(scenario: Scenario, own: Path) -> Verdict:

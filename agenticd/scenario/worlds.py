@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import agentic
-from agenticd.emulator.app import Emulator, Watch
+from agentic.errors import Unreachable
+from agenticd.emulator.app import CannotListen, Emulator, Watch
 from agenticd.emulator.faultbook import Faults
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import RealtimeConfig
@@ -25,6 +27,14 @@ _OVERRIDES = frozenset({"instructions", "greeting", "voice", "model", "language"
 
 class NotHere(Exception):
     """The scenario cannot be played in this world; the text says why, and what would do."""
+
+
+class NoPlace(Exception):
+    """Nothing can be played: the place is not there. The text says what is missing, `hint` what to do about it."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 @dataclass
@@ -58,6 +68,9 @@ class Place(Protocol):
 
     at_once: bool
 
+    async def ready(self) -> None:
+        """Look whether all is there that every scenario needs. Raises NoPlace."""
+
     def world(self, scenario: Scenario, folder: Path, watch: Watch) -> Any:
         """A context manager: the World, up while entered. Raises NotHere, NotReady, CannotListen, AgenticError."""
 
@@ -68,6 +81,9 @@ class Own:
 
     agents: Mapping[str, Mapping[str, str]] | None = None
     at_once: bool = True
+
+    async def ready(self) -> None:
+        """All that is needed is started here."""
 
     @asynccontextmanager
     async def world(self, scenario: Scenario, folder: Path, watch: Watch) -> AsyncIterator[World]:
@@ -104,6 +120,33 @@ class Given:
     openai_port: int
     voice_url: str
     at_once: bool = False
+
+    async def ready(self) -> None:
+        """The two ports are free, and the daemon answers. Raises NoPlace."""
+        try:
+            async with Emulator(TwilioConfig(port=self.twilio_port), RealtimeConfig(port=self.openai_port)):
+                pass
+        except CannotListen as error:
+            raise self._taken(error) from error
+        try:
+            async with agentic.connect(self.address) as client:
+                await client.status()
+        except Unreachable as error:
+            hint = "start it, or leave --daemon out: then each scenario has a daemon of its own"
+            raise NoPlace(f"no daemon answers on {self.address}", hint) from error
+        except (agentic.AgenticError, ValueError, OSError) as error:
+            raise NoPlace(f"--daemon {self.address}: {error}", "agenticd test --help") from error
+
+    def _taken(self, error: CannotListen) -> NoPlace:
+        port, option, setting = self.twilio_port, "--twilio-port", "twilio.api_url"
+        if error.half == "OpenAI":
+            port, option, setting = self.openai_port, "--openai-port", "openai.url"
+        if error.errno != errno.EADDRINUSE:
+            return NoPlace(f"cannot listen on port {port}: {error.strerror}", f"the daemon's {setting} has this port")
+        return NoPlace(
+            f"port {port} is taken, and scenarios with --daemon need it for an emulator of their own",
+            f"stop agenticd emulate; if the daemon's {setting} has another port, name that with {option}",
+        )
 
     @asynccontextmanager
     async def world(self, scenario: Scenario, folder: Path, watch: Watch) -> AsyncIterator[World]:

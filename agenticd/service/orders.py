@@ -200,7 +200,7 @@ def _unknown_agent(name: str, agents: Mapping[str, AgentProfile]) -> str:
     near = get_close_matches(name, agents, n=1)
     known = ", ".join(sorted(agents)[:10])
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"is no agent of the configuration, which has {known}{hint}"
+    return f"{name[:64]!r} is no agent of the configuration, which has {known}{hint}"
 
 
 def _brief(order: PlaceOrder, profile: AgentProfile, wrong: list[Violation]) -> AgentBrief:

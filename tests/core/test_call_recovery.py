@@ -85,7 +85,7 @@ def test_a_call_that_outlived_the_daemon_is_looked_up_and_ended(state: CallState
 @pytest.mark.parametrize(
     ("word", "reason", "by"),
     [
-        ("completed", EndReason.COMPLETED, EndedBy.CALLER),
+        ("completed", EndReason.COMPLETED, EndedBy.CARRIER),
         ("busy", EndReason.BUSY, EndedBy.CARRIER),
         ("no-answer", EndReason.NO_ANSWER, EndedBy.CARRIER),
     ],
@@ -97,6 +97,25 @@ def test_a_call_that_ended_while_the_daemon_was_away_ends_as_the_carrier_says(
     assert call.record.end is not None
     assert (call.record.end.reason, call.record.end.ended_by) == (reason, by)
     assert call.count(HangUpLeg) == 0
+
+
+@pytest.mark.parametrize("end", [inputs.CallSeen(SID, "completed"), status("completed")])
+def test_nobody_is_said_to_have_hung_up_while_the_daemon_was_away(end: inputs.Input) -> None:
+    """It may have been the caller, or Twilio when the media stream broke."""
+    for state in (CallState.DIALING, CallState.RINGING, CallState.IN_PROGRESS):
+        call = recovered(state, carrier_call_id=SID).feed(end)
+        assert call.record.end is not None
+        assert (call.record.end.ended_by, call.record.end.message) == (
+            EndedBy.CARRIER,
+            "it ended while the daemon was away",
+        )
+
+
+def test_who_hangs_up_on_the_daemon_that_found_the_call_is_the_caller() -> None:
+    call = recovered(CallState.DIALING).feed(inputs.VoiceRequested(SID), inputs.MediaStarted("MZ1", 1))
+    call.feed(status("completed"))
+    assert call.record.end is not None
+    assert (call.record.end.ended_by, call.record.end.message) == (EndedBy.CALLER, "")
 
 
 def test_who_asks_for_the_words_of_a_call_that_outlived_the_daemon_says_that_it_lives() -> None:

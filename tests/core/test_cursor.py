@@ -54,7 +54,7 @@ def test_a_cursor_whose_next_revision_is_gone_is_compacted() -> None:
     assert (caught.value.after, caught.value.first_revision) == (98, 100)
 
 
-@pytest.mark.parametrize(("after", "says"), [(-1, "0 or more; not -1"), (201, "at most 200")])
+@pytest.mark.parametrize(("after", "says"), [(-1, "must be 0 or more; not -1"), (201, "must be at most 200")])
 def test_a_negative_and_a_future_cursor_are_invalid(after: int, says: str) -> None:
     with pytest.raises(InvalidArgument, match=says) as caught:
         judge(after)

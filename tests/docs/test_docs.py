@@ -124,7 +124,7 @@ async def _shut_out(world: World, command: str) -> None:
     (look,) = [each for each in BY_HAND if each.startswith("AGENTCTL_ADDR=voice-1")]
     look = look.replace("voice-1.internal:50051", f"tls:{world.api_port}")
     world.daemon.tell(signal.SIGHUP)
-    await world.run(f"until {look} 2> why.txt; test $? = 6; do :; done; grep authorization why.txt")
+    await world.run(f"until {look} 2> why.txt; test $? = 6; do :; done; grep 'is not good at' why.txt")
 
 
 async def _refused(world: World, command: str) -> None:

@@ -74,6 +74,13 @@ ROWS: dict[str, Row] = {
     "429_always": Row(
         TO_TWILIO, "HTTP 429 for ever", NOBODY, _ends("REJECTED"), 0, rest=_create("429"), carrier_code=20429
     ),
+    "401": Row(
+        TO_TWILIO, "HTTP 401, a wrong token", NOBODY, _ends("REJECTED"), 0, rest=_create("401"), carrier_code=20003
+    ),
+    "403": Row(
+        TO_TWILIO, "HTTP 403, an account that may not", NOBODY, _ends("REJECTED"), 0, rest=_create("403"),
+        carrier_code=20003,
+    ),
     "no_answer": Row(TO_TWILIO, "dialled, and never answered", TALK, _DONE, rest=RestFaults(create_answer_delay=60.0)),
     "held": Row(
         TO_TWILIO, "held until the daemon gave up waiting, not dialled", NOBODY, _LOOKED, 0,

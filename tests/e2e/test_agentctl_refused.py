@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -46,6 +47,7 @@ async def run(line: Line, case: Refused) -> Refused:
     assert out == b"", case.line
     assert process.returncode is not None
     said = err.decode().strip().replace((await line.client.status()).epoch, "EPOCH")
+    said = re.sub("at most [1-9][0-9]*, the newest", "at most HEAD, the newest", said)
     return Refused(case.line, said, process.returncode)
 
 

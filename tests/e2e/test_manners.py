@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from agentic.v1 import call_pb2, event_pb2
 from agenticd.emulator.phone import Line as Says
 from agenticd.emulator.phone import PhoneScript
@@ -105,8 +107,9 @@ async def test_keys_are_answered_by_an_agent_that_wants_them(line: Make) -> None
     assert mistakes(desk.model_session()) == []
 
 
-async def test_a_silent_caller_is_asked_and_then_the_call_ends(line: Make) -> None:
-    settings = profile(check_in_after="3s", hang_up_after="3s", check_in="Are you still there?")
+@pytest.mark.parametrize("words", ["Are you still there?", ""], ids=["its words", "the model's words"])
+async def test_a_silent_caller_is_asked_and_then_the_call_ends(line: Make, words: str) -> None:
+    settings = profile(check_in_after="3s", hang_up_after="3s", check_in=f'"{words}"')
     desk: Line = await line(default_phone=PhoneScript(ring=0.1), settings=settings)
     history = await desk.follow(await desk.place())
     assert history.words == [("AGENT", "Are you still there?")]

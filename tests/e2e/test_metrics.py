@@ -151,7 +151,7 @@ async def test_readyz_and_grpc_health_say_the_same_while_it_drains(line: Make) -
             await health()  # it answers all along
         assert await health() == health_pb2.HealthCheckResponse.NOT_SERVING
         status, body = await admin(desk.sandbox, "/readyz")
-        assert (status, body) == (503, "not ready: starting or draining\n")
+        assert (status, body) == (503, "not ready: draining, no new calls are taken\n")
         assert (await admin(desk.sandbox, "/healthz"))[0] == 200, "it lives"
         assert (await Scrape.of(desk.sandbox)).value("agenticd_ready") == 0
         await desk.client.hang_up(call_id)

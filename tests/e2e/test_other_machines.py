@@ -328,15 +328,16 @@ async def test_agentctl_comes_from_another_machine(line: Make, door: Door) -> No
         )
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "sandbox\n", "")
-    names_files = "hint: AGENTCTL_CA_FILE, AGENTCTL_CERT_FILE, AGENTCTL_KEY_FILE name files"
+    names_ca = "hint: AGENTCTL_CA_FILE names the file with the authorities that sign for the daemon"
+    names_cert = "hint: AGENTCTL_CERT_FILE names the file with your certificate"
     no_connection = f"error: no connection to tls:{door.address}"
     assert [(one.returncode, one.stderr.splitlines()) for one in failed] == [
-        (6, ['error: this address needs the metadata "authorization: Bearer <token>" with a token that is good here',
+        (6, [f"error: tls:{door.address} needs a token or a certificate",
              "hint: name the file with your token in AGENTCTL_TOKEN_FILE, or use the daemon's Unix socket"]),
         (5, [f"{no_connection}: the daemon's certificate is signed by nobody who is believed here",
              "hint: name the file with the authority that signed it in AGENTCTL_CA_FILE"]),
-        (6, [f"error: {door.key}: there is no certificate in it, in PEM", names_files]),
-        (6, [f"error: {door.cert}: its key is missing: a certificate and its key belong together", names_files]),
+        (2, [f"error: {door.key}: there is no certificate in it, in PEM", names_ca]),
+        (2, [f"error: {door.cert}: its key is missing: a certificate and its key belong together", names_cert]),
         (5, [f"error: no connection to {door.address}: the connection is closed at once; perhaps TLS, or a client's "
              "certificate, is missing",
              "hint: where it speaks TLS: --addr tls:HOST:PORT; where it asks for certificates: AGENTCTL_CERT_FILE and "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import textwrap
 import wave
@@ -105,6 +107,23 @@ async def test_a_scenario_that_cannot_end_stops_by_itself(tmp_path: Path) -> Non
     assert code == 1
     assert "not over within 4 s; the last event: " in said
     assert "line 3: the hang-up never had its turn" in said
+
+
+async def test_ctrl_c_says_how_far_it_came_and_leaves_nothing(tmp_path: Path) -> None:
+    short = write(tmp_path, "a.yaml", "scenario: A\ncaller: {outcome: busy}\nexpect: {end: {reason: BUSY}}\n")
+    endless = write(tmp_path, "b.yaml", "scenario: Nobody hangs up\nexpect: {end: {reason: COMPLETED}}\n")
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "agenticd", "test", "--jobs", "1", str(short), str(endless),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "TMPDIR": str(temporary)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "✓ a" in (await process.stdout.readline()).decode()
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (130, b"\nstopped: 1 of 2 scenarios were played to their ends\n")
+    assert os.listdir(temporary) == []
 
 
 async def test_the_agents_of_a_configuration_are_tried_without_its_secrets(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.realtime import DEMO_CALLER_LINES, DEMO_GREETING
 from agenticd.sandbox import FROM
 from tests.e2e.conftest import TO, Line
+from tests.e2e.operator import log_lines, logged
 
 Make = Callable[..., Any]
 LEAVES = PhoneScript(ring=0.1, lines=(Says(say=DEMO_CALLER_LINES[0]), Says(hang_up=True)))
@@ -35,7 +36,7 @@ async def test_sigterm_lets_people_finish_and_takes_no_new_calls(line: Make) -> 
     await desk.follow(call_id, until="media_connected")
     desk.sandbox.daemon.tell(signal.SIGTERM)
     await settled(desk, '"draining"')
-    with pytest.raises(agentic.errors.Draining):
+    with pytest.raises(agentic.errors.Draining, match="the daemon is draining: it takes no new calls"):
         await desk.place(OTHER)
     assert (await desk.client.status()).draining
     history = await desk.follow(call_id, until="call_closed")
@@ -43,6 +44,8 @@ async def test_sigterm_lets_people_finish_and_takes_no_new_calls(line: Make) -> 
     assert (end.reason, end.ended_by) == (call_pb2.END_REASON_COMPLETED, call_pb2.ENDED_BY_CALLER)
     assert len(history.words) == 3
     assert await desk.sandbox.daemon.wait() == 0
+    told = [line["message"] for line in log_lines(desk.sandbox) if line["level"] == "info" and "call_id" not in line]
+    assert told[-3:] == ["stopping", "draining", "stopped"]
 
 
 async def test_when_the_time_is_over_the_caller_is_told(line: Make) -> None:
@@ -56,6 +59,7 @@ async def test_when_the_time_is_over_the_caller_is_told(line: Make) -> None:
     desk.sandbox.daemon.tell(signal.SIGTERM)
     assert await desk.sandbox.daemon.wait() == 0
     assert desk.phone_call().said == ["Goodbye."]
+    assert (await logged(desk.sandbox, "the time to drain is over; ending what is left"))["calls"] == 1
     assert desk.phone_call().status == "completed"
     await desk.sandbox.daemon.start()
     history = await desk.follow(call_id)
@@ -72,6 +76,9 @@ async def test_a_second_sigterm_does_not_wait(line: Make) -> None:
     assert await desk.sandbox.daemon.wait() == 0
     assert desk.phone_call().status == "completed"
     assert desk.phone_call().said == []
+    stops = [(line["message"], line["signal"]) for line in log_lines(desk.sandbox) if "signal" in line]
+    assert stops == [("stopping", "SIGTERM"), ("stopping; what is left is ended at once", "SIGTERM")]
+    assert log_lines(desk.sandbox)[-1]["message"] == "stopped"
 
 
 async def test_a_call_that_waits_for_its_turn_goes_on_after_the_restart(line: Make) -> None:

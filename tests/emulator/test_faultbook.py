@@ -74,7 +74,7 @@ def test_a_change_leaves_the_rest_and_takes_back_what_is_null_or_none():
         ({"rest": {"create_delay": "soon"}}, "rest.create_delay", "a time is seconds, or 500ms, 2s, 1m, or never"),
         ({"rest": {"create_delay": -1}}, "rest.create_delay", "a time is seconds"),
         ({"rest": {"create_delay": True}}, "rest.create_delay", "not True"),
-        ({"rest": {"update": "418"}}, "rest.update.answer", "429, 500, 502, 503, 504 or reset, not '418'"),
+        ({"rest": {"update": "418"}}, "rest.update.answer", "401, 403, 429, 500, 502, 503, 504 or reset, not '418'"),
         ({"rest": {"update": {"first": 1}}}, "rest.update", "answer is missing"),
         ({"rest": {"update": {"answer": 429, "done": 1}}}, "rest.update.done", "true or false, not 1"),
         ({"rest": {"update": {"answer": 429, "done": True}}}, "rest.update.done", "such a request was not looked at"),

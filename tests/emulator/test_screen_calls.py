@@ -70,6 +70,14 @@ def test_a_recording_says_when_it_begins_and_what_became_of_it():
     ]
 
 
+def test_the_end_of_a_call_tells_of_callbacks_without_an_answer():
+    call = a_call()
+    call.callbacks.append(Webhook("voice", "POST", "http://h/v", {}, 200, 0, 0.012, 0.0))
+    assert shown(Closed(call)) == ["#1 call over, all callbacks are answered"]
+    call.callbacks.append(Webhook("status", "POST", "http://h/s", {"CallStatus": "completed"}, None, 11205, 0.001, 0.0))
+    assert shown(Closed(call)) == ["#1 call over; 1 of 2 requests had no answer"]
+
+
 def test_the_verbs_of_a_document():
     body = (
         '<Gather input="dtmf speech"><Say>Press one.</Say><Play>http://h/a.wav?x=1</Play></Gather>'

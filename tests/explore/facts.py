@@ -278,6 +278,8 @@ class Facts:
         self.talk = Talk()
         self.dials = 0
         self.answered = False
+        self.away = False
+        """The daemon was restarted during the call, and nothing has shown it held here since."""
         self.ending: events.CallEnding | None = None
         self.ended = self.closed = False
         self.finals: dict[str, events.TranscriptFinal] = {}
@@ -294,6 +296,7 @@ class Facts:
         """The daemon was restarted: what is not in the record is forgotten."""
         self.talk = Talk()
         self.order.clear()
+        self.away = any(not isinstance(payload, events.CallQueued) for payload in self.log)
 
     # Before the step's rules: what came in.
 
@@ -322,6 +325,10 @@ class Facts:
         if talk.stream is not None:
             self._empty(talk, now)
         talk.stream = input.stream_id
+        self.away = False
+
+    def _asked(self, talk: Talk, input: inputs.VoiceRequested, now: float) -> None:
+        self.away = self.away and not input.carrier_call_id
 
     def _stopped(self, talk: Talk, input: inputs.MediaClosed, now: float) -> None:
         if input.stream_id == talk.stream:
@@ -368,6 +375,7 @@ class Facts:
         MarkEchoed: _echo,
         inputs.MediaHeld: _held,
         inputs.MediaStarted: _started,
+        inputs.VoiceRequested: _asked,
         inputs.MediaClosed: _stopped,
         realtime.SessionUpdated: _updated,
         inputs.ModelClosed: _model_closed,

@@ -136,7 +136,7 @@ def an_end_that_nobody_ordered_is_the_lines_own(facts: Facts, effect: effects.Ap
         return None
     end = effect.payload.end
     pair = (end.reason, end.ended_by)
-    if pair == (EndReason.COMPLETED, EndedBy.CALLER):
+    if pair == (EndReason.COMPLETED, EndedBy.CARRIER if facts.away else EndedBy.CALLER):
         return None
     if end.ended_by is EndedBy.CARRIER and end.reason in BY_CARRIER | {EndReason.FAILED, EndReason.CANCELED}:
         return None

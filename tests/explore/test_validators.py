@@ -233,6 +233,13 @@ def nobodys_order(t: Told, wrong: bool) -> None:
     t.says(ended(EndReason.MAX_DURATION, EndedBy.DAEMON) if wrong else ended())
 
 
+@bites("an_end_that_nobody_ordered_is_the_lines_own")
+def a_caller_whom_nobody_saw(t: Told, wrong: bool) -> None:
+    t.says(events.CallAnswered("CA"))
+    t.facts.restart()
+    t.says(ended(by=EndedBy.CALLER if wrong else EndedBy.CARRIER))
+
+
 @bites("reasons_have_their_authors")
 def anothers_order(t: Told, wrong: bool) -> None:
     by = EndedBy.AGENT if wrong else EndedBy.DAEMON

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,45 @@ def test_a_folder_that_holds_something_is_not_written_into(tmp_path: Path) -> No
     code, said = run(tmp_path / "a.yaml", "--out", tmp_path)
     assert code == 2
     assert "is not empty; name a new folder" in said
+
+
+@pytest.mark.parametrize(("option", "setting"), [("--twilio-port", "twilio.api_url"), ("--openai-port", "openai.url")])
+def test_a_taken_port_is_told_once_before_anything_is_played(
+    tmp_path: Path, unused_tcp_port_factory: Callable[[], int], option: str, setting: str
+) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(GOOD)
+    ports = {"--twilio-port": unused_tcp_port_factory(), "--openai-port": unused_tcp_port_factory()}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports[option] = taken.getsockname()[1]
+        given = [word for pair in ports.items() for word in pair]
+        code, said = run(tmp_path, "--daemon", f"unix:{tmp_path}/none", *given)
+    assert code == 2
+    assert said.splitlines() == [
+        f"error: port {ports[option]} is taken, and scenarios with --daemon need it for an emulator of their own",
+        f"hint: stop agenticd emulate; if the daemon's {setting} has another port, name that with {option}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("daemon", "says"), [("unix:/nope", "no daemon answers on unix:/nope"), ("nope", "--daemon nope: ")]
+)
+def test_a_daemon_that_is_not_there_is_told_once(
+    tmp_path: Path, unused_tcp_port_factory: Callable[[], int], daemon: str, says: str
+) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(GOOD)
+    ports = ("--twilio-port", unused_tcp_port_factory(), "--openai-port", unused_tcp_port_factory())
+    code, said = run(tmp_path, "--daemon", daemon, *ports)
+    error, hint = said.splitlines()
+    assert code == 2
+    assert error.startswith(f"error: {says}")
+    assert hint.startswith("hint: ")
+
+
+def test_a_folder_is_made_but_not_those_above_it(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    out = tmp_path / "nope" / "out"
+    code, said = run(tmp_path / "a.yaml", "--out", out)
+    assert (code, said) == (2, f"error: --out {out}: No such file or directory\n")
+    assert not out.parent.exists()

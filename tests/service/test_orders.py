@@ -90,7 +90,10 @@ def test_numbers_are_written_one_way() -> None:
 
 
 def test_an_unknown_agent_is_told_the_nearest() -> None:
-    assert "did you mean plain?" in wrong(agent="plian")["agent"]
+    said = wrong(agent="plian")["agent"]
+    assert said.startswith("'plian' is no agent")
+    assert said.endswith("did you mean plain?")
+    assert len(wrong(agent="x" * 10_000)["agent"]) < 200
 
 
 FILLED_TO_36_KIB = {"overrides": Overrides(instructions="{{a}}" * 9), "variables": {"a": "x" * 4096}}

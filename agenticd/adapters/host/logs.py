@@ -10,6 +10,7 @@ import contextlib
 import enum
 import io
 import logging
+import os
 import re
 import socket
 from collections.abc import Mapping, MutableMapping
@@ -30,6 +31,11 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 _SEGMENTS = re.compile(r"[^A-Za-z0-9]+")
 _LEFT_OUT = "(left out)"
+_FIELD = "\x1f"
+"""Before each field of a line for people, until it is folded: no value has one in it any more."""
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_INDENT = " " * 13
+_LEAST_COLUMNS = 40
 # What would steer whoever shows the line, cut it in two, or keep it from being written: controls, the other line ends,
 # turns of the writing direction, halves of surrogate pairs (a request's raw bytes are read as such). JSON escapes only
 # those below U+0020 by itself.
@@ -70,7 +76,7 @@ def set_up(
     if not pii:
         processors.append(_leave_out)
     if style is Style.HUMAN:
-        processors += [_time_of_day, _without_left_out, _printable, _console(colors)]
+        processors += [_time_of_day, _without_left_out, _printable, _console(colors), _Folded(stream)]
     else:
         if style is not Style.JOURNAL:  # which has the time itself
             processors.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
@@ -173,9 +179,39 @@ def _console(colors: bool) -> Processor:
         structlog.dev.Column("level", level),
         structlog.dev.Column("event", value(None, bright, reset, str, width=28)),
         structlog.dev.Column("call_id", value(None, cyan, reset, str)),
-        structlog.dev.Column("", value(dim, "", reset, _value)),
+        structlog.dev.Column("", value(dim, "", reset, _value, prefix=_FIELD)),
     ]
     return structlog.dev.ConsoleRenderer(columns=columns, exception_formatter=_traceback, sort_keys=False)
+
+
+class _Folded:
+    """Breaks a line that is wider than the terminal between its fields. In a file or a pipe an entry stays a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, _logger: WrappedLogger, _method: str, text: Any) -> str:
+        entry, end, traceback = str(text).partition("\n")
+        first, *fields = entry.split(f" {_FIELD}")
+        lines, columns = [first], self._columns()
+        for field in fields:
+            if columns and _width(lines[-1]) + 1 + _width(field) > columns:
+                lines.append(_INDENT + field)
+            else:
+                lines[-1] += f" {field}"
+        return "\n".join(lines) + end + traceback
+
+    def _columns(self) -> int:
+        """How wide the terminal is now; 0: it is none, or so narrow that nothing helps."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns if self._stream.isatty() else 0
+        except (OSError, ValueError):
+            return 0
+        return columns if columns >= _LEAST_COLUMNS else 0
+
+
+def _width(text: str) -> int:
+    return len(_COLOR.sub("", text))
 
 
 def _value(value: object) -> str:

@@ -1,6 +1,7 @@
 """The story of each call in the log: a line when it is queued or comes in, is answered, ends, and for what goes wrong.
 
-More with the level `debug`. Numbers and words stand in pii fields (logs.py). Nothing is told of single frames.
+More with the level `debug`. Numbers and words stand in pii fields (logs.py); what the daemon says itself does not.
+Nothing is told of single frames.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from agenticd.core.events import (
     CallRinging,
     DigitReceived,
     Direction,
+    EndedBy,
     EndReason,
     Event,
     MediaConnected,
@@ -95,11 +97,11 @@ class Story:
                     output_tokens=usage.output_tokens,
                 )  # fmt: skip
             case MediaLost(_, message):
-                log.warning("audio was lost", what_pii=message)
+                log.warning("audio was lost", **_own(message))
             case ModelLost(code, message):
-                log.warning("the model was lost", code=code, what_pii=message)
+                log.warning("the model was lost", code=code, **_own(message))
             case Warning(code, message):
-                log.warning("call warning", code=code, what_pii=message)
+                log.warning("call warning", code=code, **_own(message))
             case _:
                 self._detail(log, event)
 
@@ -112,8 +114,7 @@ class Story:
             fields["carrier_code"] = end.carrier_code
         if end.sip_code >= 300:
             fields["sip_code"] = end.sip_code
-        if end.message:
-            fields["what_pii"] = end.message
+        fields |= _what(end.reason, end.ended_by, end.message)
         log.log(logging.WARNING if end.reason in _NOT_AS_WANTED else logging.INFO, "call ended", **fields)
 
     def _seconds(self, name: str, event: Event) -> dict[str, float]:
@@ -127,7 +128,7 @@ class Story:
             case CallDialing():
                 log.debug("the carrier is asked to dial")
             case CallEnding(reason, by, message):
-                log.debug("call is being ended", reason=reason.value, by=by.value, what_pii=message)
+                log.debug("call is being ended", reason=reason.value, by=by.value, **_what(reason, by, message))
             case MediaConnected(stream_id, attempt):
                 log.debug("audio is connected", stream_id=stream_id, attempt=attempt)
             case ModelConnected(model, session_id):
@@ -153,3 +154,19 @@ class Story:
                 raise AssertionError("told above")
             case _:
                 assert_never(event.payload)
+
+
+def _what(reason: EndReason, by: EndedBy, message: str) -> dict[str, str]:
+    """Why a call ends. A client's reason and the carrier's words may have numbers and names in them."""
+    ours = by in (EndedBy.DAEMON, EndedBy.AGENT) or (reason, by) == (EndReason.COMPLETED, EndedBy.CARRIER)
+    return _own(message) if ours else _filled(what_pii=message)
+
+
+def _own(message: str) -> dict[str, str]:
+    """A text of the daemon's own: all of it, but for a peer's words, which stand in “ ”."""
+    own, quote, _ = message.partition(" “")
+    return _filled(what=own, what_pii=message if quote else "")
+
+
+def _filled(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}

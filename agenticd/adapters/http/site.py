@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -22,6 +23,11 @@ _KEEP_ALIVE_SECONDS = 130.0
 close an idle connection, and never we, under a webhook that is on its way."""
 _LINGER_SECONDS = 2.0
 _SHUTDOWN_SECONDS = 2.0
+_ADVICE = {
+    errno.EADDRINUSE: "; another program listens there, perhaps another agenticd: end it, or choose another port",
+    errno.EADDRNOTAVAIL: "; choose an address of this machine",
+    errno.EACCES: "; choose a port above 1023, or have systemd open it (systemd/README.md)",
+}
 
 
 class _Defects(logging.Filter):
@@ -78,7 +84,8 @@ class Site:
         except OSError as error:
             await self._runner.cleanup()
             why = os.strerror(error.errno) if error.errno else "not possible"
-            raise InvalidArgument.at(self._field, f"cannot listen on {host}:{port}: {why}") from error
+            advice = _ADVICE.get(error.errno or 0, "")
+            raise InvalidArgument.at(self._field, f"cannot listen on {host}:{port}: {why}{advice}") from error
 
     def stop_listening(self) -> None:
         """Take no new connections. Those to an inherited socket wait for the next process."""

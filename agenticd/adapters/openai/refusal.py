@@ -44,9 +44,9 @@ def explain(error: Exception, timeout: float) -> tuple[int, str]:
 
 
 def explain_close(code: int, reason: str) -> str:
-    """The words for a session that the peer closed."""
+    """The words for a session that the peer closed; its own stand in “ ”: the log leaves them out (host/story.py)."""
     said = " ".join("".join(char if char.isprintable() else " " for char in reason).split())
-    return f"OpenAI closed the session with {code}" + (f": {said}" if said else "")
+    return f"OpenAI closed the session with {code}" + (f" “{said}”" if said else "")
 
 
 def explain_loss(handshake: WSCloseHandshake | None) -> tuple[int, str]:

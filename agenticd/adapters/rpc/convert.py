@@ -68,7 +68,7 @@ class _Checks:
         parsed = parse_call_id(value)
         if parsed is not None:
             return parsed
-        advice = "is required" if not value else "is no call_id, which has 26 letters and digits"
+        advice = "is required" if not value else f"{value[:64]!r} is no call_id, which has 26 letters and digits"
         if value.startswith("CA"):
             advice += "; it looks like Twilio's id, carrier_call_id"
         self.wrong(field, advice)

@@ -5,6 +5,7 @@ gRPC itself would take a Unix socket away from a living daemon without a word.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import ipaddress
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 # struct sockaddr_un's limit on Linux, less the final NUL.
 _MAX_PATH = 107
 _DIRECTORY_MODE = 0o750
+_ELSEWHERE = "end it, or choose another address in grpc.listen"
 
 
 class CannotListen(Exception):
@@ -98,7 +100,7 @@ def claim(address: UnixAddress) -> int:
         raise
     except BlockingIOError:
         os.close(lock)
-        raise CannotListen(str(address), "another daemon listens there") from None
+        raise CannotListen(str(address), f"another daemon listens there: {_ELSEWHERE}") from None
     except OSError as error:
         os.close(lock)
         raise CannotListen(str(address), error.strerror or "the system refuses it") from error
@@ -122,7 +124,7 @@ def _clear(address: UnixAddress) -> None:
             return
         except BlockingIOError:
             pass  # it lives and is busy: its backlog is full
-    raise CannotListen(str(address), "another program listens there")
+    raise CannotListen(str(address), f"another program listens there: {_ELSEWHERE}")
 
 
 def check_free(address: TcpAddress) -> None:
@@ -133,4 +135,7 @@ def check_free(address: TcpAddress) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address.host, address.port))
     except OSError as error:
-        raise CannotListen(str(address), error.strerror or "the system refuses it") from error
+        why = error.strerror or "the system refuses it"
+        if error.errno == errno.EADDRINUSE:
+            why += f"; another program listens there: {_ELSEWHERE}"
+        raise CannotListen(str(address), why) from error

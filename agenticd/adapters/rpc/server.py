@@ -220,7 +220,7 @@ class RpcServer:
         """Say NOT_SERVING, end the streams with DRAINING, give the rest `grace` seconds, and stop."""
         self.serving = False
         await self._health.enter_graceful_shutdown()
-        self._watch.end_all(Draining())
+        self._watch.end_all(Draining("the daemon is stopping"))
         if self._server is not None:
             await self._server.stop(grace)
             self._server = None

@@ -35,6 +35,10 @@ class TokenError(Exception):
     """A token cannot be made or taken away. The text says why."""
 
 
+class BadName(TokenError):
+    """What is given is no name of a token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A line of the file. `created` in RFC 3339, UTC."""
@@ -114,7 +118,7 @@ def create(path: Path, name: str, created: str) -> str:
     Raises TokenError, BadMaterial and OSError; then nothing has changed.
     """
     if _NAME.fullmatch(name) is None:
-        raise TokenError("a token's name has 1 to 64 letters, digits, '.', '_' and '-': that of the machine or service")
+        raise BadName("a token's name has 1 to 64 letters, digits, '.', '_' and '-': that of the machine or service")
     with _changing(path) as lines:
         tokens = _parsed(path, lines)
         if any(token.name == name for token in tokens):

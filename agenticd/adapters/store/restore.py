@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from agenticd.adapters.store.database import (
     take_lock,
     transaction,
 )
-from agenticd.adapters.store.errors import Damaged, Occupied, Unreadable
+from agenticd.adapters.store.errors import Damaged, NotOurs, Occupied, Unreadable
 from agenticd.adapters.store.rows import decode_record, encode_record
 from agenticd.core.events import CallState
 
 _PARTS = ("", "-wal", "-shm")
+_NAME_IT = "name the file that `agentctl node backup` made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,24 @@ class Restored:
     aside: Path | None
 
 
+def look_for(backup: Path) -> None:
+    """Raises Unreadable where there is nothing that could be a backup. What is in it, restore() checks."""
+    try:
+        backup.open("rb").close()
+    except FileNotFoundError:
+        raise Unreadable(backup, f"there is no such file: {_NAME_IT}") from None
+    except IsADirectoryError:
+        raise Unreadable(backup, f"is a directory: {_NAME_IT}") from None
+    except OSError as error:
+        raise Unreadable(backup, f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
 def restore(backup: Path, path: Path, new: NewLog, *, replace_log: bool) -> Restored:
     """Put the backup in the place of the log. Blocks. Raises StoreUnusable; then everything is as it was.
 
     `new.created` is now, in seconds since 1970. A log that is there is moved aside, if that is wanted.
     """
+    look_for(backup)
     path = path.absolute()
     fresh = path.with_name(f"{path.name}.restoring")
     with ExitStack() as undo, as_ours(path):
@@ -77,19 +92,28 @@ def _copy(backup: Path, fresh: Path) -> None:
         source = Path(f"{backup}{part}")
         if part and not source.exists():
             continue
-        try:
-            descriptor = os.open(f"{fresh}{part}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
-                shutil.copyfileobj(file, target, 1 << 20)
-        except FileNotFoundError:
-            raise Unreadable(backup, "there is no such file") from None
-        except IsADirectoryError:
-            raise Unreadable(backup, "is a directory: name the file that `agentctl node backup` made") from None
+        descriptor = os.open(f"{fresh}{part}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
+            shutil.copyfileobj(file, target, 1 << 20)
+
+
+@contextmanager
+def _as_backup(backup: Path) -> Iterator[None]:
+    """What is wrong with it is not for the daemon's log to mend."""
+    try:
+        with as_ours(backup):
+            yield
+    except NotOurs:
+        raise NotOurs(backup, f"is no backup of an event log: {_NAME_IT}") from None
+    except Damaged as damaged:
+        if isinstance(damaged.__cause__, sqlite3.Error):
+            raise Damaged(backup, f"cannot be read whole ({damaged.__cause__}): take another backup") from None
+        raise
 
 
 def _renamed(backup: Path, fresh: Path, new: NewLog) -> Restored:
     """Check the copy, bring its schema up to date, and make it a log of its own."""
-    with as_ours(backup), closing(connect(fresh, "rw")) as connection:
+    with _as_backup(backup), closing(connect(fresh, "rw")) as connection:
         if schema_of(backup, connection) == 0:
             raise Damaged(backup, "is empty")
         found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -24,7 +24,8 @@ def write_wav(path: Path, caller: bytes | bytearray, agent: bytes | bytearray) -
     stereo = np.empty((samples, 2), dtype="<i2")
     for channel, audio in enumerate((caller, agent)):
         stereo[:, channel] = ulaw.decode(bytes(audio).ljust(samples, silence))
-    with wave.open(str(path), "wb") as file:
+    # Opened here: of a file that cannot be, wave leaves a writer behind which complains when it is collected.
+    with path.open("wb") as bare, wave.open(bare, "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(ulaw.RATE)

@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that an answer may depend on. `idle`: nobody spoke, the caller has been silent for long.
+    """All that an answer may depend on. `idle`: the caller has been silent for long, and is to be asked about it.
 
     `functions` are the `tools` in full; one of `must_call` has to be called, unless it is empty.
     """
@@ -127,6 +127,17 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _PLAIN_ORDER = re.compile(r"\bsay\b[^:.!?\n]{0,80}:\s*(\S.*)", re.IGNORECASE | re.DOTALL)
+
+
+_ASK_THE_SILENT = re.compile(
+    r"(?:^|[.!?\n])\s*(?:please )?ask\b[^.!?\n]{0,160}\bstill (?:there|on the (?:line|phone))\b", re.IGNORECASE
+)
+
+
+def is_check_in(instructions: str) -> bool:
+    """Whether they are the order to ask a silent caller: `Ask … whether they are still there.` What is to be done only
+    if the caller is silent, as a session's instructions say, is no such order."""
+    return _ASK_THE_SILENT.search(instructions) is not None
 
 
 def ordered_text(instructions: str) -> str | None:

@@ -20,6 +20,7 @@ from agenticd.emulator.realtime.brain import (
     Messages,
     Reply,
     Situation,
+    is_check_in,
     ordered_text,
 )
 from agenticd.emulator.realtime.config import RealtimeConfig
@@ -86,10 +87,11 @@ class Plan:
         session = {**settings.to_json(), **{name: value for name, value in params.items() if name != "audio"}}
         audio = cast("dict[str, JsonObject]", params.get("audio", {})).get("output", {})
         most = session["max_output_tokens"]
+        ordered = cast("str", params.get("instructions", ""))
         return cls(
             modality=cast("list[str]", session["output_modalities"])[0],
             instructions=cast("str", session["instructions"]),
-            order=ordered_text(cast("str", params.get("instructions", ""))),
+            order=ordered_text(ordered),
             tools=Tools.of(session["tools"], session["tool_choice"]),
             most_tokens=most if isinstance(most, int) else None,
             output_format=format_of(audio["format"]) if "format" in audio else settings.output_format,
@@ -99,7 +101,7 @@ class Plan:
             own_input=given is not None,
             items=items,
             cut=len(items) < len(whole),
-            idle=idle,
+            idle=idle or is_check_in(ordered),
         )
 
 

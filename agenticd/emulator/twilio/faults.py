@@ -54,7 +54,8 @@ class CallbackFaults:
             raise ValueError("unanswered is how many, 0 or more")
 
 
-Outcome: TypeAlias = Literal["429", "500", "502", "503", "504", "reset"]
+Outcome: TypeAlias = Literal["401", "403", "429", "500", "502", "503", "504", "reset"]
+NOT_LOOKED_AT: frozenset[Outcome] = frozenset(("401", "403", "429"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Mishap:
     """What REST requests of one kind get in place of their answer."""
 
     answer: Outcome
-    """An HTTP status, or a TCP reset."""
+    """`reset`, of the TCP connection, or an HTTP status: 401 (20003, a wrong token), 403 (20003, an account that may
+    not), 429, 500, 502, 503, 504."""
     done: bool = False
     """Whether what was asked for is done nevertheless."""
     first: int | None = None
@@ -77,8 +79,8 @@ class Mishap:
             raise ValueError("first must be at least 1, or None for all")
         if self.retry_after is not None and self.retry_after < 0:
             raise ValueError("retry_after is seconds, 0 or more")
-        if self.done and self.answer == "429":
-            raise ValueError("done must be false where answer is 429: such a request was not looked at")
+        if self.done and self.answer in NOT_LOOKED_AT:
+            raise ValueError(f"done must be false where answer is {self.answer}: such a request was not looked at")
 
 
 @dataclass(frozen=True, slots=True)

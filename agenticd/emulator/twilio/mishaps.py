@@ -18,7 +18,7 @@ Operation: TypeAlias = Literal["create", "update", "fetch", "list"]
 RESET = 444
 """What is shown in place of a status where the connection was reset. No client sees it."""
 
-_CODES = {"429": 20429, "500": 20500, "503": 20503}
+_CODES = {"401": 20003, "403": 20003, "429": 20429, "500": 20500, "503": 20503}
 _GATEWAY = {"502": "Bad Gateway", "504": "Gateway Time-out"}  # not Twilio's own answers, and no JSON
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -90,7 +90,11 @@ def _answered(request: web.Request, mishap: Mishap) -> web.Response:
         title = f"{status} {_GATEWAY[mishap.answer]}"
         response = web.Response(status=status, text=f"<html><h1>{title}</h1></html>", content_type="text/html")
     else:
-        response = web.json_response(RestError(_CODES[mishap.answer]).body(), status=status)
+        # 20003 comes with 401 or 403; where the code has one status alone, this is it.
+        body = {**RestError(_CODES[mishap.answer]).body(), "status": status}
+        response = web.json_response(body, status=status)
+    if mishap.answer == "401":
+        response.headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
     if mishap.retry_after is not None:
         response.headers["Retry-After"] = str(mishap.retry_after)
     return response

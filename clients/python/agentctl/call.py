@@ -11,15 +11,19 @@ from agentctl import output
 from agentctl.completion import complete_calls, complete_live_calls
 from agentctl.connect import run
 from agentctl.exits import Exit
-from agentctl.listing import LIVE, collect, ls
+from agentctl.listing import LIVE, collect, ls, show
 from agentctl.options import Env, Given, Group
 from agentctl.place import place
+from agentctl.values import CALL_ID
 
 if TYPE_CHECKING:
     from agentic import Client
+    from agentic.v1.call_pb2 import Call
     from agentic.v1.event_pb2 import TranscriptFinal
 
 WHICH = "a call's id; agentctl call ls shows them"
+_NAMED = 3
+"""Of so many calls the phones are named before they are ended."""
 
 
 @click.group(cls=Group)
@@ -38,7 +42,7 @@ call.add_command(ls)
 
 
 @call.command()
-@click.argument("call_id", cls=Given, meaning=WHICH, shell_complete=complete_calls)
+@click.argument("call_id", cls=Given, type=CALL_ID, meaning=WHICH, metavar="CALL_ID", shell_complete=complete_calls)
 @click.pass_obj
 def get(env: Env, call_id: str) -> int:
     """Show the call CALL_ID, live or long ended.
@@ -58,7 +62,7 @@ def get(env: Env, call_id: str) -> int:
 
 
 @call.command()
-@click.argument("call_id", cls=Given, meaning=WHICH, shell_complete=complete_calls)
+@click.argument("call_id", cls=Given, type=CALL_ID, meaning=WHICH, metavar="CALL_ID", shell_complete=complete_calls)
 @click.option("-f", "--follow", is_flag=True, help="Show it as it happens, and stay until the call has ended.")
 @click.pass_obj
 def transcript(env: Env, call_id: str, follow: bool) -> int:
@@ -116,7 +120,13 @@ def _show_transcript(env: Env, utterances: Sequence[TranscriptFinal]) -> None:
 
 @call.command()
 @click.argument(
-    "call_ids", cls=Given, meaning=WHICH, nargs=-1, metavar="CALL_ID...", shell_complete=complete_live_calls
+    "call_ids",
+    cls=Given,
+    type=CALL_ID,
+    meaning=WHICH,
+    nargs=-1,
+    metavar="CALL_ID...",
+    shell_complete=complete_live_calls,
 )
 @click.option("--all", "every", is_flag=True, help="End all live calls; asks before, unless --yes.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -124,6 +134,8 @@ def _show_transcript(env: Env, utterances: Sequence[TranscriptFinal]) -> None:
 @click.pass_obj
 def hangup(env: Env, call_ids: Sequence[str], every: bool, yes: bool, reason: str) -> int:
     """End the calls CALL_ID, whatever their state. A call that has ended is shown as it ended.
+
+    Where one of several is not known, none is ended.
 
     \b
     Examples:
@@ -134,7 +146,8 @@ def hangup(env: Env, call_ids: Sequence[str], every: bool, yes: bool, reason: st
         raise click.UsageError("give either CALL_ID or --all")
     if not every and not call_ids:
         raise click.UsageError(f"CALL_ID is missing: {WHICH}; --all ends all of them")
-    return run(env, lambda client: _hangup(client, env, call_ids, every and not yes, reason))
+    once = list(dict.fromkeys(call_ids))
+    return run(env, lambda client: _hangup(client, env, once, every and not yes, reason))
 
 
 async def _hangup(client: Client, env: Env, call_ids: Sequence[str], ask: bool, reason: str) -> int:
@@ -144,27 +157,52 @@ async def _hangup(client: Client, env: Env, call_ids: Sequence[str], ask: bool, 
         if not call_ids:
             click.echo("# no call is live", err=True)
             return Exit.OK
-        if ask and not await _sure(len(call_ids)):
+        if ask and not await _sure(live.calls):
             return Exit.FAILED
-    for call_id in call_ids:
-        answer = await client.hang_up(call_id, reason)
-        output.answer(env, answer, answer.call, first=call_id == call_ids[0])
+    elif len(call_ids) > 1:
+        for call_id in call_ids:
+            await client.get_call(call_id)
+    several = len(call_ids) > 1 and env.format() in ("table", "plain")
+    ended: list[Call] = []
+    try:
+        for call_id in call_ids:
+            answer = await client.hang_up(call_id, reason)
+            if several:
+                ended.append(answer.call)
+            else:
+                output.answer(env, answer, answer.call)
+    finally:  # those that were ended are shown, whatever became of the rest
+        if ended:
+            show(env, ended)
     return Exit.OK
 
 
-async def _sure(count: int) -> bool:
+async def _sure(calls: Sequence[Call]) -> bool:
     """Whether the person means it. Who is no person must say --yes."""
     import asyncio
     import sys
 
+    from agentctl.follow import newline
+
     if not sys.stdin.isatty():
         raise click.UsageError("--all needs --yes where nobody can be asked")
-    click.echo(f"End {count} call{'' if count == 1 else 's'}? [y/N]: ", err=True, nl=False)
+    click.echo(f"End {_named(calls)}? [y/N]: ", err=True, nl=False)
     # Not by click.confirm: while that waits, the loop does not, and Ctrl-C would be heard after the answer.
     loop, typed = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, typed.set)
     try:
         await typed.wait()
+    except asyncio.CancelledError:
+        newline()
+        raise
     finally:
         loop.remove_reader(sys.stdin)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _named(calls: Sequence[Call]) -> str:
+    """How many, and with whom: "5 calls (to +15550001111, from +15550002222, to +15550003333, …)"."""
+    from agentctl import words
+
+    phones = [words.phone(one) for one in calls[:_NAMED]] + ["…"] * (len(calls) > _NAMED)
+    return f"{len(calls)} call{'' if len(calls) == 1 else 's'} ({', '.join(phones)})"

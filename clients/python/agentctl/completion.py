@@ -63,7 +63,8 @@ def _ids(ctx: click.Context, param: click.Parameter, incomplete: str, *, live: b
 
 @click.command(cls=Command)
 @click.argument("shell", metavar="SHELL", cls=Given, type=OneOf(("bash", "zsh", "fish")), meaning="bash, zsh or fish")
-def completion(shell: str) -> int:
+@click.pass_obj
+def completion(env: Env, shell: str) -> int:
     """Print what makes SHELL complete command lines.
 
     It knows commands, options and their values, and asks the daemon for the ids of calls.
@@ -78,6 +79,8 @@ def completion(shell: str) -> int:
       agentctl completion bash >> ~/.bashrc
       agentctl completion fish > ~/.config/fish/completions/agentctl.fish
     """
+    if env.output is not None:
+        raise click.UsageError("--output says nothing here: what is printed is for a shell")
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
@@ -86,3 +89,6 @@ def completion(shell: str) -> int:
     script = found(click.Group(), {}, "agentctl", VARIABLE).source().replace('split ","', 'split --max 1 ","')
     output.write(script)
     return Exit.OK
+
+
+completion.params = [param for param in completion.params if param.name != "output"]

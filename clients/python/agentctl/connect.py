@@ -36,7 +36,7 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
         from agentic import target as targets
         from agentic.client import Client
         from agentic.errors import AgenticError
-        from agentic.tls import CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, BadFile
+        from agentic.tls import BadFile
 
     if not gc.isenabled():  # see __main__.py
         gc.freeze()
@@ -44,14 +44,17 @@ def run(env: Env, work: Callable[[Client], Awaitable[int]]) -> int:
     try:
         target = targets.find(env.address)
     except BadFile as error:
-        raise Failure(
-            Exit.DENIED, [str(error)], f"{CA_VARIABLE}, {CERT_VARIABLE}, {KEY_VARIABLE} name files"
-        ) from error
+        from agentctl.failures import of_file
+
+        raise of_file(error.path, str(error)) from error
     except ValueError as error:
         source = "--addr" if env.address else targets.ADDRESS_VARIABLE
         raise Failure(Exit.USAGE, [f"{source}: {error}"], "agentctl --help") from error
     except OSError as error:
-        raise Failure(Exit.DENIED, [f"{error.filename}: {error.strerror}"]) from error
+        from agentctl.failures import of_file
+
+        code = Exit.DENIED if isinstance(error, PermissionError) else Exit.USAGE
+        raise of_file(error.filename, f"{error.filename}: {(error.strerror or '').lower()}", code) from error
 
     async def connected() -> int:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -71,6 +71,7 @@ class Conversation:
         self._clock = clock
         self._calls: dict[str, _Call] = {}
         self._day = time.strftime("%Y-%m-%d", time.localtime(clock()))
+        self._latest = 0.0  # the time of the latest row
         self._line: tuple[str, str] | None = None  # call and item whose row is being written
 
     def words(self, live: LiveWords) -> str:
@@ -133,7 +134,7 @@ class Conversation:
             return ""
         call.shown[live.item_id] = shown + live.text
         speaker = words.speaker(live)
-        at = call.speech.get(live.item_id) or self._clock()
+        at = self._since(call.speech.get(live.item_id), self._clock())
         begin = self._go_to(live.call_id, live.item_id, at, speaker, continued=bool(shown))
         return begin + self._page.add(flat(live.text))
 
@@ -160,7 +161,7 @@ class Conversation:
         if call.answered is not None and said.HasField("audio_start"):
             begun = call.answered + words.in_seconds(said.audio_start)
         if self._everything:
-            begun = at  # a log is read by the time at which a thing was known
+            begun = None  # a log is read by the time at which a thing was known
         speaker, row = words.speaker(said), (event.call_id, said.item_id)
         if shown and said.text.startswith(shown):
             rest = "" if said.interrupted else said.text[len(shown) :]
@@ -172,7 +173,7 @@ class Conversation:
         cut = self._cut(call, event, at)
         if not said.text:
             return (self._close() if self._line == row else "") + cut
-        line = self._close() + self._go_to(*row, begun or at, speaker, continued=False)
+        line = self._close() + self._go_to(*row, self._since(begun, at), speaker, continued=False)
         return line + self._page.add(words.heard(said)) + self._waited(call, said.item_id) + self._close() + cut
 
     def _waited(self, call: _Call, item_id: str) -> str:
@@ -221,8 +222,13 @@ class Conversation:
         self._line = (call_id, item_id)
         return text
 
+    def _since(self, begun: float | None, known: float) -> float:
+        """The time of an utterance's row: when it began, or, below what came after that, when it was known."""
+        return known if begun is None or begun < int(self._latest) else begun
+
     def _row(self, at: float, call_id: str, label: str, role: str, text: str, text_role: str = "") -> str:
         """A row, not ended yet."""
+        self._latest = max(self._latest, at)
         close = self._close() + self._turn_to(at)
         self._line = ("", "")
         head = [(time.strftime("%H:%M:%S", time.localtime(at)), "note")]

@@ -10,7 +10,7 @@ import click
 from agentctl.completion import complete_calls
 from agentctl.connect import run
 from agentctl.options import Command, Env
-from agentctl.values import AFTER, EVENT_KIND, KINDS, MOMENT
+from agentctl.values import AFTER, CALL_ID, EVENT_KIND, KINDS, MOMENT
 
 if TYPE_CHECKING:
     from agentic import Cursor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--call",
     "call_ids",
+    type=CALL_ID,
     multiple=True,
     metavar="CALL_ID",
     shell_complete=complete_calls,

@@ -23,7 +23,24 @@ _EXITS: Mapping[type[AgenticError], Exit] = {
     errors.Unauthenticated: Exit.DENIED,
     errors.DeadlineExceeded: Exit.TIMEOUT,
 }
+_LOOK = "look at it: systemctl status agenticd; or start it: agenticd serve"
 _ELSEWHERE = f"name another address with --addr or {ADDRESS_VARIABLE}"
+
+
+_TOKEN_WANTED = f"name the file with your token in {TOKEN_VARIABLE}, or use the daemon's Unix socket"
+_FILES: Mapping[str, str] = {
+    TOKEN_VARIABLE: "your token",
+    CA_VARIABLE: "the authorities that sign for the daemon",
+    CERT_VARIABLE: "your certificate",
+    KEY_VARIABLE: "your certificate's key",
+}
+
+
+def of_file(path: str, message: str, code: Exit = Exit.USAGE) -> Failure:
+    """The failure that a file of the environment is."""
+    named = [f"{name} names the file with {what}" for name, what in _FILES.items() if os.environ.get(name) == path]
+    data: dict[str, object] = {"code": "", "reason": "", "message": message, "metadata": {}}
+    return Failure(code, [message], "; ".join(named), data)
 
 
 def failure(error: AgenticError, target: Target) -> Failure:
@@ -37,6 +54,9 @@ def failure(error: AgenticError, target: Target) -> Failure:
     if isinstance(error, errors.Unreachable):
         exit_code, message, hint = _unreachable(target, error)
         return Failure(exit_code, [message], hint, data | {"message": message})
+    if isinstance(error, errors.Unauthenticated) and target.path is None:
+        message, hint = _unknown_here(target)
+        return Failure(Exit.DENIED, [message], hint, data | {"message": message})
     exit_code = next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.FAILED)
     messages = [typed(f"{wrong.field} {wrong.description}") for wrong in error.violations] or [error.message]
     return Failure(exit_code, messages, _hint(error), data)
@@ -84,7 +104,7 @@ def _hint(error: AgenticError) -> str:
         case errors.CursorCompacted():
             return f"events before {error.first_revision} are gone; --after 0 begins with the oldest that is kept"
         case errors.LogReplaced():
-            return "the daemon has another log now: remove the cursor file, and begin with --after 0"
+            return "the daemon has another log now; --after 0 begins with the oldest event that is kept"
         case errors.TooManyCalls():
             return f"try again in {error.retry_after or 5:.0f} s"
         case errors.Draining():
@@ -92,7 +112,7 @@ def _hint(error: AgenticError) -> str:
         case errors.Unavailable():
             return "nothing was done; try again"
         case errors.Unauthenticated():
-            return f"name the file with your token in {TOKEN_VARIABLE}, or use the daemon's Unix socket"
+            return _TOKEN_WANTED
         case errors.DeadlineExceeded():
             return "whether it was done is not known; allow more time with --timeout"
         case errors.Internal():
@@ -100,12 +120,28 @@ def _hint(error: AgenticError) -> str:
     return ""
 
 
+def _unknown_here(target: Target) -> tuple[str, str]:
+    """What is said where the token is wrong or missing, and what can be done about it."""
+    if target.token is None:
+        certificate = "" if target.tls is None else " or a certificate"
+        return f"{target.shown} needs a token{certificate}", _TOKEN_WANTED
+    if not os.environ.get(TOKEN_VARIABLE):
+        hint = _TOKEN_WANTED
+    elif target.tls is None:
+        hint = "the daemon's own token is in the file token beside its socket; or use that socket"
+    else:
+        hint = "agenticd token ls, on the daemon's machine, shows which are good"
+    return f"the token in {target.token_file} is not good at {target.shown}", hint
+
+
 # By Unreachable.why.
-_OF_TLS: Mapping[str, str] = {
+_WRONG_PORT = "is it the right port?"
+_OF_CONNECTIONS: Mapping[str, str] = {
     "untrusted": f"name the file with the authority that signed it in {CA_VARIABLE}",
     "expired": "renew it there, then: systemctl reload agenticd",
     "wrong_name": "use a name or an address that is in it, or have one made for this one",
-    "no_tls": "there agenticd has no grpc.tls; is it the right port?",
+    "no_tls": f"there agenticd has no grpc.tls; {_WRONG_PORT}",
+    "no_grpc": _WRONG_PORT,
     "closed": f"where it speaks TLS: --addr tls:HOST:PORT; where it asks for certificates: {CERT_VARIABLE} and "
     f"{KEY_VARIABLE}",
 }
@@ -126,19 +162,21 @@ def _unreachable(target: Target, error: errors.Unreachable) -> tuple[Exit, str, 
             said = (broken.strerror or said).lower()
         else:
             if error.why:
-                return Exit.UNREACHABLE, f"no connection to {target.shown}: {said}", _OF_TLS[error.why]
+                return Exit.UNREACHABLE, f"no connection to {target.shown}: {said}", _OF_CONNECTIONS[error.why]
         return Exit.UNREACHABLE, f"{silent} ({said})", f"is it running there? Else {_ELSEWHERE}"
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(os.fspath(path))
         except FileNotFoundError:
-            return Exit.UNREACHABLE, f"{silent} (no such socket)", f"start it, or {_ELSEWHERE}"
+            places = " or ".join(target.places)
+            none = f"agenticd does not answer: no socket is at {places}" if places else f"{silent} (no such socket)"
+            return Exit.UNREACHABLE, none, f"start it, or {_ELSEWHERE}"
         except PermissionError:
             hint = 'join the group that may use it: sudo usermod -aG agenticd "$USER", then log in again'
             return Exit.DENIED, f"{silent} (permission denied)", hint
         except OSError as broken:
             reason = errno.errorcode.get(broken.errno or 0, "").lower()
             text = "nobody listens" if reason == "econnrefused" else (broken.strerror or reason).lower()
-            return Exit.UNREACHABLE, f"{silent} ({text})", "look at it: systemctl status agenticd"
-    return Exit.UNREACHABLE, f"{silent} ({said})", "look at it: systemctl status agenticd"
+            return Exit.UNREACHABLE, f"{silent} ({text})", _LOOK
+    return Exit.UNREACHABLE, f"{silent} ({said})", _LOOK

@@ -13,7 +13,7 @@ from agentctl import output
 from agentctl.connect import run
 from agentctl.exits import Exit
 from agentctl.options import Command, Env
-from agentctl.values import COUNT, MOMENT, PAIR, OneOf
+from agentctl.values import COUNT, MOMENT, NUMBER, PAIR, OneOf, by_key
 
 if TYPE_CHECKING:
     from agentic import Client
@@ -83,7 +83,7 @@ LIVE = Filter(frozenset(STATES) - {"ended"})
     help="Only what ended so, for example busy.",
 )
 @click.option("--agent", help="Only this agent profile's.")
-@click.option("--number", help="Only with this number, on either side.")
+@click.option("--number", type=NUMBER, help="Only with this number, on either side.")
 @click.option("--meta", "metadata", type=PAIR, multiple=True, help="Only what was placed with it.")
 @click.option("-n", "--limit", type=COUNT, default=50, show_default=True, help="At most so many.")
 @click.pass_obj
@@ -108,7 +108,15 @@ def ls(
       agentctl call ls --since 1d --end busy --end no_answer -o id
     """
     wanted = {*states} - {"live"} | ({*STATES} - {"ended"} if "live" in states else set())
-    which = Filter(frozenset(wanted), direction or "", since, frozenset(ends), agent, number, tuple(metadata))
+    which = Filter(
+        frozenset(wanted),
+        direction or "",
+        since,
+        frozenset(ends),
+        agent,
+        number,
+        tuple(by_key("--meta", metadata).items()),
+    )
     return run(env, lambda client: _ls(client, env, which, limit))
 
 
@@ -123,20 +131,20 @@ async def _ls(client: Client, env: Env, which: Filter, limit: int) -> int:
         case "id":
             for one in answer.calls:
                 output.ident(one.call_id)
-        case "table":
-            _table(env, answer.calls)
         case _:
-            from agentctl import words
-
-            output.columns(words.COLUMNS, [words.row(one) for one in answer.calls])
+            show(env, answer.calls)
     if answer.next_page_token and env.terminal:
         click.echo(f"# there are more; show them with --limit {limit * 10}", err=True)
     return Exit.OK
 
 
-def _table(env: Env, calls: Sequence[Call]) -> None:
+def show(env: Env, calls: Sequence[Call]) -> None:
+    """Calls below each other, for people and for programs that count columns."""
     from agentctl import render, words
 
+    if env.format() != "table":
+        output.columns(words.COLUMNS, [words.row(one) for one in calls])
+        return
     if not calls:
         click.echo("# no such calls", err=True)
         return

@@ -119,7 +119,10 @@ async def _drain(client: Client, env: Env, until_empty: bool) -> int:
         return Exit.OK
     live = await collect(client, LIVE)
     left = {call.call_id for call in live.calls}
-    async with client.events(types=["call_ended"], after=live.revision) as stream:
+    from agentctl.follow import interrupted, resumed
+
+    ended = client.events(types=["call_ended"], after=live.revision, on_resume=resumed, on_lost=interrupted)
+    async with ended as stream:
         while left:
             event = await anext(stream)
             left.discard(event.call_id)
@@ -165,10 +168,10 @@ def backup(env: Env, file: str | None, force: bool) -> int:
 
 
 @click.command(cls=Command)
-@click.option("--client", "only", flag_value="client", help="Only agentctl's own.")
-@click.option("--server", "only", flag_value="server", help="Only the daemon's.")
+@click.option("--client", "ours", is_flag=True, help="Only agentctl's own.")
+@click.option("--server", "theirs", is_flag=True, help="Only the daemon's.")
 @click.pass_obj
-def version(env: Env, only: str | None) -> int:
+def version(env: Env, ours: bool, theirs: bool) -> int:
     """Show the versions of agentctl and of the daemon.
 
     \b
@@ -176,14 +179,14 @@ def version(env: Env, only: str | None) -> int:
       agentctl version
       agentctl version --client -o json
     """
-    found = {} if only == "server" else {"client": own_version()}
+    found = {"client": own_version()} if ours or not theirs else {}
 
     async def work(client: Client) -> int:
         found["server"] = (await client.status()).version
         return Exit.OK
 
     try:
-        return Exit.OK if only == "client" else run(env, work)
+        return run(env, work) if theirs or not ours else Exit.OK
     finally:  # ours is shown even when the daemon is silent
         match env.format():
             case "json" | "jsonl":

@@ -81,7 +81,8 @@ def everywhere(hidden: bool) -> list[click.Parameter]:
                help="How to print. Default: table on a terminal, else plain; streams in a pipe: jsonl."),
         option("--addr", keep="address", metavar="ADDRESS", hidden=hidden,
                help="Where the daemon is: unix:/path, 127.0.0.1:port, or host:port, with TLS. Default: $AGENTCTL_ADDR, "
-                    "else the first agenticd.sock of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd, /run/agenticd."),
+                    "else the first agenticd.sock of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/agenticd (without that "
+                    "variable: agenticd-UID in the temporary directory), /run/agenticd."),
         option("--timeout", keep="timeout", type=SECONDS, hidden=hidden,
                help="How long an answer may take.  [default: 10s]"),
         option("--wait", keep="wait", is_flag=True, flag_value=True, hidden=hidden,

@@ -78,8 +78,8 @@ def json_line(data: Mapping[str, Any]) -> None:
     line(to_json(data))
 
 
-def answer(env: Env, whole: Message, call: Call, *, first: bool = True) -> None:
-    """An answer about one call, as the command was asked to print. `first`: no other one was printed before."""
+def answer(env: Env, whole: Message, call: Call) -> None:
+    """An answer about one call, as the command was asked to print."""
     from agentctl import words
 
     match env.format():
@@ -92,11 +92,9 @@ def answer(env: Env, whole: Message, call: Call, *, first: bool = True) -> None:
         case "table":
             from agentctl import render
 
-            for text in ["", *render.facts(words.facts(call), env.columns, env.style)][first:]:
+            for text in render.facts(words.facts(call), env.columns, env.style):
                 line(text)
         case _:
-            if not first:
-                line("")
             pairs(words.facts(call).items())
 
 

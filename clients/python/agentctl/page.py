@@ -14,7 +14,10 @@ Dress = Callable[[str], str]
 """Puts colours around a text, which takes no more room by that."""
 
 NARROWEST = 24
-"""Columns for the text below which nothing is broken: the terminal does it then."""
+"""Columns that a text has below itself; where there are fewer, it goes on further to the left."""
+_LEFT = 4
+_LEAST = 12
+"""Columns of a page below which nothing is broken: the terminal does it then."""
 _TOKENS = re.compile(r"\s+|\S+")
 _BREAKS = re.compile("((?:\b+ *)?\n *)")
 
@@ -51,7 +54,9 @@ class Page:
 
     def begin(self, head: str, dress: Dress = bare, *, dressed: str | None = None) -> str:
         """A new row, which begins with `head`; what follows stands to its right. `dressed`: the head in colours."""
-        self._indent = self._at = width(head)
+        self._at = width(head)
+        limit = self._limit()
+        self._indent = self._at if limit is None or limit - self._at >= NARROWEST else _LEFT
         self._word = self._gap = ""
         return dress(head) if dressed is None else dressed
 
@@ -68,7 +73,7 @@ class Page:
             return None
         # The last column stays free: what a terminal does behind it is not the same everywhere.
         limit = self._columns() - 1
-        return limit if limit - self._indent >= NARROWEST else None
+        return limit if limit >= _LEAST else None
 
     def _token(self, token: str, limit: int) -> str:
         size = width(token)

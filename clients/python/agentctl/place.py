@@ -11,7 +11,8 @@ from agentctl import output
 from agentctl.connect import run
 from agentctl.exits import Exit, Failure
 from agentctl.options import Command, Env, Given
-from agentctl.values import PAIR, SECONDS
+from agentctl.values import PAIR, SECONDS, by_key
+from agentctl.words import flat
 
 if TYPE_CHECKING:
     from agentic import Client
@@ -51,8 +52,8 @@ def place(
 
     TO is a number such as +15550001111, or sip:user@host. Returns when the call is safely queued. With --follow
     it stays: on a terminal it shows the conversation word by word, in a pipe it prints the events as JSON
-    lines. The exit code then tells the call's outcome: 0 it was answered and ended well, 9 nobody answered,
-    1 it broke.
+    lines. The exit code then tells the call's outcome: 0 it was answered and ended well, 9 nobody answered
+    (BUSY, NO_ANSWER, CANCELED, EXPIRED), 1 something broke or was refused.
 
     \b
     Examples:
@@ -63,7 +64,7 @@ def place(
         if order["instructions"] is not None:
             raise click.UsageError("give either --instructions or --instructions-file")
         order["instructions"] = _read(instructions_file)
-    order |= {"variables": dict(variables), "metadata": dict(metadata)}
+    order |= {"variables": by_key("--var", variables), "metadata": by_key("--meta", metadata)}
     return run(env, lambda client: _place(client, env, to, order, follow))
 
 
@@ -91,6 +92,9 @@ async def _place(client: Client, env: Env, to: str, order: dict[str, Any], follo
             {"code": error.code, "reason": error.reason, "message": error.message,
              "metadata": {"request_id": error.request_id}},
         ) from error  # fmt: skip
+    # Of an id that was made for this order alone, only the client's own retry can have used it before.
+    if placed.replayed and (used := order["request_id"]):
+        click.echo(f"# request id {flat(used)} was used before: this is that call; it is not dialled again", err=True)
     if follow:
         from agentctl.follow import follow_call
 

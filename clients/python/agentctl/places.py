@@ -19,35 +19,35 @@ class CursorFile:
     """A file that holds a place in the log, written whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def load(self) -> Cursor | None:
         """The place; None if there is no file yet, or an empty one."""
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8")
             return Cursor.parse(text) if text.strip() else None
         except FileNotFoundError as error:
-            if not self._path.parent.is_dir():
-                raise Failure(Exit.FAILED, [f"{self._path}: there is no directory {self._path.parent}"]) from error
+            if not self.path.parent.is_dir():
+                raise Failure(Exit.FAILED, [f"{self.path}: there is no directory {self.path.parent}"]) from error
             return None
         except OSError as error:
-            raise Failure(Exit.FAILED, [f"{self._path}: {error.strerror}"]) from error
+            raise Failure(Exit.FAILED, [f"{self.path}: {error.strerror}"]) from error
         except ValueError as error:
-            hint = f"is it the right file? remove it to begin anew: rm {self._path}"
-            raise Failure(Exit.FAILED, [f"{self._path}: {error}"], hint) from error
+            hint = f"is it the right file? remove it to begin anew: rm {self.path}"
+            raise Failure(Exit.FAILED, [f"{self.path}: {error}"], hint) from error
 
     def store(self, cursor: Cursor) -> None:
         """Keep the place, over a crash of the machine too."""
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             with fresh.open("w", encoding="utf-8") as file:
                 file.write(f"{cursor}\n")
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(self._path)
+            fresh.replace(self.path)
         except OSError as error:
             fresh.unlink(missing_ok=True)
-            raise Failure(Exit.FAILED, [f"{self._path}: {error.strerror}"]) from error
+            raise Failure(Exit.FAILED, [f"{self.path}: {error.strerror}"]) from error
 
 
 async def at(client: Client, moment: float) -> Cursor:

@@ -37,19 +37,20 @@ def no_such_command(ctx: click.Context, words: list[str]) -> str:
         meant = f"{meant} {words[1]}"
     said = f"there is no command {f'{where} {word}'.strip()!r}"
     if meant:
-        return f"{said}; did you mean agentctl {meant}?"
+        return f"{said}; did you mean {ctx.find_root().command_path} {meant}?"
     return f"{said}; there are {', '.join(_commands(ctx.command))}"
 
 
 def _meant(ctx: click.Context, word: str, where: str) -> str:
-    """The command that is most like the word: in this group, then anywhere."""
+    """The command that is most like the word: of that name anywhere, in this group, then anywhere."""
     assert isinstance(ctx.command, click.Group)
+    every = list(_commands(ctx.find_root().command))
+    last = {path.rpartition(" ")[2]: path for path in every}
     near = get_close_matches(word, ctx.command.commands, n=1)
-    if near:
+    if near and word not in last:
         return f"{where} {near[0]}".strip()
-    if word in _OTHER_WORDS:
+    if _OTHER_WORDS.get(word) in every:  # agenticd says its errors with this, too, and has other commands
         return _OTHER_WORDS[word]
-    last = {path.rpartition(" ")[2]: path for path in _commands(ctx.find_root().command)}
     near = get_close_matches(word, last, n=1)
     return last[near[0]] if near else ""
 
@@ -126,7 +127,7 @@ def _called(param: click.Parameter, ctx: click.Context | None) -> str:
     if isinstance(param, click.Option):
         return max(param.opts, key=len)
     assert ctx is not None, "click gives every error of a parameter its context"
-    return param.make_metavar(ctx)
+    return param.make_metavar(ctx).removesuffix("...")
 
 
 def _small(text: str) -> str:

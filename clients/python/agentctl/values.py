@@ -87,10 +87,32 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
         passed = seconds(value)
         if passed is not None:
             return time.time() - passed
+        right = "write 10m, 2h or 7d (ago), or 2026-11-22T08:30"
         try:
-            return datetime.fromisoformat(value).timestamp()  # without a zone: local time
+            moment = datetime.fromisoformat(value).timestamp()  # without a zone: local time
         except ValueError:
-            self.fail(f"{value!r} is no time; write 10m, 2h or 7d (ago), or 2026-11-22T08:30", param, ctx)
+            self.fail(f"{value!r} is no time; {right}", param, ctx)
+        if moment > time.time():  # nothing was since then: whoever asks means another time
+            self.fail(f"{value!r} lies in the future; {right}", param, ctx)
+        return moment
+
+
+class CallId(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A call's id, in capitals. What cannot be one is found here, before anything is done to others."""
+
+    example = "01KAPBQ7DV0000000000000001"
+    name = "call_id"
+    _FORM = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)  # a ULID
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id."""
+        call_id = str(value).upper()
+        if self._FORM.fullmatch(call_id):
+            return call_id
+        if re.fullmatch(r"CA[0-9A-F]{32}", call_id):
+            self.fail(f"{value!r} is Twilio's id of a call; agentctl call get shows it as carrier_call_id", param, ctx)
+        right = "it has 26 letters and digits; agentctl call ls shows them"
+        return self.fail(f"{value!r} is no call id: {right}", param, ctx)
 
 
 class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -107,6 +129,35 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
         if not separator or not key:
             self.fail(f"{value!r} is not key=value; for example name=Ada", param, ctx)
         return key, rest
+
+
+def by_key(option: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The values by their keys, of which none may come twice. Raises UsageError."""
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        if key in found:
+            raise click.UsageError(f"{option}: {key!r} is given twice, as {found[key]!r} and as {value!r}")
+        found[key] = value
+    return found
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A number as calls have it, or what stands for one."""
+
+    example = "+15550001111"
+    name = "number"
+    _BETWEEN = re.compile(r"[ ().-]")
+    _FORM = re.compile(r"\+[0-9]{4,15}", re.ASCII)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The number without what people put between its digits."""
+        if value.startswith(("sip:", "sips:", "client:")):
+            return str(value)
+        number = self._BETWEEN.sub("", value)
+        if not self._FORM.fullmatch(number):
+            right = "write +15550001111, sip:user@host or client:name, as agentctl call ls shows it"
+            self.fail(f"{value!r} is no number that a call has; {right}", param, ctx)
+        return number
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -150,4 +201,5 @@ class After(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 SECONDS, MOMENT, PAIR, COUNT, AFTER = Seconds(), Moment(), Pair(), Count(), After()
+CALL_ID, NUMBER = CallId(), Number()
 EVENT_KIND = OneOf(KINDS, "KIND")

@@ -13,14 +13,18 @@ import click
 
 from agentctl import output, places, words
 from agentctl.conversation import Conversation
-from agentctl.exits import Exit
-from agentctl.follow import newline, resumed
+from agentctl.exits import Exit, Failure
+from agentctl.follow import interrupted, newline, resumed
 from agentctl.options import Env
 from agentctl.page import Page
+from agentic.cursor import Cursor
+from agentic.errors import LogReplaced
 from agentic.v1.event_pb2 import Event
 
 if TYPE_CHECKING:
-    from agentic import Client, Cursor
+    from agentic import Client
+    from agentic.errors import AgenticError
+    from agentic.target import Target
     from agentic.v1.event_pb2 import LiveWords
 
 
@@ -52,6 +56,25 @@ class _End(Exception):
 async def watch(client: Client, env: Env, order: Order, path: str | None) -> int:
     """Follow as ordered. Ends with its calls, at the log's end if that was ordered, or by Ctrl-C."""
     file = places.CursorFile(Path(path)) if path else None
+    try:
+        return await _watch(client, env, order, file)
+    except LogReplaced as error:
+        raise _replaced(error, client.target, order, file) from error
+
+
+def _replaced(error: LogReplaced, target: Target, order: Order, file: places.CursorFile | None) -> Failure:
+    """The place is of another log; what can be done depends on where it is from."""
+    from agentctl.failures import failure
+
+    found = failure(error, target)
+    if file is not None and file.load() is not None:
+        found.hint = f"the daemon has another log now: remove {file.path}, and begin with --after 0"
+    elif isinstance(order.after, Cursor):
+        found.messages = [f"--after: there is no log {order.after.epoch} here; the daemon's is {error.epoch}"]
+    return found
+
+
+async def _watch(client: Client, env: Env, order: Order, file: places.CursorFile | None) -> int:
     begin = (file.load() if file else None) or await _begin(client, order)
     limit = await _Limit.at(client, order, begin) if order.until_end else None
     if limit is not None and limit.reached:
@@ -74,6 +97,7 @@ async def watch(client: Client, env: Env, order: Order, path: str | None) -> int
         after=begin,
         live=order.live,
         on_resume=shown.resumed,
+        on_lost=shown.interrupted,
         on_bookmark=bookmark,
     )
     try:
@@ -93,7 +117,7 @@ async def watch(client: Client, env: Env, order: Order, path: str | None) -> int
     except _End:
         pass
     except asyncio.CancelledError:
-        newline(env)
+        newline()
         if file is not None:
             click.echo(
                 f"# stopped at {words.flat(str(stream.cursor or begin))}; the same command goes on from there", err=True
@@ -192,6 +216,12 @@ class _Shown:
                 output.write(self._told.pause() + self._told.end(f"nothing more up to {cursor.revision}"))
             case _:
                 output.line(f"{'':>12}  {cursor.revision:>6}  {'':26}  bookmark")
+
+    def interrupted(self, error: AgenticError) -> None:
+        """Nothing comes for now."""
+        if self._form == "table":
+            output.write(self._told.pause())
+        interrupted(error)
 
     def resumed(self, cursor: Cursor) -> None:
         """A lost connection is back."""

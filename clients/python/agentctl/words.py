@@ -129,7 +129,7 @@ def because(reason: str, by: str, *details: str) -> str:
     """The same of what is going to end."""
     meaning = _HUNG_UP.get(by, "") if reason == "COMPLETED" else _ENDINGS.get(reason, "")
     more = "; ".join(filter(None, details))
-    if by == "DAEMON" and more:
+    if more and (by == "DAEMON" or not meaning):
         return f"{reason} by {by}: {more}"  # it says itself why
     return f"{reason} by {by}" + (f": {meaning}" if meaning else "") + (f" ({more})" if more else "")
 
@@ -204,8 +204,8 @@ def facts(call: Call) -> dict[str, str]:
         known["answered"] = date(call.answer_time)
     if call.HasField("end_time"):
         known["ended"] = date(call.end_time)
-        if call.HasField("answer_time"):
-            known["talked"] = seconds(_between(call.answer_time, call.end_time))
+        if talked := _talked(call):
+            known["talked"] = f"at most {talked}" if _unwatched(call.end) else talked
     if call.HasField("end"):
         known["end"] = ending(call.end)
     if call.carrier_call_id:
@@ -230,7 +230,7 @@ def row(call: Call) -> Sequence[str]:
         known["to"],
         known["agent"],
         known["created"].replace(" ", "T"),
-        known.get("talked", "").replace(" ", ""),
+        _talked(call).replace(" ", ""),
         end,
     )
     return [cell or "-" for cell in found]
@@ -244,17 +244,34 @@ SPARE = ("AGENT", "TALKED", "CREATED", "END")
 def short_row(call: Call) -> Sequence[str]:
     """A call in a list for people: what stands under SHORT_COLUMNS. WITH is the phone, and who called."""
     known = facts(call)
-    inbound = known["direction"] == "INBOUND"
-    phone = known["from" if inbound else "to"] or "withheld"
     return (
         known["call_id"],
         known["state"],
-        f"{'from' if inbound else 'to'} {phone}",
+        phone(call),
         known["agent"],
         brief(call.create_time),
-        known.get("talked", "") or _talking(call),
+        _talked(call) or _talking(call),
         name(call.end, "reason") if call.HasField("end") else "",
     )
+
+
+def phone(call: Call) -> str:
+    """The phone, and who called: "to +15550001111"."""
+    inbound = name(call, "direction") == "INBOUND"
+    number = flat(call.from_address if inbound else call.to_address) or "withheld"
+    return f"{'from' if inbound else 'to'} {number}"
+
+
+def _talked(call: Call) -> str:
+    """How long a call was answered that has ended."""
+    if not call.HasField("answer_time") or not call.HasField("end_time"):
+        return ""
+    return seconds(_between(call.answer_time, call.end_time))
+
+
+def _unwatched(end: CallEnd) -> bool:
+    """Whether it ended while the daemon was away: its end is when the daemon looked."""
+    return (name(end, "reason"), name(end, "ended_by")) == ("COMPLETED", "CARRIER")
 
 
 def _talking(call: Call) -> str:

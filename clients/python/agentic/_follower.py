@@ -60,6 +60,8 @@ class Follower:
         self._last_event = request.after_revision
         self._items: deque[Item] = deque()
         self._failures = 0
+        self._away = False  # the RPC has ended, and no later one was opened
+        self._loss: AgenticError | None = None
         self.done = False
         """Nothing will come any more."""
 
@@ -111,6 +113,7 @@ class Follower:
             details = Details(reason="LOG_REPLACED", metadata={"epoch": opened.epoch})
             raise LogReplaced(message, "FAILED_PRECONDITION", details)
         if self._opened:
+            self._away = False
             self._items.append(Resumed(Cursor(self._epoch, self._received)))
             return
         self._opened, self._epoch = True, opened.epoch
@@ -147,7 +150,14 @@ class Follower:
             self.done = True
             raise error
         self._failures += 1
+        if self._opened and not self._away:
+            self._away, self._loss = True, error
         return backoff(self._failures - 1, error.retry_after)
+
+    def loss(self) -> AgenticError | None:
+        """Why the stream was interrupted, once for each time; None when there is nothing to tell."""
+        loss, self._loss = self._loss, None
+        return loss
 
     def _mends(self, error: AgenticError) -> bool:
         if not (self._opened or self._proven):

@@ -226,11 +226,17 @@ class Client:
         *,
         live: Literal[False] = ...,
         on_resume: Callable[[Cursor], None] | None = ...,
+        on_lost: Callable[[AgenticError], None] | None = ...,
     ) -> EventStream[Event]: ...
 
     @overload
     def follow(
-        self, placed: pb.PlaceCallResponse, *, live: bool, on_resume: Callable[[Cursor], None] | None = ...
+        self,
+        placed: pb.PlaceCallResponse,
+        *,
+        live: bool,
+        on_resume: Callable[[Cursor], None] | None = ...,
+        on_lost: Callable[[AgenticError], None] | None = ...,
     ) -> EventStream[Event | LiveWords]: ...
 
     def follow(
@@ -239,11 +245,12 @@ class Client:
         *,
         live: bool = False,
         on_resume: Callable[[Cursor], None] | None = None,
+        on_lost: Callable[[AgenticError], None] | None = None,
     ) -> EventStream[Event] | EventStream[Event | LiveWords]:
         """All events of a call that place_call has placed, from its call_queued to its call_closed: see EventStream
         and `events`."""
-        before = Cursor(placed.epoch, placed.revision - 1)
-        return self.events(call_ids=[placed.call.call_id], after=before, live=live, on_resume=on_resume)
+        before, calls = Cursor(placed.epoch, placed.revision - 1), [placed.call.call_id]
+        return self.events(call_ids=calls, after=before, live=live, on_resume=on_resume, on_lost=on_lost)
 
     @overload
     def events(
@@ -254,6 +261,7 @@ class Client:
         after: Cursor | int | None = ...,
         live: Literal[False] = ...,
         on_resume: Callable[[Cursor], None] | None = ...,
+        on_lost: Callable[[AgenticError], None] | None = ...,
         on_bookmark: Callable[[Cursor], None] | None = ...,
     ) -> EventStream[Event]: ...
 
@@ -266,6 +274,7 @@ class Client:
         after: Cursor | int | None = ...,
         live: bool,
         on_resume: Callable[[Cursor], None] | None = ...,
+        on_lost: Callable[[AgenticError], None] | None = ...,
         on_bookmark: Callable[[Cursor], None] | None = ...,
     ) -> EventStream[Event | LiveWords]: ...
 
@@ -277,14 +286,16 @@ class Client:
         after: Cursor | int | None = None,
         live: bool = False,
         on_resume: Callable[[Cursor], None] | None = None,
+        on_lost: Callable[[AgenticError], None] | None = None,
         on_bookmark: Callable[[Cursor], None] | None = None,
     ) -> EventStream[Event] | EventStream[Event | LiveWords]:
         """Follow events: see EventStream.
 
         `after`: the last one that you have, as a cursor or a bare revision; 0 is from the oldest that is
         kept, None from now on. `call_ids`, `types` ("transcript_final" …): only these; empty: all. `live`:
-        words too while they are spoken, as LiveWords. `on_resume` is called when a lost connection is back,
-        `on_bookmark` when the cursor moved without an event: store it, lest it grows too old on a quiet
+        words too while they are spoken, as LiveWords. `on_lost` is called when the stream is interrupted, once
+        each time, with the error (its `reason` is empty where the connection broke); `on_resume` when it is
+        back; `on_bookmark` when the cursor moved without an event: store it, lest it grows too old on a quiet
         stream.
 
         The stream raises InvalidArgument, CallNotFound, CursorCompacted and LogReplaced (CursorInvalid).
@@ -293,7 +304,7 @@ class Client:
         request = _requests.stream_events(call_ids, types, after, live)
         follower = Follower(request, proven=self._proven)
         stream: EventStream[Event] | EventStream[Event | LiveWords]
-        stream = EventStream(self._stream, follower, on_resume, on_bookmark)
+        stream = EventStream(self._stream, follower, on_resume, on_bookmark, on_lost)
         self._streams.add(stream)
         return stream
 

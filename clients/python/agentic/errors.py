@@ -28,7 +28,8 @@ from typing import Protocol, cast
 
 from grpc import RpcError, StatusCode
 
-from agentic import _status, tls
+from agentic import _status
+from agentic._faults import fault_of
 from agentic._status import Details, Violation
 
 __all__ = [
@@ -135,9 +136,9 @@ class Unreachable(Unavailable):
     A connection that broke behind a request looks the same: whether it was done is then not known. Every request of
     the clients is safe to repeat; a place_call with this error's `request_id`.
 
-    `why`, where the connection failed for TLS: "untrusted" (the daemon's certificate), "expired", "wrong_name",
-    "no_tls" (the other side has none), "closed" (without a word: this side has none, or no certificate that the daemon
-    believes); else empty.
+    `why`, where somebody listens, but no connection came about: "untrusted" (the daemon's certificate), "expired",
+    "wrong_name", "no_tls" (the other side has none), "closed" (without a word: this side has no TLS, or no certificate
+    that the daemon believes), "no_grpc" (it is another server); else empty.
     """
 
     why: str = ""
@@ -241,8 +242,8 @@ def from_rpc(error: RpcError) -> AgenticError:
     code = failure.code()
     kind = BY_REASON.get(details.reason) or _BY_CODE.get(code, AgenticError)
     if kind is Unavailable and not details.reason:
-        why, words = tls.fault_of(failure.details() or "")
-        unreachable = Unreachable(words or failure.details() or code.name, code.name, details)
+        why, words = fault_of(failure.details() or "")
+        unreachable = Unreachable(words or code.name, code.name, details)
         unreachable.why = why
         return unreachable
     return kind(failure.details() or code.name, code.name, details)

@@ -43,11 +43,13 @@ class EventStream(Generic[T]):
         follower: Follower,
         on_resume: Callable[[Cursor], None] | None = None,
         on_bookmark: Callable[[Cursor], None] | None = None,
+        on_lost: Callable[[AgenticError], None] | None = None,
     ) -> None:
         self._open = open_call
         self._follower = follower
         self._on_resume = on_resume
         self._on_bookmark = on_bookmark
+        self._on_lost = on_lost
         self._call: Call | None = None
         self._left = asyncio.Event()
 
@@ -115,6 +117,8 @@ class EventStream(Generic[T]):
         if self._follower.done:
             return
         delay = self._follower.ended(error)
+        if self._on_lost is not None and (loss := self._follower.loss()) is not None:
+            self._on_lost(loss)
         if delay is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(scattered(delay)):

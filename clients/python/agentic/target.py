@@ -29,11 +29,14 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 @dataclass(frozen=True, slots=True)
 class Target:
     """An address in gRPC's form, the token to show there (None: none is needed, or there is none), and what TLS needs;
-    None: without TLS."""
+    None: without TLS. `token_file`: where the token is from; empty: it was given. `places`: where a socket was looked
+    for; none, if the address was given."""
 
     address: str
     token: str | None = field(default=None, repr=False)
     tls: Tls | None = None
+    token_file: str = ""
+    places: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path | None:
@@ -74,22 +77,28 @@ def find(
     """
     given = address or env.get(ADDRESS_VARIABLE) or ""
     files = tuple(None if name is None else os.fspath(name) for name in (ca, cert, key))
-    found = _parsed(given, env)
+    if not given:
+        places = tuple(os.path.join(directory, SOCKET) for directory in _runtime(env))
+        given = f"unix:{next((path for path in places if os.path.exists(path)), places[-1])}"
+    else:
+        places = ()
+    found = _parsed(given)
     if not isinstance(found, str):
         from agentic import tls
 
         host, port = found
-        return Target(f"{host}:{port}", token or _named_token(env), tls.read(env, *files))
+        shown, file = (token, "") if token else _named_token(env)
+        return Target(f"{host}:{port}", shown, tls.read(env, *files), file)
     if any(files):
         raise ValueError(f"certificates are for TLS, and {found} is without; on loopback, write {_TLS}127.0.0.1:port")
-    return Target(found, None if found.startswith("unix:") else token or _token(env))
+    if found.startswith("unix:"):
+        return Target(found, places=places)
+    shown, file = (token, "") if token else _token(env)
+    return Target(found, shown, token_file=file)
 
 
-def _parsed(given: str, env: Mapping[str, str]) -> str | tuple[str, str]:
+def _parsed(given: str) -> str | tuple[str, str]:
     """The address; for TLS its host and port. Raises ValueError."""
-    if not given:
-        sockets = [os.path.join(directory, SOCKET) for directory in _runtime(env)]
-        return f"unix:{next((path for path in sockets if os.path.exists(path)), sockets[-1])}"
     if given.startswith(("unix:", "/")):
         path = given.removeprefix("unix:")
         if not path.startswith("/"):
@@ -152,21 +161,32 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _named_token(env: Mapping[str, str]) -> str | None:
+def _named_token(env: Mapping[str, str]) -> tuple[str | None, str]:
+    """The token, and its file."""
     named = env.get(TOKEN_VARIABLE)
-    return _read(named) if named else None
+    if not named:
+        return None, ""
+    token = _read(named)
+    if not token:
+        from agentic.tls import BadFile
+
+        raise BadFile(named, "it is empty; a token is expected in it")
+    return token, named
 
 
-def _token(env: Mapping[str, str]) -> str | None:
+def _token(env: Mapping[str, str]) -> tuple[str | None, str]:
     """For loopback: also that of this machine, which is shown to no other."""
     if env.get(TOKEN_VARIABLE):
         return _named_token(env)
     for directory in _runtime(env):
+        path = os.path.join(directory, TOKEN)
         try:
-            return _read(os.path.join(directory, TOKEN))
+            token = _read(path)
         except OSError:
             continue  # not there, or not for us: the daemon will ask for it
-    return None
+        if token:
+            return token, path
+    return None, ""
 
 
 def _read(path: str) -> str:

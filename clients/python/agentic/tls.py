@@ -21,10 +21,11 @@ _SYSTEM_ROOTS = (
 
 
 class BadFile(ValueError):
-    """A file of certificates, or a key, is of no use. The text begins with its path."""
+    """A file of certificates, a key or a token is of no use. The text begins with its path."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}")
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +97,3 @@ def _system_roots() -> bytes | None:
         if path and os.path.exists(path):
             return _read(path)
     return None
-
-
-_FAULTS = (
-    ("certificate has expired", "expired", "the daemon's certificate has expired"),
-    ("Hostname Verification", "wrong_name", "the daemon's certificate is for other host names than the address has"),
-    ("CERTIFICATE_VERIFY_FAILED", "untrusted", "the daemon's certificate is signed by nobody who is believed here"),
-    ("WRONG_VERSION_NUMBER", "no_tls", "what listens there speaks no TLS"),
-    (
-        "Socket closed",
-        "closed",
-        "the connection is closed at once; perhaps TLS, or a client's certificate, is missing",
-    ),
-)
-
-
-def fault_of(details: str) -> tuple[str, str]:
-    """Why no connection came about, in a word and in words, by what gRPC says of it; empty where TLS is not why."""
-    if details.startswith("failed to connect to all addresses") and ("ipv4:" in details or "ipv6:" in details):
-        for mark, why, words in _FAULTS:
-            if mark in details:
-                return why, words
-    return "", ""

@@ -58,6 +58,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         self.metadata: list[dict[str, str]] = []
         self.faults: list[Fault] = []
         """For the next requests, in this order."""
+        self.fail_hang_up: dict[str, Fault] = {}
+        """For HangUp of these calls, each time."""
         self.stream_end: Fault | None = None
         """How open streams end, once, when they have given all events."""
         self.extra: list[pb.StreamEventsResponse] = []
@@ -70,6 +72,7 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         self.answers = asyncio.Event()
         self.answers.set()
         self._moved = asyncio.Condition()
+        self._placed: set[str] = set()
         self._server: aio.Server | None = None
 
     async def start(self, *addresses: str) -> list[int]:
@@ -127,6 +130,8 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
 
     async def PlaceCall(self, request: pb.PlaceCallRequest, context: Any) -> pb.PlaceCallResponse:
         await self._enter(request, context)
+        if request.request_id in self._placed:
+            return pb.PlaceCallResponse(call=self.calls[CALL], revision=2, epoch=self.epoch, replayed=True)
         call = call_pb2.Call(
             call_id=CALL,
             state=call_pb2.CALL_STATE_QUEUED,
@@ -138,11 +143,14 @@ class FakeDaemon(CallServiceServicer, NodeServiceServicer):
         )
         call.create_time.FromSeconds(1_763_834_567)
         self.calls[CALL] = call
+        self._placed.add(request.request_id)
         revision = await self.append(call_queued={"to_address": request.to_address})
         return pb.PlaceCallResponse(call=call, revision=revision, epoch=self.epoch)
 
     async def HangUp(self, request: pb.HangUpRequest, context: Any) -> pb.HangUpResponse:
         await self._enter(request, context)
+        if request.call_id in self.fail_hang_up:
+            await _abort(context, self.fail_hang_up[request.call_id])
         call = self.calls[request.call_id]
         call.state = call_pb2.CALL_STATE_ENDED
         call.end.reason, call.end.ended_by = call_pb2.END_REASON_CANCELED, call_pb2.ENDED_BY_API

@@ -102,7 +102,8 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
     client: Client, daemon: FakeDaemon, grace: float | None
 ) -> None:
     resumed: list[Cursor] = []
-    stream = client.events(call_ids=[CALL], after=0, on_resume=resumed.append)
+    lost: list[errors.AgenticError] = []
+    stream = client.events(call_ids=[CALL], after=0, on_resume=resumed.append, on_lost=lost.append)
     await daemon.append(call_queued={})
     await daemon.append(call_dialing={})
     seen = await take(stream, 2)
@@ -118,6 +119,7 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
     assert [event.call_sequence for event in seen] == list(range(1, 8))
     assert seen == daemon.log
     assert resumed == [Cursor(EPOCH, 4), Cursor(EPOCH, 8)]
+    assert [error.reason for error in lost] == ["", ""], "once for each time, however often it was tried"
     assert {request.epoch for request in daemon.requests[1:]} == {EPOCH}, "a resumed cursor is checked"
 
 

@@ -252,3 +252,17 @@ def test_who_leaves_is_given_nothing_more_and_keeps_the_cursor() -> None:
     follower.next()
     follower.leave()
     assert (follower.next(), follower.done, follower.cursor) == (None, True, Cursor(EPOCH, 1))
+
+
+def test_an_interruption_is_told_once_until_the_stream_is_back() -> None:
+    follower = Follower(pb.StreamEventsRequest(), proven=True)
+    follower.ended(GONE)
+    assert follower.loss() is None, "nothing was there yet that could be lost"
+    follower.handle(opened())
+    for _ in range(2):
+        follower.ended(GONE)
+        assert follower.loss() is GONE
+        follower.ended(GONE)
+        assert follower.loss() is None
+        follower.handle(opened())
+        assert follower.loss() is None

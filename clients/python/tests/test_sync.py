@@ -197,7 +197,8 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
     plain: agentic.sync.Client, daemon: FakeDaemon, grace: float | None
 ) -> None:
     resumed: list[Cursor] = []
-    stream = plain.events(call_ids=[CALL], after=0, on_resume=resumed.append)
+    lost: list[errors.AgenticError] = []
+    stream = plain.events(call_ids=[CALL], after=0, on_resume=resumed.append, on_lost=lost.append)
     await daemon.append(call_queued={})
     await daemon.append(call_dialing={})
     seen = await take(stream, 2)
@@ -212,6 +213,7 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
     seen += await in_thread(list, stream)
     assert seen == daemon.log
     assert resumed == [Cursor(EPOCH, 4), Cursor(EPOCH, 8)]
+    assert [error.reason for error in lost] == ["", ""], "once for each time, however often it was tried"
     assert {request.epoch for request in daemon.requests[1:]} == {EPOCH}, "a resumed cursor is checked"
 
 

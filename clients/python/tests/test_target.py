@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from agentic._faults import fault_of
 from agentic.target import find
-from agentic.tls import BadFile, Tls, fault_of
+from agentic.tls import BadFile, Tls
 from tests.certificates import authority, make
 
 WRONG = (
@@ -114,6 +115,8 @@ def test_the_systems_authorities_are_those_that_openssl_is_told(
         ("ipv6:%5B::1%5D:1: Tls handshake failed: CERTIFICATE_VERIFY_FAILED: self signed", "untrusted"),
         ("ipv4:127.0.0.1:1: UNAUTHENTICATED: Hostname Verification Check failed.", "wrong_name"),
         ("ipv4:127.0.0.1:1: SSL_ERROR_SSL: WRONG_VERSION_NUMBER", "no_tls"),
+        ("ipv4:127.0.0.1:1: Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame, got 79)", "no_grpc"),
+        ("ipv4:127.0.0.1:1: Cannot check peer: missing selected ALPN property.", "no_grpc"),
         ("UNAVAILABLE: ipv4:127.0.0.1:1: Socket closed", "closed"),
         ("UNAVAILABLE: unix:/a.sock: Socket closed", ""),
         ("UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote host: Connection refused", ""),
@@ -121,7 +124,51 @@ def test_the_systems_authorities_are_those_that_openssl_is_told(
 )
 def test_what_grpc_says_of_a_handshake_is_told_in_a_word(details: str, why: str) -> None:
     assert fault_of(f"failed to connect to all addresses; last error: {details}")[0] == why
-    assert fault_of(details) == ("", ""), "only of connections that never were"
+    assert fault_of(details)[0] == "", "only of connections that never were"
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ("UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote host: Connection refused", "nobody listens"),
+        ("FAILED_PRECONDITION: unix:/a: connect failed: No such file or directory", "no such socket"),
+        ("UNKNOWN: attempt timed out before receiving SETTINGS frame", "what listens there says nothing"),
+    ],
+)
+def test_why_nobody_was_reached_is_told_in_words(details: str, words: str) -> None:
+    assert fault_of(f"failed to connect to all addresses; last error: {details}") == ("", words)
+    assert fault_of("what gRPC may say one day") == ("", "what gRPC may say one day")
+
+
+def test_a_connection_that_broke_is_told_in_words() -> None:
+    for details in ("Socket closed", "recvmsg:Connection reset by peer", "keepalive watchdog timeout"):
+        assert fault_of(details) == ("", "the connection broke")
+    assert fault_of("errors resolving voice:1: Domain name not found") == ("", "the host's name is not known")
+
+
+def test_a_token_says_from_which_file_it_is(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("of-this-machine\n")
+    (tmp_path / "empty").write_text("\n")
+    env = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    named = {"AGENTCTL_TOKEN_FILE": str(tmp_path / "token")}
+    assert find("127.0.0.1:1", env=env).token_file == str(tmp_path / "token")
+    assert find("voice:1", env=named).token_file == str(tmp_path / "token")
+    assert find("voice:1", "given", env=named).token_file == ""
+    for address in ("127.0.0.1:1", "voice:1"):
+        with pytest.raises(BadFile, match="empty: it is empty; a token is expected in it") as caught:
+            find(address, env={"AGENTCTL_TOKEN_FILE": str(tmp_path / "empty")})
+        assert caught.value.path == str(tmp_path / "empty")
+    (tmp_path / "token").write_text("")
+    assert find("127.0.0.1:1", env=env).token is None
+
+
+def test_the_places_of_sockets_are_those_that_were_looked_at(tmp_path: Path) -> None:
+    env = {"RUNTIME_DIRECTORY": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "user")}
+    places = (f"{tmp_path}/agenticd.sock", f"{tmp_path}/user/agenticd/agenticd.sock", "/run/agenticd/agenticd.sock")
+    assert find(env=env).places == places
+    (tmp_path / "agenticd.sock").touch()
+    assert find(env=env).address == f"unix:{tmp_path}/agenticd.sock"
+    assert find("127.0.0.1:1", env=env).places == find("unix:/a.sock", env=env).places == ()
 
 
 def test_both_clients_take_the_same_options() -> None:

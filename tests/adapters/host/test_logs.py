@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import socket
+import termios
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -141,6 +143,56 @@ def test_a_person_gets_text():
     set_up(stream, Style.HUMAN, colors=True)
     log.error("failed")
     assert "\x1b[31merror" in stream.getvalue()
+
+
+ADDRESSES = ["unix:/run/user/7/agenticd/agenticd.sock", "127.0.0.1:50051"]
+
+
+class Screen(io.StringIO):
+    """What is written to a terminal; its width is that of a real one."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def on_terminal(columns: int, *, colors: bool) -> list[str]:
+    """The lines of two entries on a terminal of this width."""
+    descriptors = os.openpty()
+    try:
+        termios.tcsetwinsize(descriptors[1], (24, columns))
+        stream = Screen(descriptors[1])
+        set_up(stream, style_for(stream, journal=False), colors=colors)
+        structlog.get_logger().info("gRPC listens", addresses=ADDRESSES, tls=False, path="a path with spaces " * 2)
+        structlog.get_logger().info("stopped")
+        return stream.getvalue().splitlines()
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("colors", [False, True])
+def test_on_a_terminal_a_line_is_broken_between_its_fields(colors: bool):
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in on_terminal(80, colors=colors)]
+    assert lines[0][13:].split() == ["info", "gRPC", "listens"]
+    assert lines[1:3] == [
+        f"             addresses={','.join(ADDRESSES)}",
+        "             tls=False path='a path with spaces a path with spaces '",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert lines[3].rstrip().endswith("stopped")
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("columns", [0, 20, 400])
+def test_a_terminal_that_is_wide_or_hopeless_gets_an_entry_in_a_line(columns: int):
+    assert len(on_terminal(columns, colors=False)) == 2
 
 
 @pytest.mark.parametrize("style", Style)

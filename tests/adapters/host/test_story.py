@@ -13,6 +13,7 @@ import structlog
 
 from agenticd.adapters.host import logs
 from agenticd.adapters.host.story import Story
+from agenticd.adapters.openai.refusal import explain_close
 from agenticd.core.events import (
     KINDS,
     AgentInterrupted,
@@ -70,9 +71,9 @@ EVERYTHING: list[Payload] = [
     AgentInterrupted("i", 1.0, 2.0),
     DigitReceived(DIGIT),
     UsageReported("r", Usage(1, 2)),
-    MediaLost("MZ1", f"{TO} is gone"),
-    ModelLost("server_error", WORDS),
-    Warning("MODEL_ERROR", WORDS),
+    MediaLost("MZ1", "the connection was lost"),
+    ModelLost("1008", explain_close(1008, WORDS)),
+    Warning("MODEL_ERROR", "an answer failed with the error server_error"),
     CallEnding(EndReason.COMPLETED, EndedBy.API, WORDS),
     end(EndReason.COMPLETED, f"{TO} is not valid"),
     CallClosed(60.0, 3, Usage(10, 20)),
@@ -138,6 +139,29 @@ def test_every_line_has_the_call_and_no_number_and_no_word_of_anybody(level: str
     text = json.dumps(lines)
     for secret in (FROM, TO, FROM[1:], TO[1:], WORDS, "five five", f'"{DIGIT}"'):
         assert secret not in text
+
+
+def ending(reason: EndReason, by: EndedBy, message: str) -> dict[str, Any]:
+    (line,) = told(CallEnded(CallEnd(reason, by, message=message)))
+    return {name: value for name, value in line.items() if name.startswith("what")}
+
+
+def test_what_the_daemon_says_itself_is_told():
+    key = "OpenAI does not know the API key"
+    assert ending(EndReason.SILENCE, EndedBy.DAEMON, "nobody spoke") == {"what": "nobody spoke"}
+    assert ending(EndReason.MODEL_LOST, EndedBy.DAEMON, key) == {"what": key}
+    assert ending(EndReason.COMPLETED, EndedBy.AGENT, "it left") == {"what": "it left"}
+    assert ending(EndReason.COMPLETED, EndedBy.CARRIER, "it was away") == {"what": "it was away"}
+    lost, warned = told(ModelLost("401", key), Warning("TRANSCRIPTION_FAILED", "not transcribed"))
+    assert (lost["what"], warned["what"]) == (key, "not transcribed")
+
+
+def test_the_words_of_clients_and_peers_are_left_out():
+    assert ending(EndReason.COMPLETED, EndedBy.API, WORDS) == {"what_pii": "(left out)"}
+    assert ending(EndReason.REJECTED, EndedBy.CARRIER, f"{TO} is not valid") == {"what_pii": "(left out)"}
+    closed = ending(EndReason.MODEL_LOST, EndedBy.DAEMON, explain_close(1008, f"“{WORDS}” “ {TO}"))
+    assert closed == {"what": "OpenAI closed the session with 1008", "what_pii": "(left out)"}
+    assert ending(EndReason.COMPLETED, EndedBy.CALLER, "") == {}
 
 
 def test_they_are_there_when_asked_for():

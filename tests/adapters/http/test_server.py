@@ -82,8 +82,9 @@ def test_a_port_that_is_taken_is_named(loop: str):
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
-            with pytest.raises(InvalidArgument, match=f"http.listen: cannot listen on {address}"):
+            with pytest.raises(InvalidArgument, match=f"http.listen: cannot listen on {address}") as caught:
                 await server(address).start()
+            assert "another agenticd: end it, or choose another port" in str(caught.value)
 
     run(loop, main())
 

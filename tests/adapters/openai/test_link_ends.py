@@ -41,9 +41,9 @@ from tests.adapters.openai.support import (
     ("code", "reason", "message"),
     [
         (1000, "", "OpenAI closed the session with 1000"),
-        (1001, "60 minutes.", "OpenAI closed the session with 1001: 60 minutes."),
-        (1011, "a\nb\x00c", "OpenAI closed the session with 1011: a b c"),
-        (4000, "beta_api_shape_disabled", "OpenAI closed the session with 4000: beta_api_shape_disabled"),
+        (1001, "60 minutes.", "OpenAI closed the session with 1001 “60 minutes.”"),
+        (1011, "a\nb\x00c", "OpenAI closed the session with 1011 “a b c”"),
+        (4000, "beta_api_shape_disabled", "OpenAI closed the session with 4000 “beta_api_shape_disabled”"),
     ],
 )
 async def test_a_close_by_the_peer_gives_its_code_and_its_words(code, reason, message):

@@ -68,6 +68,13 @@ def test_who_gives_twilios_id_is_told_so() -> None:
     assert "carrier_call_id" in found["call_id"]
 
 
+def test_what_was_given_is_named_in_bounds_and_cannot_steer_a_terminal() -> None:
+    said = wrong(convert.call_id, pb.GetCallRequest(call_id="\x1b[2J\u202e" + "x" * 1000))["call_id"]
+    assert said.startswith("'\\x1b[2J\\u202exxx")
+    assert said.isprintable()
+    assert len(said) < 150
+
+
 def test_a_call_id_may_be_typed_in_small_letters() -> None:
     assert convert.call_id(pb.GetCallRequest(call_id=call_id(1).lower())) == call_id(1)
 

@@ -460,6 +460,7 @@ async def test_a_port_in_use_is_said_and_nothing_is_left_behind(
             async with served(tmp_path, calls, watch, address):
                 pass
     assert caught.value.address == address
+    assert str(caught.value).endswith("end it, or choose another address in grpc.listen")
     assert not (tmp_path / "api.sock").exists()
     async with served(tmp_path, calls, watch):
         pass

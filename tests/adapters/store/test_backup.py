@@ -211,6 +211,10 @@ async def test_a_bad_backup_changes_nothing(sqlite: SqlitePlace, tmp_path: Path,
     with pytest.raises(expected) as caught:
         restore(backup, sqlite.path, NEW, replace_log=True)
     assert str(caught.value).startswith(str(backup))
+    if expected is NotOurs:
+        assert str(caught.value).endswith("name the file that `agentctl node backup` made")
+    for advice in ("choose another path", "move the file away", ": restore a backup"):
+        assert advice not in str(caught.value), "that is for a log of the daemon's"
     log = await sqlite.open()
     assert log.window.head == 9
     page = await log.read(0, Select(), 100)

@@ -14,7 +14,7 @@ from agenticd.emulator.realtime import (
     Rule,
     Situation,
 )
-from agenticd.emulator.realtime.brain import ordered_text
+from agenticd.emulator.realtime.brain import is_check_in, ordered_text
 from agenticd.emulator.voice import Voice, load_clips
 
 
@@ -62,6 +62,20 @@ async def test_a_sequence_answers_by_number_and_then_the_rules_do() -> None:
 
 async def test_long_silence_is_asked_about() -> None:
     assert await DIALOGUE.reply(situation(("caller", "open"), idle=True)) == "Are you still there?"
+
+
+@pytest.mark.parametrize(
+    ("instructions", "asked"),
+    [
+        ("Ask in one short sentence, in the language of this conversation, whether they are still there.", True),
+        ("The caller is silent. Please ask if they are still on the line. Say nothing else.", True),
+        ("Be brief. If the caller is silent, ask whether they are still there.", False),
+        ("Ask for the name. They may still be there.", False),
+        ("", False),
+    ],
+)
+def test_an_order_to_ask_a_silent_caller_is_understood(instructions: str, asked: bool) -> None:
+    assert is_check_in(instructions) == asked
 
 
 async def test_every_line_of_the_demo_has_a_clip_and_an_answer_with_a_clip() -> None:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import get_args
 
 import aiohttp
 import pytest
@@ -22,7 +23,7 @@ from agenticd.emulator.twilio import (
     TwilioConfig,
     TwilioServer,
 )
-from agenticd.emulator.twilio.faults import Outcome
+from agenticd.emulator.twilio.faults import NOT_LOOKED_AT, Outcome
 from tests.emulator.twilio.conftest import CALLEE, EVENTS, OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer, Socket
 
@@ -209,12 +210,12 @@ async def test_a_stream_that_ends_without_a_word(faulty: Make, customer: Custome
     assert customer.sockets[0].ws.close_code == 1006
 
 
-@pytest.mark.parametrize("answer", ["429", "500", "502", "503", "504", "reset"])
+@pytest.mark.parametrize("answer", get_args(Outcome))
 @pytest.mark.parametrize("done", [False, True])
 async def test_a_create_gets_another_answer_whether_it_is_done_or_not(
     faulty: Make, customer: Customer, answer: Outcome, done: bool
 ):
-    if answer == "429" and done:
+    if answer in NOT_LOOKED_AT and done:
         pytest.skip("such a request is not looked at")
     account = await faulty(rest=RestFaults(create=Mishap(answer, done=done, first=1, retry_after=7)))
     root = f"{account.server.api_url}/2010-04-01/Accounts/{account.server.config.account_sid}/Calls.json"
@@ -229,6 +230,10 @@ async def test_a_create_gets_another_answer_whether_it_is_done_or_not(
             assert (response.status, response.headers["Retry-After"]) == (int(answer), "7")
             json_expected = answer not in ("502", "504")
             assert (response.content_type == "application/json") == json_expected
+            if json_expected:
+                body = await response.json()
+                codes = {"401": 20003, "403": 20003, "429": 20429, "500": 20500, "503": 20503}
+                assert (body["code"], body["status"]) == (codes[answer], int(answer))
     assert len(account.server.calls) == done
     status, _ = await account.post("Calls.json", list(form.items()))
     assert status == 201, "only the first goes wrong"
@@ -351,6 +356,7 @@ async def test_start_says_what_the_fault_says(faulty: Make, customer: Customer):
     [
         lambda: Mishap("418"),  # type: ignore[arg-type]
         lambda: Mishap("429", done=True),
+        lambda: Mishap("401", done=True),
         lambda: Mishap("500", first=0),
         lambda: Mishap("500", retry_after=-1),
         lambda: RestFaults(list_delay=-1),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from grpc import StatusCode
+
 from agentctl.exits import Exit
 from agentic.v1 import call_pb2, event_pb2
 from tests.agentctl.conftest import Run, Terminal, process
-from tests.fake_daemon import CALL, FakeDaemon
+from tests.fake_daemon import CALL, OTHER, FakeDaemon, Fault
 
 
 async def test_place_asks_for_what_was_said(agentctl: Run, daemon: FakeDaemon) -> None:
@@ -25,6 +27,12 @@ async def test_place_asks_for_what_was_said(agentctl: Run, daemon: FakeDaemon) -
     assert sent.options.ring_timeout.seconds == 90
     assert sent.overrides.HasField("greeting")
     assert not sent.overrides.HasField("instructions")
+
+
+async def test_a_request_id_that_was_used_before_is_told_so(agentctl: Run) -> None:
+    first, again = [await agentctl("call", "place", "+1555", "--request-id", "r\x1b1", "-o", "id") for _ in "12"]
+    assert (first.out, first.err) == (again.out, "") == (f"{CALL}\n", "")
+    assert again.err == "# request id r 1 was used before: this is that call; it is not dialled again\n"
 
 
 async def test_instructions_may_come_from_a_file(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -115,7 +123,7 @@ async def test_a_transcript_in_every_form(agentctl: Run, daemon: FakeDaemon) -> 
 
 def _call(number: int, **fields: object) -> call_pb2.Call:
     call = call_pb2.Call(call_id=f"C{number}", to_address=f"+1555000{number}", **fields)  # type: ignore[arg-type]
-    call.create_time.FromSeconds(2_000_000_000 - 3600 * number)
+    call.create_time.FromSeconds(1_700_000_000 - 3600 * number)
     return call
 
 
@@ -131,9 +139,9 @@ async def test_calls_are_filtered_by_what_the_daemon_does_not_look_at(agentctl: 
 
     assert await ids("--end", "busy", "--end", "no_answer") == "C0 C1 C3 C4"
     assert await ids("--agent", "support") == "C3 C4 C5"
-    assert await ids("--number", "+15550002") == "C2"
+    assert await ids("--number", "+15550002") == await ids("--number", "+1 (555) 00-02") == "C2"
     assert await ids("--meta", "order=4") == "C4"
-    assert await ids("--since", "2033-05-18T02:00+00:00") == "C0 C1"
+    assert await ids("--since", "2023-11-14T21:00+00:00") == "C0 C1"
     assert await ids("--end", "busy", "-n", "1") == "C0"
 
 
@@ -146,24 +154,70 @@ async def test_who_is_behind_the_limit_is_counted_among_what_the_filter_wants(
     assert answer["next_page_token"] != "", "there are more"
 
 
+IDS = [CALL, OTHER, "01KAPBQ7DV0000000000000003"]
+
+
+def _live(daemon: FakeDaemon, count: int) -> None:
+    for number, call_id in enumerate(IDS[:count]):
+        call = _call(number, state=call_pb2.CALL_STATE_IN_PROGRESS)
+        call.call_id = call_id
+        daemon.calls[call_id] = call
+
+
 async def test_several_calls_are_hung_up_in_one_go(agentctl: Run, daemon: FakeDaemon) -> None:
-    for number in range(3):
-        daemon.calls[f"C{number}"] = _call(number, state=call_pb2.CALL_STATE_IN_PROGRESS)
-    assert (await agentctl("call", "hangup", "C0", "C2", "-o", "id")).out == "C0\nC2\n"
-    assert daemon.calls["C1"].state == call_pb2.CALL_STATE_IN_PROGRESS
+    _live(daemon, 3)
+    done = await agentctl("call", "hangup", IDS[0], IDS[2].lower(), IDS[0], "-o", "id")
+    assert done.out == f"{IDS[0]}\n{IDS[2]}\n"
+    assert daemon.calls[IDS[1]].state == call_pb2.CALL_STATE_IN_PROGRESS
+
+
+async def test_several_calls_that_were_hung_up_are_a_list(agentctl: Run, daemon: FakeDaemon) -> None:
+    _live(daemon, 3)
+    for form, title in (("plain", "DIRECTION"), ("table", "WITH")):
+        header, *rows = (await agentctl("call", "hangup", *IDS, "-o", form)).out.splitlines()
+        assert title in header.split()
+        assert [row.split()[0] for row in rows] == IDS
+        assert all(row.endswith("CANCELED") for row in rows)
+
+
+async def test_who_names_a_call_that_is_not_there_has_ended_none(agentctl: Run, daemon: FakeDaemon) -> None:
+    _live(daemon, 1)
+    unknown = await agentctl("call", "hangup", CALL, OTHER)
+    assert (unknown.code, unknown.out) == (Exit.NOT_FOUND, "")
+    wrong = await agentctl("call", "hangup", CALL, "foo")
+    assert (wrong.code, wrong.out) == (Exit.USAGE, "")
+    assert daemon.calls[CALL].state == call_pb2.CALL_STATE_IN_PROGRESS
+
+
+async def test_those_that_were_ended_are_shown_though_the_next_one_failed(agentctl: Run, daemon: FakeDaemon) -> None:
+    _live(daemon, 3)
+    daemon.fail_hang_up = {IDS[1]: Fault(StatusCode.INTERNAL, "INTERNAL")}
+    done = await agentctl("call", "hangup", "--all", "--yes", "-o", "plain")
+    assert done.code == Exit.FAILED
+    assert [row.split()[0] for row in done.out.splitlines()] == ["CALL", IDS[0]]
 
 
 async def test_hanging_up_all_wants_to_be_sure(agentctl: Run, daemon: FakeDaemon) -> None:
-    for number in range(2):
-        daemon.calls[f"C{number}"] = _call(number, state=call_pb2.CALL_STATE_IN_PROGRESS)
+    _live(daemon, 2)
     unsure = await agentctl("call", "hangup", "--all")
     assert (unsure.code, unsure.out) == (Exit.USAGE, "")
     assert "--yes" in unsure.err
     assert all(call.state == call_pb2.CALL_STATE_IN_PROGRESS for call in daemon.calls.values())
-    assert (await agentctl("call", "hangup", "--all", "--yes", "-o", "id")).out == "C0\nC1\n"
+    assert (await agentctl("call", "hangup", "--all", "--yes", "-o", "id")).out == f"{IDS[0]}\n{IDS[1]}\n"
     assert all(call.state == call_pb2.CALL_STATE_ENDED for call in daemon.calls.values())
     none = await agentctl("call", "hangup", "--all")
     assert (none.code, none.err) == (Exit.OK, "# no call is live\n")
+
+
+async def test_the_question_names_the_first_calls(daemon: FakeDaemon) -> None:
+    _live(daemon, 3)
+    daemon.calls["4"] = call_pb2.Call(call_id="4", state=call_pb2.CALL_STATE_RINGING, to_address="+15559")
+    screen = Terminal()
+    async with process(daemon, "call", "hangup", "--all", stdin=screen.theirs, stderr=screen.theirs) as running:
+        screen.close()
+        await screen.until("End 4 calls (to +15550000, to +15550001, to +15550002, …)? [y/N]")
+        screen.type("n\r")
+        assert await running.wait() == Exit.FAILED
 
 
 async def test_a_narrow_terminal_gets_fewer_columns_and_none_is_cut(daemon: FakeDaemon) -> None:

@@ -134,6 +134,18 @@ def test_an_ending_says_why_in_the_contracts_words_and_in_a_persons() -> None:
     assert ended("COMPLETED", "CALLER", sip_code=200) == "COMPLETED by CALLER: the caller hung up"
     assert ended("COMPLETED", "API", message="enough") == "COMPLETED by API: a client hung up (enough)"
     assert ended("MODEL_LOST", "DAEMON", message="it said 429") == "MODEL_LOST by DAEMON: it said 429"
+    away = "it ended while the daemon was away"
+    assert ended("COMPLETED", "CARRIER", message=away) == f"COMPLETED by CARRIER: {away}"
+
+
+def test_a_call_that_ended_while_the_daemon_was_away_talked_at_most_until_it_looked() -> None:
+    for by, talked in (("CALLER", "32 s"), ("CARRIER", "at most 32 s")):
+        end = call_pb2.CallEnd(reason="END_REASON_COMPLETED", ended_by=f"ENDED_BY_{by}")  # type: ignore[arg-type]
+        call = call_pb2.Call(end=end)
+        call.answer_time.FromSeconds(1000)
+        call.end_time.FromSeconds(1032)
+        assert words.facts(call)["talked"] == talked
+        assert words.row(call)[words.COLUMNS.index("TALKED")] == "32s"
 
 
 def test_every_way_to_end_has_words_of_a_persons() -> None:
@@ -195,7 +207,10 @@ def test_the_last_row_has_length_turns_and_latencies() -> None:
     closed = Event(call_closed=event_pb2.CallClosed(turns=3))
     closed.call_closed.duration.FromSeconds(65)
     waits = [measured("a1", 0.9), measured("a2", 0.7), measured("a3", 1.3)]
-    assert show(*waits, closed) == "closed  1 min 5 s, 3 turns, answers after 900 ms (slowest 1.30 s)\n"
+    rest = "closed  1 min 5 s, 3 turns,"
+    assert show(*waits, closed) == f"{rest} half of the answers within 900 ms, all within 1.30 s\n"
+    assert show(*waits[:2], closed) == f"{rest} half of the answers within 800 ms, all within 900 ms\n"
+    assert show(waits[0], closed) == f"{rest} answer after 900 ms\n"
     assert show(Event(call_closed=event_pb2.CallClosed())) == "closed  never answered\n"
 
 
@@ -216,6 +231,22 @@ def test_every_kind_of_event_can_be_shown() -> None:
         assert show(event, everything=True).endswith("\n")
         assert "unknown" not in show(event, everything=True)
     assert show(Event(revision=9), everything=True).startswith("unknown  ")
+
+
+def test_times_of_rows_do_not_go_back() -> None:
+    told = Conversation(clock=lambda: 0.0)
+    answered = Event(call_id="C", call_answered=event_pb2.CallAnswered())
+    answered.time.FromSeconds(10)
+    ending = Event(call_id="C", call_ending=event_pb2.CallEnding())
+    ending.time.FromSeconds(33)
+    rows = told.event(answered)
+    for item, begins, known in (("a1", 2, 18), ("a2", 20, 35)):
+        said = final(item, "Bye.")
+        said.call_id = "C"
+        said.transcript_final.audio_start.FromSeconds(begins)
+        said.time.FromSeconds(known)
+        rows += (told.event(ending) if item == "a2" else "") + told.event(said)
+    assert [row.split()[0][-2:] for row in rows.splitlines()] == ["10", "12", "33", "35"]
 
 
 def test_several_calls_are_told_apart() -> None:

@@ -62,6 +62,21 @@ async def test_a_cursor_file_goes_on_where_it_stopped(agentctl: Run, daemon: Fak
     assert sorted(name for name in os.listdir(tmp_path) if not name.startswith("agenticd")) == ["cursor"]
 
 
+async def test_a_place_of_another_log_is_told_by_where_it_is_from(
+    agentctl: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    file = tmp_path / "cursor"
+    for stored in ("", "abc:5\n"):
+        file.write_text(stored)
+        done = await agentctl("events", "--after", "abc:5", "--cursor-file", str(file))
+        assert done.code == Exit.CURSOR
+        if stored:
+            assert f"hint: the daemon has another log now: remove {file}, and begin with --after 0\n" in done.err
+        else:
+            assert f"error: --after: there is no log abc here; the daemon's is {EPOCH}\n" in done.err
+            assert "remove" not in done.err
+
+
 async def test_a_bookmark_is_stored_too(agentctl: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
     file = tmp_path / "cursor"
     daemon.extra = [pb.StreamEventsResponse(bookmark=pb.Bookmark(revision=40))]
@@ -215,7 +230,9 @@ async def test_a_daemon_that_comes_back_is_told_of_and_nothing_is_missing(agentc
     done = await following
     assert done.out.split() == [f"{EPOCH}:{revision}" for revision in (2, 4, 6)]
     # After 0 where the daemon went away before its first batch was read.
-    assert done.err in ("# reconnected, resuming after 2\n", "# reconnected, resuming after 0\n")
+    lost, back = done.err.splitlines()
+    assert lost == "# no connection to agenticd; waiting for it"
+    assert back in ("# reconnected, resuming after 2", "# reconnected, resuming after 0")
 
 
 async def test_on_a_terminal_several_calls_stand_side_by_side(daemon: FakeDaemon) -> None:

@@ -9,11 +9,12 @@ import signal
 from asyncio.subprocess import PIPE
 
 import pytest
+from grpc import StatusCode
 
 from agentctl.exits import Exit
 from agentic.v1 import call_pb2, event_pb2
 from tests.agentctl.conftest import Run, Terminal, conversation, process
-from tests.fake_daemon import CALL, EPOCH, OTHER, FakeDaemon
+from tests.fake_daemon import CALL, EPOCH, OTHER, FakeDaemon, Fault
 
 
 async def test_follow_in_a_pipe_prints_every_event_of_the_call(agentctl: Run, daemon: FakeDaemon) -> None:
@@ -55,6 +56,29 @@ async def test_the_exit_code_tells_that_nobody_answered(agentctl: Run, daemon: F
     assert (done.code, done.out) == (Exit.NOT_ANSWERED, f"{CALL}\n")
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("BUSY", Exit.NOT_ANSWERED),
+        ("NO_ANSWER", Exit.NOT_ANSWERED),
+        ("CANCELED", Exit.NOT_ANSWERED),
+        ("EXPIRED", Exit.NOT_ANSWERED),
+        ("REJECTED", Exit.FAILED),
+        ("FAILED", Exit.FAILED),
+        ("MODEL_LOST", Exit.FAILED),
+        ("DRAINED", Exit.FAILED),
+        ("DIAL_UNCONFIRMED", Exit.FAILED),
+    ],
+)
+async def test_what_broke_before_anybody_could_answer_is_not_called_unanswered(
+    agentctl: Run, daemon: FakeDaemon, reason: str, code: Exit
+) -> None:
+    await daemon.append(call_queued={})
+    await daemon.append(call_ended={"end": {"reason": f"END_REASON_{reason}"}})
+    await daemon.append(call_closed={})
+    assert (await agentctl("call", "transcript", CALL, "--follow")).code == code
+
+
 async def test_follow_says_that_it_was_away_and_misses_nothing(agentctl: Run, daemon: FakeDaemon) -> None:
     following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow"))
     await daemon.until(lambda: daemon.following == 1)
@@ -63,7 +87,19 @@ async def test_follow_says_that_it_was_away_and_misses_nothing(agentctl: Run, da
     await daemon.start()
     done = await following
     assert [event["call_sequence"] for event in done.lines] == [str(number) for number in range(1, 8)]
-    assert "# reconnected, resuming after " in done.err
+    first, second = done.err.splitlines()
+    assert first == "# no connection to agenticd; waiting for it"
+    assert second.startswith("# reconnected, resuming after ")
+
+
+async def test_a_stream_that_the_daemon_itself_ended_is_told_so(agentctl: Run, daemon: FakeDaemon) -> None:
+    following = asyncio.create_task(agentctl("call", "place", "+15550001111", "--follow", "-o", "plain"))
+    await daemon.until(lambda: daemon.following == 1)
+    await daemon.end_streams(Fault(StatusCode.ABORTED, "CONSUMER_STALLED"))
+    await daemon.until(lambda: daemon.following == 2)
+    await conversation(daemon)
+    said = (await following).err.splitlines()[0]
+    assert said == "# agenticd ended the stream (the daemon says CONSUMER_STALLED); asking again"
 
 
 def words(item: str, text: str, offset: int = 0) -> event_pb2.LiveWords:
@@ -119,6 +155,32 @@ async def test_ctrl_c_ends_at_once_and_says_where_it_was(daemon: FakeDaemon) -> 
     assert "Traceback" not in err.decode()
 
 
+async def test_who_leaves_while_the_daemon_is_away_is_not_told_that_the_call_goes_on(daemon: FakeDaemon) -> None:
+    async with process(daemon, "call", "place", "+15550001111", "--follow") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        await running.stdout.readline()
+        await daemon.stop()
+        assert await running.stderr.readline() == b"# no connection to agenticd; waiting for it\n"
+        running.send_signal(signal.SIGINT)
+        _, err = await running.communicate()
+    assert running.returncode == Exit.INTERRUPTED
+    first, second = err.decode().splitlines()
+    assert first == "# agenticd does not answer; whether the call goes on is not known"
+    assert second == f"# to follow it: agentctl events --call {CALL} --after {EPOCH}:2"
+
+
+async def test_what_is_said_behind_ctrl_c_begins_on_a_line_of_its_own(daemon: FakeDaemon) -> None:
+    screen = Terminal()
+    async with process(daemon, "call", "place", "+15550001111", "--follow", stderr=screen.theirs) as running:
+        screen.close()
+        assert running.stdout is not None
+        await running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        assert (await screen.read()).startswith("\n# the call goes on")
+        await running.wait()
+
+
 async def test_ctrl_c_wakes_a_loop_that_waits(daemon: FakeDaemon) -> None:
     # Delivered to another thread, a signal interrupts nothing in the main one: as when it comes just before the wait.
     program = """if True:
@@ -156,13 +218,16 @@ async def test_a_person_is_asked_before_all_calls_are_ended(daemon: FakeDaemon, 
     screen = Terminal()
     async with process(daemon, "call", "hangup", "--all", stdin=screen.theirs, stderr=screen.theirs) as running:
         screen.close()
-        await screen.until("End 1 call? [y/N]")
+        await screen.until("End 1 call (to withheld)? [y/N]")
         if answer == "^C":
             running.send_signal(signal.SIGINT)
         else:
             screen.type(f"{answer}\r")
         assert await running.wait() == code
-    assert "Traceback" not in await screen.read()
+    shown = await screen.read()
+    assert "Traceback" not in shown
+    if answer == "^C":
+        assert shown.endswith("\n"), "the shell's prompt stands on a line of its own"
     assert (daemon.calls[CALL].state == call_pb2.CALL_STATE_ENDED) is (code is Exit.OK)
 
 

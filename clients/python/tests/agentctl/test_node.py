@@ -25,6 +25,9 @@ async def test_status_and_versions(agentctl: Run, daemon: FakeDaemon) -> None:
     assert (await agentctl("version", "--server")).out == "server: 0.9.0\n"
     assert json.loads((await agentctl("version", "-o", "json")).out)["server"] == "0.9.0"
     assert "server" not in (await agentctl("version", "--client")).out
+    both = await agentctl("version", "--client", "--server")
+    assert both.out == (await agentctl("version")).out
+    assert [line.split(":")[0] for line in both.out.splitlines()] == ["client", "server"]
 
 
 async def test_a_backup_is_written_whole_for_its_owner_alone(
