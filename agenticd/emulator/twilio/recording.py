@@ -80,12 +80,13 @@ class Recording:
         self._since = len(self.call.phone.sent)
         self._become("in-progress")
 
-    def finish(self) -> None:
-        """It is complete; without a sound in it, it is absent. Once it is, nothing changes."""
+    def finish(self, length: int | None = None) -> None:
+        """It is complete; without a sound in it, it is absent. Once it is, nothing changes. `length` are the bytes since
+        it began that are of it, None: all until now."""
         if not self.live:
             return
         if self.status == "in-progress":
-            self._cut()
+            self._cut(length)
         said = b"".join(part[0] for part in self._parts) if self.track != "outbound" else b""
         heard = b"".join(part[1].ljust(len(part[0]), SILENCE) for part in self._parts)
         heard = heard if self.track != "inbound" else b""
@@ -97,8 +98,10 @@ class Recording:
     def _become(self, status: State) -> None:
         self.history.append((status, time.time()))
 
-    def _cut(self) -> None:
+    def _cut(self, length: int | None = None) -> None:
         phone, end = self.call.phone, len(self.call.phone.sent)
+        if length is not None:
+            end = min(end, self._since + length)
         self._parts.append((bytes(phone.sent[self._since : end]), bytes(phone.heard[self._since : end])))
         self._since = end
 
@@ -164,10 +167,10 @@ class Recorder:
         self._tell(recording, "in-progress")
         return recording
 
-    def finish(self, recording: Recording) -> None:
-        """Until now."""
+    def finish(self, recording: Recording, length: int | None = None) -> None:
+        """Until now, or until it has this length."""
         if recording.live:
-            recording.finish()
+            recording.finish(length)
             self._tell(recording, "completed" if recording.status == "completed" else "absent")
 
     def finish_all(self, source: Source | None = None) -> None:

@@ -83,6 +83,16 @@ async def test_it_is_no_longer_than_it_may_be_and_keeps_silence_if_told_to(accou
     assert said[:1000] == SILENCE * 1000
 
 
+def test_what_comes_at_once_after_its_end_is_not_of_it():
+    phone = Phone(PhoneScript(), Tones())
+    recording = Recording(Call("AC1", "+15550001111", "+15550002222", "outbound-api", Options(), phone), "RecordVerb")
+    phone.sent += HELLO + WORLD
+    phone.heard[:] = SILENCE * len(phone.sent)
+    recording.finish(len(HELLO))
+    with wave.open(io.BytesIO(recording.wav())) as file:
+        assert file.getnframes() == len(HELLO)
+
+
 async def test_who_hangs_up_has_been_recorded_and_the_action_is_told(account: Account, customer: Customer):
     records(customer)
     call = await account.dial(after_the_beep(HELLO, LEAVES))
