@@ -69,6 +69,31 @@ async def test_streams_that_break_again_and_again_are_the_end(line: Make) -> Non
     assert await desk.phone_call().ended() == "completed"
 
 
+@pytest.mark.fault("streams.after_break")
+@pytest.mark.parametrize(("after", "asked"), [("next", "redirect"), ("fallback", "fallback")])
+async def test_wherever_twilio_goes_after_a_broken_stream_the_talk_goes_on(line: Make, after: str, asked: str) -> None:
+    streams = {"break_after": "300ms", "after_break": after}
+    desk: Line = await line(default_phone=STAYS, faults=faults_from({"streams": streams}))
+    history = await until_streams(desk, await desk.place(), 2)
+    check(history, "COMPLETED", "API", ordered=True)
+    assert history.one("media_lost")
+    assert await desk.phone_call().ended() == "completed"
+    kinds = [
+        webhook.kind for webhook in desk.phone_call().callbacks if webhook.kind in ("action", "redirect", "fallback")
+    ]
+    assert kinds == [asked]
+
+
+@pytest.mark.fault("streams.after_break")
+async def test_a_call_that_twilio_hangs_up_after_a_broken_stream_has_ended(line: Make) -> None:
+    streams = {"break_after": "300ms", "after_break": "hang-up"}
+    desk: Line = await line(default_phone=STAYS, faults=faults_from({"streams": streams}))
+    history = await desk.follow(await desk.place())
+    check(history, "COMPLETED", "CALLER", ordered=False)
+    assert history.one("media_lost")
+    assert await desk.phone_call().ended() == "completed"
+
+
 @pytest.mark.fault("streams.vanish_after", "streams.vanishes")
 async def test_a_stream_that_is_dead_though_nobody_says_so_is_noticed_and_the_call_is_not_left_hanging(
     line: Make,

@@ -67,6 +67,28 @@ async def test_a_call_that_nobody_tells_of_is_found_in_twilios_list_though_it_fa
     assert await desk.phone_call().ended() == "canceled"
 
 
+@pytest.mark.fault("rest.create", "rest.read_delay", "callbacks.lost")
+async def test_a_call_that_nobody_tells_of_is_found_though_twilio_lists_it_late(line: Make) -> None:
+    """It is asked for at once, and is not there; a hang-up is remembered until it is found."""
+    rest = {"create": {"answer": "reset", "done": True}, "read_delay": "2s"}
+    desk: Line = await line(default_phone=RINGS, **begins_with(rest=rest, callbacks={"lost": "all"}))
+    call_id = await desk.place(ring_timeout=60)
+    await desk.follow(call_id, until="call_dialing")
+    await desk.client.hang_up(call_id)
+    check(await desk.follow(call_id), "CANCELED", "API", ordered=True)
+    assert await desk.phone_call().ended() == "canceled"
+
+
+@pytest.mark.fault("rest.dial_interval")
+async def test_calls_that_wait_at_twilio_are_dialled_in_their_turn(line: Make) -> None:
+    desk: Line = await line(default_phone=LEAVES, **begins_with(rest={"dial_interval": "2s"}))
+    numbers = ("+15550003331", "+15550003332")
+    placed = [await desk.place(number) for number in numbers]
+    for call_id in placed:
+        check(await desk.follow(call_id), "COMPLETED", "CALLER", ordered=False)
+    assert sorted(desk.phone_call(number).queued_for > 0 for number in numbers) == [False, True]
+
+
 @pytest.mark.fault("rest.create")
 @pytest.mark.parametrize("after", [None, 1])
 async def test_a_create_that_was_not_looked_at_is_tried_again_and_dials_once(line: Make, after: int | None) -> None:

@@ -46,7 +46,7 @@ class Callbacks:
 
     def put(self, kind: Kind, method: Method, url: str, params: Mapping[str, str]) -> None:
         """One more is due now. It tells of now, however much later it is sent."""
-        now = {} if kind == "recording" else {"CallStatus": self._call.status}
+        now = {} if kind in ("recording", "stream") else {"CallStatus": self._call.status}
         callback = _Callback(kind, method, url, {**params, **now})
         if callback.status in self._now.callbacks.lost:
             return

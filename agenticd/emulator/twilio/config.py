@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
 
 from agenticd.emulator.twilio.faults import CallbackFaults, Present, RestFaults, StreamFaults
 
@@ -26,7 +25,8 @@ class TwilioConfig:
     api_keys: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({"SK" + "0123456789abcdef" * 2: "e" * 32})
     )
-    """Secrets by SID; each serves in the place of the account SID and the token, except for signatures."""
+    """Secrets by SID; each serves in the place of the account SID and the token, except for signatures and for the
+    account itself."""
     test_account_sid: str = "AC" + "fedcba9876543210" * 2
     test_auth_token: str = "d" * 32
     """Twilio's test credentials: calls can be created with them, which are judged and never made."""
@@ -35,15 +35,6 @@ class TwilioConfig:
     allow_plain: bool = True
     queue_time: float = 0.0
     """How long a created call stays `queued` before it is dialled."""
-    calls_per_second: float | None = None
-    """Calls that REST creates and that are dialled in a second (Twilio's own: 1); more stay `queued` for their turn.
-    None: no limit. Calls that come in, and those of a `<Dial>`, are not counted."""
-    read_delay: float = 0.0
-    """Twilio's reads are eventually consistent: a call is found, and its state shown, only so many s later. What
-    a create or an update answers is not delayed."""
-    broken_stream: Literal["action", "next", "fallback", "hang-up"] = "action"
-    """What follows a media stream that broke without a close (31903), which Twilio documents in part: the `<Connect>`'s
-    `action`, or the next verb without one; always the next verb; the fallback URL; or the end of the call."""
     public_media: bool = False
     """Whether the sound of recordings is had without credentials, as an account can be set."""
     connect_timeout: float = 5.0

@@ -7,6 +7,8 @@ Settings, and what they are at present: each fault is done where the thing itsel
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -106,6 +108,13 @@ class RestFaults:
     """In place of the answers to fetches of a call, or of its events."""
     list: Mishap | None = None
     """In place of the answers to lists of calls."""
+    read_delay: float = 0.0
+    """Reads are eventually consistent: a call or a recording is found, its state shown, and the events of a call told,
+    only so many s later. What a create or an update answers is not delayed."""
+    dial_interval: float = 0.0
+    """s from one call that REST creates to the next that is dialled; until its turn a call stays `queued`, with a
+    `queue_time`. A new account of Twilio's has `1s`, here there is no limit. Calls that come in, and those of a
+    `<Dial>`, are not counted."""
 
     def __post_init__(self) -> None:
         _not_negative(
@@ -115,16 +124,21 @@ class RestFaults:
             update_answer_delay=self.update_answer_delay,
             fetch_delay=self.fetch_delay,
             list_delay=self.list_delay,
+            read_delay=self.read_delay,
+            dial_interval=self.dial_interval,
         )
+        if math.isinf(self.dial_interval):
+            raise ValueError("dial_interval must come to an end: none of the calls would be dialled but the first")
 
 
 Encoding: TypeAlias = Literal["audio/x-mulaw", "audio/x-alaw", "audio/l16"]
+AfterBreak: TypeAlias = Literal["action", "next", "fallback", "hang-up"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFaults:
     """What becomes of media streams. A change holds for those that are opened from then on; `break_after`,
-    `vanish_after` and `stop` also for those that are open."""
+    `after_break`, `vanish_after` and `stop` also for those that are open."""
 
     refused: int = 0
     """So many streams of each call do not come about: the server cannot be reached (31901)."""
@@ -136,6 +150,9 @@ class StreamFaults:
     """s after the start of a stream its connection is reset, without a word."""
     breaks: int | None = 1
     """So many streams of each call break, if any do. None: all."""
+    after_break: AfterBreak = "action"
+    """What follows a stream that broke without a close (31903), which Twilio documents in part: the `<Connect>`'s
+    `action`, or without one the next verb; always the `next` verb; the `fallback` URL; a `hang-up`."""
     vanish_after: float | None = None
     """s after the start of a stream its connection is dead: what is sent vanishes, both ways, and neither side is told,
     until the call is over."""
@@ -153,6 +170,8 @@ class StreamFaults:
         for name, count in (("breaks", self.breaks), ("vanishes", self.vanishes)):
             if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1, or None for all")
+        if self.after_break not in get_args(AfterBreak):
+            raise ValueError(f"after_break must be one of {', '.join(get_args(AfterBreak))}, not {self.after_break!r}")
         if self.encoding not in get_args(Encoding):
             raise ValueError(f"encoding must be one of {', '.join(get_args(Encoding))}, not {self.encoding!r}")
         if self.sample_rate < 1:
@@ -181,6 +200,10 @@ class Present:
         self._counts.clear()
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def read_at(self) -> float | None:
+        """The time as of which reads answer; None: now."""
+        return time.time() - self.rest.read_delay if self.rest.read_delay else None
 
     def strikes(self, what: str, whose: str, first: int | None) -> bool:
         """Count one more of `what`; whether it is among the `first` (None: all)."""

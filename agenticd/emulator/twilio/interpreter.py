@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from agenticd.emulator.twilio import twiml
-from agenticd.emulator.twilio.steps import Fetch, HangUp, Inline, Next, Step
+from agenticd.emulator.twilio.steps import SORRY, Fetch, HangUp, Inline, Next, Step
 from agenticd.emulator.twilio.twiml import Document, TwimlInvalid
 from agenticd.emulator.twilio.verbs import Line, perform
 from agenticd.emulator.twilio.webhook import Answer, NoAnswer
@@ -30,15 +30,13 @@ class Interpreter:
         self._line = line
 
     async def run(self, step: Step) -> bool:
-        """Perform documents from `step` on, until one ends without naming the next; whether nothing hung up."""
+        """Perform documents from `step` on, until one ends without naming the next; whether nothing hung up. Where none
+        can be had, Twilio says so, and hangs up."""
         following: Next = step
         while following is not None:
             if isinstance(following, HangUp):
                 return False
-            document = await self.obtain(following)
-            if document is None:
-                return False
-            following = await self._perform(document)
+            following = await self._perform(await self.obtain(following) or SORRY)
         return True
 
     async def obtain(self, step: Step) -> Document | None:
@@ -48,10 +46,10 @@ class Interpreter:
         except _Failed as failed:
             self._line.note(failed.code, str(failed))
             options = self._line.call.options
-            if not options.fallback_url:
+            if not options.fallback_url or (isinstance(step, Fetch) and step.kind == "fallback"):
                 return None
-            url = step.url if not isinstance(step, Inline) else ""
-            extra = {"ErrorCode": str(failed.code), "ErrorUrl": url}
+            said, url = (step.extra, step.url) if isinstance(step, Fetch) else ({}, "")
+            extra = {**said, "ErrorCode": str(failed.code), "ErrorUrl": url}
         try:
             return await self._document(Fetch("fallback", options.fallback_url, options.fallback_method, extra))
         except _Failed as failed:
@@ -77,6 +75,8 @@ class Interpreter:
         """An HTTP answer as a document, by Twilio's rules for status, size and content type."""
         if not 200 <= answer.status < 300:
             raise _Failed(11200, f"{answer.url} answered {answer.status}")
+        if not answer.body and answer.chunked:
+            raise _Failed(11770, f"{answer.url} answered in chunks, of which there were none")
         content_type = answer.content_type.partition(";")[0].strip().lower()
         if content_type.startswith("audio/"):  # played, then the call ends
             return Document((twiml.Sound(answer.body, content_type, answer.url),), url=answer.url)

@@ -18,7 +18,7 @@ from agenticd.emulator.twilio.callbacks import Callbacks
 from agenticd.emulator.twilio.interpreter import Interpreter
 from agenticd.emulator.twilio.office import Office
 from agenticd.emulator.twilio.recording import Recorder
-from agenticd.emulator.twilio.steps import Fetch, Inline, Step
+from agenticd.emulator.twilio.steps import SORRY, Fetch, Inline, Step
 from agenticd.emulator.twilio.twiml import Document, Event
 from agenticd.emulator.twilio.verbs import Line, connect
 from agenticd.emulator.twilio.webhook import Webhooks
@@ -145,9 +145,8 @@ class Life:
                 case (twiml.Reject(reason=reason),):
                     self.end("busy" if reason == "busy" else "no-answer")
                 case _:
-                    # Without a document Twilio answers too, says that there was an error, and hangs up.
-                    self._answer()
-                    await self._talk(tasks, self._interpreter.run(document or Document(())))
+                    self._answer()  # also to say that there is none
+                    await self._talk(tasks, self._interpreter.run(document or SORRY))
         self._report_status("completed")
 
     def _answer(self) -> None:
@@ -253,11 +252,16 @@ class Life:
             "Timestamp": rfc2822(time.time()),
             "CallbackSource": "call-progress-events",
             "SequenceNumber": str(self._sequence),
+            **(self._attested() if event in ("ringing", "answered") else {}),
             **(call.end_params() if event == "completed" else {}),
             **(self._recorded() if event == "completed" else {}),
         }
         self._sequence += 1
         self._callbacks.put("status", options.status_callback_method, options.status_callback, params)
+
+    def _attested(self) -> dict[str, str]:
+        """How far Twilio vouches for who calls: fully if the number is the account's, else only for the account."""
+        return {"StirStatus": "A" if self.call.from_ in self._config.numbers else "B"}
 
     def _recorded(self) -> dict[str, str]:
         """What the last callback says of the recording that was asked for when the call was created."""

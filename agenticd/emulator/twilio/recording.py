@@ -12,8 +12,10 @@ from agenticd.emulator.twilio import sound
 from agenticd.emulator.twilio.call import API_VERSION, Call, Kind, new_sid, rfc2822
 from agenticd.emulator.twilio.twiml import Method, RecordingEvent, Told, Track
 
+# Twilio's API document does not name the last one: it is older than <Start><Recording>, and this was seen there.
 Source: TypeAlias = Literal["RecordVerb", "DialVerb", "OutboundAPI", "StartCallRecordingAPI", "StartCallRecordingTwiML"]
 State: TypeAlias = Literal["in-progress", "paused", "completed", "absent"]
+_LIVE: tuple[State, ...] = ("in-progress", "paused")
 
 
 class Report(Protocol):
@@ -41,8 +43,9 @@ class Recording:
         self.channels = channels
         self.track = track
         self.told = told
-        self.status: State = "in-progress"
-        self.started = self.updated = time.time()
+        self.started = time.time()
+        self.history: list[tuple[State, float]] = [("in-progress", self.started)]
+        """Every status that it had, and since when (s since 1970)."""
         self._trim = trim
         self._parts: list[tuple[bytes, bytes]] = []
         self._since = len(call.phone.sent)
@@ -50,9 +53,14 @@ class Recording:
         self._said = self._heard = b""
 
     @property
+    def status(self) -> State:
+        """What it is now."""
+        return self.history[-1][0]
+
+    @property
     def live(self) -> bool:
         """Whether it goes on, or could."""
-        return self.status in ("in-progress", "paused")
+        return self.status in _LIVE
 
     @property
     def seconds(self) -> int:
@@ -62,30 +70,38 @@ class Recording:
     def pause(self, behaviour: Literal["skip", "silence"]) -> None:
         """Take nothing more until `resume`; "silence": the time counts."""
         self._cut()
-        self.status, self._silent, self.updated = "paused", behaviour == "silence", time.time()
+        self._silent = behaviour == "silence"
+        self._become("paused")
 
     def resume(self) -> None:
         """Go on after a pause."""
         if self._silent:
             self._parts.append((SILENCE * (len(self.call.phone.sent) - self._since), b""))
-        self._since, self.status, self.updated = len(self.call.phone.sent), "in-progress", time.time()
+        self._since = len(self.call.phone.sent)
+        self._become("in-progress")
 
-    def finish(self) -> None:
-        """It is complete; without a sound in it, it is absent. Once it is, nothing changes."""
+    def finish(self, length: int | None = None) -> None:
+        """It is complete; without a sound in it, it is absent. Once it is, nothing changes. `length` are the bytes since
+        it began that are of it, None: all until now."""
         if not self.live:
             return
         if self.status == "in-progress":
-            self._cut()
+            self._cut(length)
         said = b"".join(part[0] for part in self._parts) if self.track != "outbound" else b""
         heard = b"".join(part[1].ljust(len(part[0]), SILENCE) for part in self._parts)
         heard = heard if self.track != "inbound" else b""
         if self._trim:
             said, heard = _trimmed(said, heard)
         self._said, self._heard = said, heard
-        self.status, self.updated = "completed" if said or heard else "absent", time.time()
+        self._become("completed" if said or heard else "absent")
 
-    def _cut(self) -> None:
+    def _become(self, status: State) -> None:
+        self.history.append((status, time.time()))
+
+    def _cut(self, length: int | None = None) -> None:
         phone, end = self.call.phone, len(self.call.phone.sent)
+        if length is not None:
+            end = min(end, self._since + length)
         self._parts.append((bytes(phone.sent[self._since : end]), bytes(phone.heard[self._since : end])))
         self._since = end
 
@@ -101,8 +117,9 @@ class Recording:
         """Where it is, without `.json`; its sound is there, too."""
         return f"/{API_VERSION}/Accounts/{self.call.account_sid}/Recordings/{self.sid}"
 
-    def resource(self, api_url: str, *, of_call: bool = False) -> dict[str, object]:
-        """The Recording as REST shows it, among the account's or among its call's."""
+    def resource(self, api_url: str, *, of_call: bool = False, at: float | None = None) -> dict[str, object]:
+        """The Recording as REST shows it, among the account's or among its call's. `at`: as it was then, None: now."""
+        status, updated = [entry for entry in self.history if at is None or entry[1] <= at][-1]
         uri = f"{self.call.uri}/Recordings/{self.sid}" if of_call else self.uri
         shown: dict[str, object] = {
             "sid": self.sid,
@@ -111,10 +128,10 @@ class Recording:
             "conference_sid": None,
             "api_version": API_VERSION,
             "date_created": rfc2822(self.started),
-            "date_updated": rfc2822(self.updated),
+            "date_updated": rfc2822(updated),
             "start_time": rfc2822(self.started),
-            "duration": None if self.live else str(self.seconds),
-            "status": self.status,
+            "duration": None if status in _LIVE else str(self.seconds),
+            "status": status,
             "channels": self.channels,
             "source": self.source,
             "price": None,
@@ -150,10 +167,10 @@ class Recorder:
         self._tell(recording, "in-progress")
         return recording
 
-    def finish(self, recording: Recording) -> None:
-        """Until now."""
+    def finish(self, recording: Recording, length: int | None = None) -> None:
+        """Until now, or until it has this length."""
         if recording.live:
-            recording.finish()
+            recording.finish(length)
             self._tell(recording, "completed" if recording.status == "completed" else "absent")
 
     def finish_all(self, source: Source | None = None) -> None:

@@ -25,7 +25,7 @@ from agenticd.emulator.twilio.rest_recordings import RecordingResources
 from agenticd.emulator.words import OWN_PATHS
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Who: TypeAlias = Literal["live", "test"]
+_Who: TypeAlias = Literal["token", "key", "test"]
 _MAX_FORM = 64 * 1024
 
 
@@ -47,7 +47,7 @@ class Rest:
         root = self._root
         app.router.add_get(f"{root}.json", self._fetch_account)
         CallResources(self._config, self._debugger, self._account).routes(app, root)
-        RecordingResources(self._debugger, self._account).routes(app, root)
+        RecordingResources(self._config, self._debugger, self._account).routes(app, root)
         NumberResources(self._config, self._debugger, self._account).routes(app, root)
         return app
 
@@ -76,6 +76,8 @@ class Rest:
                 raise RestError(20429)
             who = self._who(request.headers.get("Authorization", ""))
             if who is None and not (self._config.public_media and _is_media(request)):
+                raise RestError(20003)
+            if who == "key" and request.path == f"{self._root}.json":  # it has the Auth Token in it
                 raise RestError(20003)
             if who == "test":
                 return await self._tested(request)
@@ -109,9 +111,10 @@ class Rest:
             return None
         if scheme.lower() != "basic":
             return None
-        live = [(config.account_sid, config.auth_token), *config.api_keys.items()]
-        if any(_same(given, sid, secret) for sid, secret in live):
-            return "live"
+        if _same(given, config.account_sid, config.auth_token):
+            return "token"
+        if any(_same(given, sid, secret) for sid, secret in config.api_keys.items()):
+            return "key"
         return "test" if _same(given, config.test_account_sid, config.test_auth_token) else None
 
     async def _tested(self, request: web.Request) -> web.StreamResponse:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -82,23 +82,15 @@ class CallResources:
         return web.Response(status=204)
 
     async def _list(self, request: web.Request) -> web.Response:
-        at = self._read_at()
+        at = self._config.now.read_at()
         found = listing.calls(self._account.calls.values(), request.query, at)
         return web.json_response(
             listing.page("calls", found, lambda call: call.resource(at), request.path, request.query)
         )
 
     async def _fetch(self, request: web.Request) -> web.Response:
-        at = self._read_at()
-        call = self._call(request)
-        if at is not None and call.created > at:
-            raise RestError(20404, request.path)
-        return web.json_response(call.resource(at))
-
-    def _read_at(self) -> float | None:
-        """The time as of which reads answer; None: now."""
-        delay = self._config.read_delay
-        return time.time() - delay if delay else None
+        at = self._config.now.read_at()
+        return web.json_response(self._call(request, at).resource(at))
 
     async def _update(self, request: web.Request) -> web.Response:
         call = self._call(request)
@@ -117,30 +109,26 @@ class CallResources:
                 raise RestError(21220, "Call is not in-progress. Cannot redirect.")
             redirect = Fetch("redirect", wanted.url, wanted.method) if wanted.url else Inline(wanted.twiml)
             life.redirect(redirect)
+        elif life is None or call.final:
+            raise RestError(20404, request.path)
         call.options = wanted.options
         return web.json_response(call.resource())
 
     async def _events(self, request: web.Request) -> web.Response:
         """The requests that were made for a call, and their answers."""
-        call = self._call(request)
-        path = request.path
-        return web.json_response(
-            {
-                "events": [_event(webhook) for webhook in call.callbacks],
-                "page": 0,
-                "page_size": 50,
-                "start": 0,
-                "end": max(0, len(call.callbacks) - 1),
-                "uri": path,
-                "first_page_uri": path,
-                "next_page_uri": None,
-                "previous_page_uri": None,
-            }
-        )
+        at = self._config.now.read_at()
+        call = self._call(request, at)
+        made = [
+            _Event(str(number), webhook)
+            for number, webhook in enumerate(call.callbacks)
+            if at is None or webhook.at + webhook.seconds <= at
+        ]
+        return web.json_response(listing.page("events", made, _Event.resource, request.path, request.query))
 
-    def _call(self, request: web.Request) -> Call:
+    def _call(self, request: web.Request, at: float | None = None) -> Call:
+        """The call of a path, if it is known: as of a time, None: now."""
         call = self._account.calls.get(request.match_info["sid"])
-        if call is None:
+        if call is None or (at is not None and call.created > at):
             raise RestError(20404, request.path)
         return call
 
@@ -151,12 +139,21 @@ async def read_form(request: web.Request) -> params.Form:
     return params.Form((await request.read()).decode(errors="replace"))
 
 
-def _event(webhook: Webhook) -> dict[str, object]:
-    return {
-        "request": {"method": webhook.method, "url": webhook.url, "parameters": dict(webhook.params)},
-        "response": {
-            "response_code": webhook.status,
-            "request_duration": round(webhook.seconds * 1000),
-            "date_created": rfc2822(webhook.at),
-        },
-    }
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A request that was made for a call, and its place among them: it has no SID, and pages need one."""
+
+    sid: str
+    webhook: Webhook
+
+    def resource(self) -> dict[str, object]:
+        """As REST shows it."""
+        made = self.webhook
+        return {
+            "request": {"method": made.method, "url": made.url, "parameters": dict(made.params)},
+            "response": {
+                "response_code": made.status,
+                "request_duration": round(made.seconds * 1000),
+                "date_created": rfc2822(made.at),
+            },
+        }

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from agenticd.emulator.twilio import listing, params
 from agenticd.emulator.twilio.call import Call
+from agenticd.emulator.twilio.config import TwilioConfig
 from agenticd.emulator.twilio.debugger import NOT_BUILT, Debugger
 from agenticd.emulator.twilio.errors import RestError
 from agenticd.emulator.twilio.recording import Recording
@@ -20,7 +21,8 @@ _SID = "{recording:RE[0-9a-f]+}"
 class RecordingResources:
     """Recordings.json and below, and the same of one call."""
 
-    def __init__(self, debugger: Debugger, account: Account) -> None:
+    def __init__(self, config: TwilioConfig, debugger: Debugger, account: Account) -> None:
+        self._config = config
         self._debugger = debugger
         self._account = account
 
@@ -38,13 +40,15 @@ class RecordingResources:
         app.router.add_post(f"{root}/Calls/{{sid}}/Recordings/{{recording}}.json", self._update)
 
     async def _list(self, request: web.Request) -> web.Response:
-        found = listing.recordings(self._known(request), request.query)
+        at = self._config.now.read_at()
+        found = listing.recordings(self._known(request, at), request.query)
         return web.json_response(
-            listing.page("recordings", found, lambda one: self._shown(request, one), request.path, request.query)
+            listing.page("recordings", found, lambda one: self._shown(request, one, at), request.path, request.query)
         )
 
     async def _fetch(self, request: web.Request) -> web.Response:
-        return web.json_response(self._shown(request, self._recording(request)))
+        at = self._config.now.read_at()
+        return web.json_response(self._shown(request, self._recording(request, at), at))
 
     async def _delete(self, request: web.Request) -> web.Response:
         recording = self._recording(request)
@@ -107,23 +111,23 @@ class RecordingResources:
         live = [recording for recording in call.recordings if recording.live]
         return live[0] if len(live) == 1 else None
 
-    def _known(self, request: web.Request) -> Iterator[Recording]:
-        """Those under the path of a request, oldest first."""
-        calls = [self._call(request)] if "sid" in request.match_info else self._account.calls.values()
+    def _known(self, request: web.Request, at: float | None = None) -> Iterator[Recording]:
+        """Those under the path of a request, oldest first, as of a time, None: now."""
+        calls = [self._call(request, at)] if "sid" in request.match_info else self._account.calls.values()
         for call in calls:
-            yield from call.recordings
+            yield from (recording for recording in call.recordings if at is None or recording.started <= at)
 
-    def _recording(self, request: web.Request) -> Recording:
-        for recording in self._known(request):
+    def _recording(self, request: web.Request, at: float | None = None) -> Recording:
+        for recording in self._known(request, at):
             if recording.sid == request.match_info["recording"]:
                 return recording
         raise RestError(20404, request.path)
 
-    def _call(self, request: web.Request) -> Call:
+    def _call(self, request: web.Request, at: float | None = None) -> Call:
         call = self._account.calls.get(request.match_info["sid"])
-        if call is None:
+        if call is None or (at is not None and call.created > at):
             raise RestError(20404, request.path)
         return call
 
-    def _shown(self, request: web.Request, recording: Recording) -> dict[str, object]:
-        return recording.resource(self._account.api_url, of_call="sid" in request.match_info)
+    def _shown(self, request: web.Request, recording: Recording, at: float | None = None) -> dict[str, object]:
+        return recording.resource(self._account.api_url, of_call="sid" in request.match_info, at=at)

@@ -186,12 +186,12 @@ class TwilioServer:
 
     def _turn(self) -> float:
         """How long the next call waits until the account may dial it."""
-        rate = self.config.calls_per_second
-        if rate is None:
+        interval = self.config.now.rest.dial_interval
+        if not interval:
             return 0.0
         now = asyncio.get_running_loop().time()
         turn = max(now, self._next_turn)
-        self._next_turn = turn + 1 / rate
+        self._next_turn = turn + interval
         return turn - now
 
     def delete(self, sid: str) -> None:

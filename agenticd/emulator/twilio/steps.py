@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agenticd.emulator.twilio.call import Kind
-from agenticd.emulator.twilio.twiml import Document, Method
+from agenticd.emulator.twilio.twiml import Document, Hangup, Method, Say
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class Inline:
 class HangUp:
     """Nothing: the call ends."""
 
+
+SORRY = Document((Say("We are sorry, an application error has occurred. Goodbye."), Hangup()))
+"""What is performed where no document can be had, from the fallback URL neither."""
 
 Step: TypeAlias = Fetch | Inline | Document
 Next: TypeAlias = Step | HangUp | None

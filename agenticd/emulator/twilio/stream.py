@@ -300,15 +300,18 @@ def check_url(url: str, allow_plain: bool) -> None:
 
 
 def _refusal(error: Exception, url: str) -> StreamRefused:
+    secure = urlsplit(url).scheme == "wss"
     match error:
+        case ssl.SSLError():  # first: a certificate that is refused is a ValueError, too
+            return StreamRefused(31910, f"no TLS with {url}")
+        case ConnectionResetError() | EOFError() if secure:  # who does not speak TLS may just go away
+            return StreamRefused(31910, f"no TLS with {url}")
         case InvalidURI() | ValueError():  # the latter: a host that no resolver can be asked for
             return StreamRefused(31923, f"{url!r} is no URL")
         case InvalidStatus():
             return StreamRefused(31920, f"{url} answered the handshake with {error.response.status_code}")
         case InvalidHandshake() | EOFError():
             return StreamRefused(31920, f"{url} did not answer the handshake properly")
-        case ssl.SSLError():
-            return StreamRefused(31910, f"no TLS with {url}")
         case TimeoutError():
             return StreamRefused(31901, f"{url} did not answer in time")
         case ConnectionRefusedError():

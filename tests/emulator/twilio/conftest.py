@@ -13,14 +13,20 @@ from agenticd.emulator.voice import Speaker
 from tests.emulator.twilio.customer import Customer
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
+TROUBLE = "We are sorry, an application error has occurred. Goodbye."
 CALLEE, OWNED = "+15552223333", "+15550001111"
 
 
+HELLO, WORLD = bytes(range(100)) * 32, bytes(range(128, 228)) * 48
+"""What people say: 0.4 s and 0.6 s, no two samples alike in a row, none of them silence."""
+_SOUNDS = {"HELLO": HELLO, "WORLD": WORLD}
+
+
 class Tones:
-    """A voice: 0.1 s of the loudest tone for each word."""
+    """A voice: HELLO and WORLD, or 0.1 s of the loudest tone for each word."""
 
     def say(self, text: str, speaker: Speaker) -> bytes:
-        return b"\x00\x80" * (400 * len(text.split()))
+        return _SOUNDS.get(text) or b"\x00\x80" * (400 * len(text.split()))
 
 
 class Account:

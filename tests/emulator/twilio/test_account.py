@@ -12,7 +12,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from agenticd.emulator.phone import PhoneScript
-from agenticd.emulator.twilio import TwilioConfig, TwilioServer
+from agenticd.emulator.twilio import CallbackFaults, RestFaults, StreamFaults, TwilioConfig, TwilioServer
 from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer
 from tests.emulator.twilio.library import AsyncHttpClient
@@ -30,15 +30,20 @@ pytestmark = [
 
 @pytest.fixture
 async def account_with(customer: Customer) -> AsyncIterator[Make]:
-    """`await account_with(calls_per_second=…)`: an account at a Twilio with these settings."""
+    """`await account_with(RestFaults(…))`: an account at a Twilio with these faults and settings."""
     async with AsyncExitStack() as stack:
 
-        async def make(**settings: object) -> Account:
-            config = TwilioConfig(numbers=(OWNED,), **settings)  # type: ignore[arg-type]
+        async def make(rest: RestFaults = RestFaults(), **settings: object) -> Account:  # noqa: B008 - frozen
+            config = TwilioConfig(numbers=(OWNED,), rest=rest, **settings)  # type: ignore[arg-type]
             server = await stack.enter_async_context(TwilioServer(config, Tones()))
             return Account(server, customer, await stack.enter_async_context(aiohttp.ClientSession()))
 
         yield make
+
+
+def behind(account: Account, seconds: float) -> None:
+    """From now on reads are so late."""
+    account.server.config.now.change(CallbackFaults(), RestFaults(read_delay=seconds), StreamFaults())
 
 
 @pytest.fixture
@@ -73,6 +78,16 @@ async def test_an_api_key_serves_beside_the_token_and_webhooks_stay_signed_with_
     assert (refused.value.status, refused.value.code) == (401, 20003)
 
 
+async def test_the_account_with_its_token_is_not_shown_to_an_api_key(account_with: Make, client: Callable[..., Client]):
+    server = (await account_with(api_keys={KEY: SECRET})).server
+    sid, token = server.config.account_sid, server.config.auth_token
+    shown = await client(server, sid, token).api.accounts(sid).fetch_async()
+    assert shown.auth_token == token
+    with pytest.raises(TwilioRestException) as refused:
+        await client(server, KEY, SECRET, sid).api.accounts(sid).fetch_async()
+    assert (refused.value.status, refused.value.code) == (401, 20003)
+
+
 async def test_test_credentials_judge_a_call_and_make_none(
     account_with: Make, client: Callable[..., Client], customer: Customer
 ):
@@ -96,7 +111,7 @@ async def test_test_credentials_judge_a_call_and_make_none(
 
 
 async def test_more_calls_than_a_second_may_have_wait_for_their_turn(account_with: Make):
-    account = await account_with(calls_per_second=4)
+    account = await account_with(RestFaults(dial_interval=0.25))
     calls = []
     for _ in range(4):
         asked = time.monotonic()
@@ -116,7 +131,7 @@ async def test_more_calls_than_a_second_may_have_wait_for_their_turn(account_wit
 
 
 async def test_a_call_that_waits_is_queued_and_can_be_canceled_unheard(account_with: Make, customer: Customer):
-    account = await account_with(calls_per_second=0.01)
+    account = await account_with(RestFaults(dial_interval=100))
     first, second = [await account.dial(BUSY) for _ in range(2)]
     await first.ended()
     _, body = await account.get(f"Calls/{second.sid}.json")
@@ -127,7 +142,7 @@ async def test_a_call_that_waits_is_queued_and_can_be_canceled_unheard(account_w
 
 
 async def test_calls_that_come_in_and_those_of_a_dial_do_not_wait(account_with: Make, customer: Customer):
-    account = await account_with(calls_per_second=0.01)
+    account = await account_with(RestFaults(dial_interval=100))
     server = account.server
     await (await account.dial(BUSY)).ended()
     server.set_number(OWNED, customer.url("/voice"))
@@ -142,26 +157,55 @@ async def test_calls_that_come_in_and_those_of_a_dial_do_not_wait(account_with: 
 
 
 async def test_reads_show_what_was_true_a_while_ago(account_with: Make):
-    account = await account_with(read_delay=0.6)
+    account = await account_with(RestFaults(read_delay=1000))
     call = await account.dial(BUSY)
+    await call.ended()
     path = f"Calls/{call.sid}.json"
     assert (await account.get(path))[1]["code"] == 20404
     assert (await account.get("Calls.json"))[1]["calls"] == []
-    await call.ended()
-    seen: list[tuple[int, object, object]] = []
-    while not seen or seen[-1][1] != "busy":
-        asked = time.time()
-        status, body = await account.get(path)
-        if time.time() < call.created + 0.6:
-            assert status == 404, "not before its time"
-        if status == 200 and body["status"] == "busy":
-            assert time.time() >= dict(call.history)["busy"] + 0.6
-        seen.append((status, body.get("status"), asked))
+    dialled, ended = call.created - 1500, call.created - 500
+    call.created -= 2000
+    call.history = [("queued", call.created), ("initiated", dialled), ("busy", ended)]
+    then = (await account.get(path))[1]
+    assert (then["status"], then["end_time"]) == ("queued", None)
+    assert (await account.get("Calls.json", Status="busy"))[1]["calls"] == []
+    assert (await account.get("Calls.json", Status="queued"))[1]["calls"] == [then]
+    behind(account, 100)
+    assert (await account.get(path))[1]["status"] == "busy"
     assert (await account.get("Calls.json", Status="busy"))[1]["calls"][0]["sid"] == call.sid
 
 
+async def test_what_was_asked_for_a_call_and_what_was_recorded_of_it_are_read_late_too(
+    account_with: Make, customer: Customer
+):
+    customer.documents["/voice"] = "<Response><Say>one</Say></Response>"
+    account = await account_with()
+    call = await account.dial(Record="true", Trim="do-not-trim")
+    await call.ended()
+    (recording,) = call.recordings
+    lists = {
+        f"Calls/{call.sid}/Events.json": "events",
+        "Recordings.json": "recordings",
+        f"Calls/{call.sid}/Recordings.json": "recordings",
+    }
+    for path, key in lists.items():
+        assert (await account.get(path))[1][key]
+    behind(account, 1000)
+    call.created -= 2000
+    for path, key in lists.items():
+        assert (await account.get(path))[1][key] == []
+    assert (await account.get(f"Recordings/{recording.sid}.json"))[0] == 404
+    recording.started -= 2000
+    recording.history[0] = "in-progress", recording.started
+    then = (await account.get(f"Recordings/{recording.sid}.json"))[1]
+    assert (then["status"], then["duration"]) == ("in-progress", None)
+    assert (await account.get("Recordings.json"))[1]["recordings"] == [then]
+    behind(account, 0)
+    assert (await account.get(f"Recordings/{recording.sid}.json"))[1]["status"] == "completed"
+
+
 async def test_an_update_is_done_and_answered_at_once_and_read_later(account_with: Make):
-    account = await account_with(read_delay=600)
+    account = await account_with(RestFaults(read_delay=600))
     call = await account.dial(PhoneScript(outcome="no-answer"))
     await call.wait_status("ringing")
     status, body = await account.post(f"Calls/{call.sid}.json", {"Status": "canceled"})

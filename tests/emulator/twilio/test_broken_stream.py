@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import aiohttp
 import pytest
 
 from agenticd.emulator.phone import PhoneScript
-from agenticd.emulator.twilio import Call, TwilioConfig, TwilioServer
-from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
+from agenticd.emulator.twilio import Call, StreamFaults, TwilioConfig, TwilioServer
+from agenticd.emulator.twilio.faults import AfterBreak as Follows
+from tests.emulator.twilio.conftest import CALLEE, OWNED, TROUBLE, Account, Tones
 from tests.emulator.twilio.customer import Customer, Socket
-
-Follows = Literal["action", "next", "fallback", "hang-up"]
 
 
 async def breaks(socket: Socket) -> None:
@@ -27,7 +24,7 @@ async def run(customer: Customer, follows: Follows, *, action: str = "/action", 
     customer.documents["/voice"] = customer.connect(action=action, after="<Redirect>/next</Redirect>")
     for path in ("/action", "/next", "/fallback"):
         customer.documents[path] = "<Response/>"
-    config = TwilioConfig(numbers=(OWNED,), broken_stream=follows)
+    config = TwilioConfig(numbers=(OWNED,), streams=StreamFaults(after_break=follows))
     async with TwilioServer(config, Tones()) as server, aiohttp.ClientSession() as http:
         server.set_phone(CALLEE, PhoneScript(ring=0))
         form = {"FallbackUrl": customer.url(fallback)} if fallback else {}
@@ -51,7 +48,7 @@ async def test_the_setting_decides(customer: Customer, follows: Follows, paths: 
 
 
 async def test_by_default_the_action_and_without_one_the_next_verb(customer: Customer):
-    assert TwilioConfig().broken_stream == "action"
+    assert StreamFaults().after_break == "action"
     customer.media = breaks
     await run(customer, "action", action="")
     assert asked(customer) == ["/next"]
@@ -63,8 +60,14 @@ async def test_the_fallback_is_told_why_and_without_one_the_call_ends(customer: 
     form = customer.at("/fallback")[0].form
     assert (form["ErrorCode"], form["ErrorUrl"]) == ("31903", customer.media_url)
     customer.requests.clear()
-    await run(customer, "fallback", fallback="")
-    assert asked(customer) == []
+    call = await run(customer, "fallback", fallback="")
+    assert (asked(customer), call.said) == ([], [TROUBLE])
+
+
+async def test_a_fallback_that_fails_is_not_asked_again(customer: Customer):
+    customer.media = breaks
+    call = await run(customer, "fallback", fallback="/missing")
+    assert (len(customer.at("/missing")), call.said) == (1, [TROUBLE])
 
 
 @pytest.mark.parametrize("follows", ["next", "fallback", "hang-up"])

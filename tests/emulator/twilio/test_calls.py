@@ -39,13 +39,17 @@ async def test_an_answered_call_reports_four_events_in_order(account: Account, c
     ]
     assert (reports[3].form["CallDuration"], reports[3].form["Duration"]) == (str(call.duration), "1")
     assert reports[3].form["SipResponseCode"] == "200"
+    assert [report.form.get("StirStatus") for report in reports] == [None, "A", "A", None]
+    assert not any({"StirVerstat", "CallToken"} & report.form.keys() for report in reports)
 
 
 async def test_the_voice_url_is_asked_when_the_phone_is_answered_and_not_before(account: Account, customer: Customer):
+    customer.documents["/voice"] = "<Response/>"
     call = await account.dial(ANSWERS)
-    await call.wait_status("ringing")
-    assert customer.at("/voice") == []
-    (asked,) = await customer.wait_for("/voice")
+    await call.ended()
+    (asked,) = customer.at("/voice")
+    (voice,) = [webhook for webhook in call.callbacks if webhook.kind == "voice"]
+    assert voice.at >= dict(call.history)["in-progress"]
     assert asked.signed
     assert asked.form["CallStatus"] == "in-progress"
     assert asked.form["CallSid"] == call.sid

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from agenticd.emulator.phone import Line, PhoneScript
+from agenticd.emulator.phone.live import LivePhone
 from agenticd.emulator.twilio import Call, TwilioServer
-from tests.emulator.twilio.conftest import CALLEE, OWNED, Account, Tones
+from tests.emulator.twilio.conftest import CALLEE, HELLO, OWNED, WORLD, Account, Tones
 from tests.emulator.twilio.customer import Customer
 
 SILENCE = b"\xff"
 OTHER, THIRD = "+15552224444", "+15552225555"
-HELLO, WORLD = bytes(range(100)) * 32, bytes(range(128, 228)) * 48
-"""What the two say: 0.4 s and 0.6 s, no two samples alike in a row, none of them silence."""
+HUM = b"\x7d"
+"""What a telephone sends that is on: too faint to be speech."""
+HUMS = PhoneScript(ring=0, noise=HUM)
 
 
 def says(audio: bytes, *then: Line, ring: float = 0, pause: float = 0.3) -> PhoneScript:
@@ -30,7 +34,6 @@ def answers(audio: bytes, *then: Line) -> PhoneScript:
 
 
 LEAVES = Line(hang_up=True, after="time", pause=0.3)
-HEARS_AND_LEAVES = Line(hang_up=True, pause=0.6)
 PATIENT = PhoneScript(ring=0)
 
 
@@ -45,15 +48,51 @@ async def child_of(server: TwilioServer, call: Call) -> Call:
     return next(each for each in calls if each.parent is call)
 
 
+def phone_of(call: Call) -> LivePhone:
+    assert isinstance(call.phone, LivePhone)
+    return call.phone
+
+
+def heard(call: Call) -> bytes:
+    """What this phone heard beside humming and silence."""
+    return bytes(call.phone.heard).translate(None, HUM + SILENCE)
+
+
+def digits(call: Call) -> list[str]:
+    """The keys that this phone heard."""
+    return [moment.text for moment in call.phone.timeline if moment.what == "heard-digit"]
+
+
+async def until(account: Account, true: Callable[[], bool]) -> None:
+    while not true():
+        await account.get("Calls.json")
+
+
+async def joined(account: Account) -> tuple[Call, Call]:
+    """A call, and the one that it dials: each hears that the other is there."""
+    account.server.set_phone(OTHER, HUMS)
+    call = await account.dial(HUMS)
+    child = await child_of(account.server, call)
+    await until(account, lambda: HUM in call.phone.heard and HUM in child.phone.heard)
+    return call, child
+
+
+async def talk(account: Account, call: Call, child: Call) -> None:
+    """The called speaks, then the caller, and the called hangs up, each when the other was heard to the end."""
+    phone_of(child).say("WORLD")
+    await until(account, lambda: heard(call) == WORLD)
+    phone_of(call).say("HELLO")
+    await until(account, lambda: heard(child) == HELLO)
+    phone_of(child).hang_up()
+
+
 async def test_the_two_hear_each_other_and_the_next_verb_follows(account: Account, customer: Customer):
     dials(customer, f"<Dial>{OTHER}</Dial>")
-    account.server.set_phone(OTHER, talks(HEARS_AND_LEAVES))
-    call = await account.dial(answers(HELLO))
-    child = await child_of(account.server, call)
+    call, child = await joined(account)
+    await talk(account, call, child)
     assert await call.ended() == "completed"
     assert (child.status, child.direction, child.from_, child.to) == ("completed", "outbound-dial", OWNED, OTHER)
-    assert bytes(child.phone.heard).replace(SILENCE, b"") == HELLO
-    assert bytes(call.phone.heard).replace(SILENCE, b"") == WORLD
+    assert (heard(child), heard(call)) == (HELLO, WORLD)
     assert len(customer.at("/next")) == 1
     assert account.server.debugger == []
 
@@ -111,11 +150,12 @@ async def test_the_number_is_told_of_each_state_of_its_call(account: Account, cu
 
 async def test_keys_are_heard_as_tones_by_the_other(account: Account, customer: Customer):
     dials(customer, f"<Dial>{OTHER}</Dial>")
-    account.server.set_phone(OTHER, talks(HEARS_AND_LEAVES))
-    call = await account.dial(PhoneScript(ring=0, lines=(Line(press="4*2", pause=0.1),)))
-    child = await child_of(account.server, call)
+    call, child = await joined(account)
+    phone_of(call).press("4*2")
+    await until(account, lambda: len(digits(child)) == 3)
+    phone_of(child).hang_up()
     await call.ended()
-    assert [moment.text for moment in child.phone.timeline if moment.what == "heard-digit"] == ["4", "*", "2"]
+    assert digits(child) == ["4", "*", "2"]
 
 
 @pytest.mark.parametrize("who", ["star", "limit"])

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioServer
-from tests.emulator.twilio.conftest import CALLEE, OWNED
+from tests.emulator.twilio.conftest import CALLEE, OWNED, TROUBLE
 from tests.emulator.twilio.customer import Customer, Socket
 
 LEAVES = PhoneScript(lines=(Line(hang_up=True, after="time", pause=0.1),))
@@ -67,6 +67,7 @@ async def test_a_webhook_that_fails_answers_the_call_and_ends_it(server: TwilioS
     call = await server.ring_in(CALLEE, OWNED, PhoneScript())
     assert await call.ended() == "completed"
     assert server.debugger.codes(call.sid) == [11200]
+    assert call.said == [TROUBLE]
 
 
 @pytest.mark.usefixtures("number")
@@ -75,6 +76,20 @@ async def test_later_requests_say_in_progress(server: TwilioServer, customer: Cu
     customer.documents["/next"] = "<Response/>"
     await (await server.ring_in(CALLEE, OWNED, PhoneScript())).ended()
     assert customer.at("/next")[0].form["CallStatus"] == "in-progress"
+
+
+@pytest.mark.usefixtures("number")
+@pytest.mark.parametrize(("caller", "vouched"), [(CALLEE, "TN-Validation-Passed-A"), ("anonymous", "No-TN-Validation")])
+async def test_what_is_known_of_the_caller_comes_with_a_token(
+    server: TwilioServer, customer: Customer, caller: str, vouched: str
+):
+    customer.documents["/in"] = "<Response><Hangup/></Response>"
+    calls = [await server.ring_in(caller, OWNED, PhoneScript()) for _ in range(2)]
+    for call in calls:
+        await call.ended()
+    assert [asked.form["StirVerstat"] for asked in customer.at("/in")] == [vouched] * 2
+    tokens = {request.form["CallToken"] for request in customer.requests}
+    assert len(tokens) == 2, "each call has one, and keeps it"
 
 
 @pytest.mark.usefixtures("number")

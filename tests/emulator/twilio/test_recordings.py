@@ -12,10 +12,9 @@ from twilio.rest import Client
 
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import Call, TwilioConfig, TwilioServer
-from tests.emulator.twilio.conftest import OWNED, Account, Tones
+from tests.emulator.twilio.conftest import HELLO, OWNED, Account, Tones
 from tests.emulator.twilio.customer import Customer
 from tests.emulator.twilio.library import AsyncHttpClient
-from tests.emulator.twilio.test_dial import HELLO
 from tests.emulator.twilio.test_record import same, sound
 
 # The helper library still uses what aiohttp has deprecated.

@@ -88,6 +88,18 @@ async def test_the_library_asks_for_the_events_that_it_wants_called_back(
     assert server.debugger == []
 
 
+async def test_the_library_pages_through_the_events_of_a_call(twilio: Client, account: Account, customer: Customer):
+    customer.documents["/voice"] = "<Response/>"
+    call = await account.dial()
+    await call.ended()
+    events = await twilio.calls(call.sid).events.list_async(page_size=2)
+    assert [event.request["url"] for event in events] == [webhook.url for webhook in call.callbacks]
+    assert len(events) == 5
+    first = (await account.get(f"Calls/{call.sid}/Events.json", PageSize="2"))[1]
+    assert (len(first["events"]), first["page_size"]) == (2, 2)
+    assert first["next_page_uri"] is not None
+
+
 async def test_a_call_shows_every_key_of_the_resource(account: Account, customer: Customer):
     call = await account.dial(RINGS)
     status, body = await account.get(f"Calls/{call.sid}.json")
@@ -214,6 +226,15 @@ async def test_an_ended_call_cannot_be_hung_up_again_nor_redirected(account: Acc
         assert (await account.post(f"Calls/{call.sid}.json", {"Status": status}))[1]["code"] == 20404
     answer = await account.post(f"Calls/{call.sid}.json", {"Url": customer.url("/voice")})
     assert (answer[0], answer[1]["code"]) == (400, 21220)
+
+
+@pytest.mark.parametrize("change", [{"TimeLimit": "5"}, {"StatusCallback": "http://127.0.0.1/"}, {}])
+async def test_nothing_of_an_ended_call_can_be_changed(account: Account, change: dict[str, str]):
+    call = await account.dial(PhoneScript(outcome="busy", ring=0))
+    await call.ended()
+    before = call.options
+    answer = await account.post(f"Calls/{call.sid}.json", change)
+    assert (answer[0], answer[1]["code"], call.options) == (404, 20404, before)
 
 
 async def test_a_call_that_still_rings_cannot_be_redirected_and_a_live_one_not_canceled(

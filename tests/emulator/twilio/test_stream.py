@@ -6,13 +6,16 @@ import asyncio
 import base64
 import json
 import socket as sockets
+import ssl
 import struct
+from pathlib import Path
 
 import pytest
 
 from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioServer
 from agenticd.emulator.twilio.stream import StreamRefused, check_url
+from tests.certificates import LOOPBACK, make
 from tests.emulator.twilio.conftest import Account
 from tests.emulator.twilio.customer import Customer, Socket
 
@@ -115,7 +118,8 @@ async def test_what_is_sent_is_heard_and_marks_come_back_in_order_when_it_was_pl
         await socket.mark("second")
         for count in (2, 3):
             await socket.until("mark", count)
-            heard_at_echo.append(call.phone.heard.count(0))
+            (phone,) = [call.phone for call in account.server.calls.values()]  # its create may not be answered yet
+            heard_at_echo.append(phone.heard.count(0))
 
     customer.media = media
     call = await account.dial()
@@ -288,6 +292,36 @@ async def test_a_server_that_is_not_there_is_31902(account: Account, customer: C
     assert account.server.debugger.codes(call.sid) == [31902]
 
 
+def secure(port: int) -> str:
+    return f'<Response><Connect><Stream url="wss://localhost:{port}/media"/></Connect></Response>'
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_31910(account: Account, tmp_path: Path):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*make("own", hosts=LOOPBACK).write(tmp_path, "own"))
+    async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context) as there:
+        port = there.sockets[0].getsockname()[1]
+        call = await account.dial(Url="", Twiml=secure(port))
+        await call.ended()
+    assert account.server.debugger.codes(call.sid) == [31910]
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_server_that_goes_away_before_there_is_tls_is_31910(account: Account, reset: bool):
+    async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        if reset:
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(gone, "127.0.0.1", 0) as there:
+        port = there.sockets[0].getsockname()[1]
+        call = await account.dial(Url="", Twiml=secure(port))
+        await call.ended()
+    assert account.server.debugger.codes(call.sid) == [31910]
+
+
 async def test_the_streams_own_callbacks_tell_of_its_start_and_its_stop(account: Account, customer: Customer):
     async def media(socket: Socket) -> None:
         await socket.until("media")
@@ -303,7 +337,8 @@ async def test_the_streams_own_callbacks_tell_of_its_start_and_its_stop(account:
     assert started.form["StreamSid"] == started.form["StreamName"] == customer.sockets[0].sid
     assert started.form["CallSid"] == call.sid
     assert started.form["Timestamp"].endswith("Z")
-    assert "StreamError" not in stopped.form
+    documented = {"AccountSid", "CallSid", "StreamSid", "StreamName", "StreamEvent", "Timestamp"}
+    assert started.form.keys() == stopped.form.keys() == documented
 
 
 BAD = [

@@ -147,6 +147,7 @@ DIAL = (Dial((Number("+15552223333"),)),)
         ('<Dial record="maybe">+15552223333</Dial>', DIAL, 13217),
         ('<Dial sequential="x">+15552223333</Dial>', DIAL, 13218),
         ('<Dial answerOnBridge="true">+15552223333</Dial>', DIAL, 0),
+        ('<Dial passports="all">+15552223333</Dial>', DIAL, 0),
         ('<Dial><Number method="PUT">+15552223333</Number></Dial>', DIAL, 13221),
         ('<Dial><Number sendDigits="x">+15552223333</Number></Dial>', DIAL, 13222),
         ('<Dial><Number statusCallbackEvent="begun">+15552223333</Number></Dial>', DIAL, 21626),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket as sockets
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from agenticd.emulator.phone import PhoneScript
+from agenticd.emulator.phone import Line, PhoneScript
 from agenticd.emulator.twilio import TwilioConfig, TwilioServer, urls
 from agenticd.emulator.twilio.webhook import signature
-from tests.emulator.twilio.conftest import OWNED, Account, Tones
+from tests.certificates import LOOPBACK, authority, make
+from tests.emulator.twilio.conftest import OWNED, TROUBLE, Account, Tones
 from tests.emulator.twilio.customer import Customer
 
 HANG_UP = "<Response><Hangup/></Response>"
@@ -95,6 +99,14 @@ async def untyped(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+async def no_chunk(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/xml"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
 BROKEN: list[tuple[Callable[[web.Request], Awaitable[web.StreamResponse]], int]] = [
     (answer(status=500, text=HANG_UP, content_type="text/xml"), 11200),
     (answer(status=404), 11200),
@@ -104,6 +116,7 @@ BROKEN: list[tuple[Callable[[web.Request], Awaitable[web.StreamResponse]], int]]
     (answer(text="<response/>", content_type="text/xml"), 12102),
     (answer(text="", content_type="text/xml"), 12100),
     (answer(text="<Response>" + " " * 65536 + "</Response>", content_type="text/xml"), 11750),
+    (no_chunk, 11770),
     (cut, 11200),
     (untyped, 11200),
 ]
@@ -125,12 +138,31 @@ async def test_when_no_twiml_comes_the_fallback_is_asked_and_told_why(
     assert account.server.debugger.codes(call.sid) == [code]
 
 
-async def test_without_a_fallback_or_with_a_broken_one_the_call_ends(account: Account, customer: Customer):
+async def test_the_fallback_is_told_all_that_the_failed_request_was_told(account: Account, customer: Customer):
+    customer.documents["/voice"] = '<Response><Gather numDigits="1" action="/chosen"/></Response>'
+    customer.documents["/chosen"] = answer(status=500)
+    customer.documents["/fallback"] = HANG_UP
+    presses = PhoneScript(ring=0, lines=(Line(press="7", after="time", pause=0.1),))
+    call = await account.dial(presses, FallbackUrl=customer.url("/fallback"))
+    await call.ended()
+    ((chosen,), (fallback,)) = customer.at("/chosen"), customer.at("/fallback")
+    why = {"ErrorCode": "11200", "ErrorUrl": customer.url("/chosen")}
+    assert chosen.form["Digits"] == "7"
+    assert fallback.form == {**chosen.form, **why}
+
+
+async def test_without_a_fallback_or_with_a_broken_one_the_caller_is_told_and_the_call_ends(
+    account: Account, customer: Customer
+):
     customer.documents["/voice"] = customer.documents["/fallback"] = answer(status=500)
-    assert await (await account.dial()).ended() == "completed"
+    call = await account.dial()
+    assert await call.ended() == "completed"
+    assert call.said == [TROUBLE]
+    assert Tones().say(TROUBLE, "agent") in bytes(call.phone.heard)
     customer.documents["/fallback"] = answer(status=503)
     call = await account.dial(FallbackUrl=customer.url("/fallback"))
     assert await call.ended() == "completed"
+    assert call.said == [TROUBLE]
     assert account.server.debugger.codes(call.sid) == [11200, 11200]
     assert len(customer.at("/fallback")) == 1
 
@@ -182,6 +214,90 @@ async def test_an_answer_that_does_not_come_in_time_is_11200(customer: Customer)
         assert await call.ended() == "completed"
         assert server.debugger.codes(call.sid) == [11200]
     too_late.set()
+
+
+async def test_an_answer_that_drips_is_waited_for_no_longer(account: Account, customer: Customer):
+    async def voice(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/xml"})
+        await response.prepare(request)
+        try:
+            for _ in range(20):
+                await response.write(b" ")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), 0.05)
+            await response.write(HANG_UP.encode())
+        except ConnectionError:
+            pass  # Twilio has gone
+        return response
+
+    over = asyncio.Event()
+    customer.documents["/voice"] = voice
+    call = await account.dial(Url=customer.url("/voice#rt=200&ct=10000"), StatusCallback="")
+    assert await call.ended() == "completed"
+    over.set()
+    assert account.server.debugger.codes(call.sid) == [11200]
+
+
+async def test_the_total_of_the_overrides_is_for_all_tries_together(account: Account, customer: Customer):
+    async def voice(request: web.Request) -> web.Response:
+        await too_late.wait()
+        return web.Response(text=HANG_UP, content_type="text/xml")
+
+    too_late = asyncio.Event()
+    customer.documents["/voice"] = voice
+    call = await account.dial(Url=customer.url("/voice#tt=100&rc=5&rp=all"), StatusCallback="")
+    assert await call.ended() == "completed"
+    too_late.set()
+    assert [(webhook.status, webhook.error) for webhook in call.callbacks] == [(None, 11200)]
+
+
+@pytest.mark.parametrize(("password", "codes"), [("se%40cret", []), ("wrong", [11200])])
+async def test_a_password_in_the_url_is_kept_until_it_is_asked_for(
+    account: Account, customer: Customer, password: str, codes: list[int]
+):
+    async def voice(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != aiohttp.encode_basic_auth("user", "se@cret"):
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="here"'})
+        return web.Response(text=HANG_UP, content_type="text/xml")
+
+    customer.documents["/voice"] = voice
+    call = await account.dial(Url=f"http://user:{password}@{customer.authority}/voice")
+    await call.ended()
+    first, second = customer.at("/voice")
+    assert "Authorization" not in first.headers
+    assert second.headers["Authorization"].startswith("Basic ")
+    assert (first.signed, second.signed) == (True, True)
+    assert account.server.debugger.codes(call.sid) == codes
+
+
+@pytest.mark.parametrize(
+    ("hosts", "days", "trusted", "code"),
+    [
+        (["elsewhere.test"], (-1, 30), True, 11235),
+        (LOOPBACK, (-30, -1), True, 11236),
+        (LOOPBACK, (1, 30), True, 11236),
+        (LOOPBACK, (-1, 30), False, 11237),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate_is_told(
+    account: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hosts: Sequence[str],
+    days: tuple[int, int],
+    trusted: bool,
+    code: int,
+):
+    signer = authority()
+    trusts = ssl.create_default_context(cadata=signer.pem.decode() if trusted else None)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusts)
+    shows = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    shows.load_cert_chain(*make("here", signer, hosts=hosts, days=days).write(tmp_path, "here"))
+    async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=shows) as there:
+        port = there.sockets[0].getsockname()[1]
+        call = await account.dial(Url=f"https://localhost:{port}/voice", StatusCallback="")
+        await call.ended()
+    assert account.server.debugger.codes(call.sid) == [code]
 
 
 @pytest.mark.parametrize(

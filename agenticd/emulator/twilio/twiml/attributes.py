@@ -79,6 +79,7 @@ KNOWN: Mapping[str, frozenset[str]] = {
             "referMethod",
             "events",
             "callReason",
+            "passports",
         ]
         + _RECORDING
     ),
@@ -97,7 +98,7 @@ KNOWN: Mapping[str, frozenset[str]] = {
 _NOT_BUILT: Mapping[str, frozenset[str]] = {
     "Gather": frozenset({"maxSpeechTime", "partialResultCallback"}),
     "Record": frozenset({"transcribeCallback"}),
-    "Dial": frozenset({"answerOnBridge", "recordingTrack", "referUrl", "ringTone"}),
+    "Dial": frozenset({"answerOnBridge", "passports", "recordingTrack", "referUrl", "ringTone"}),
     "Number": frozenset({"byoc", "machineDetection", "amdStatusCallback"}),
 }
 

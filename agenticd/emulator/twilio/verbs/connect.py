@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from agenticd.emulator.twilio import urls
-from agenticd.emulator.twilio.steps import Fetch, HangUp, Next
+from agenticd.emulator.twilio.steps import SORRY, Fetch, HangUp, Next
 from agenticd.emulator.twilio.stream import MediaStream, StreamRefused, stream_params
 from agenticd.emulator.twilio.twiml import Connect, Document
 from agenticd.emulator.twilio.verbs.line import Line
@@ -43,7 +43,7 @@ async def perform(line: Line, connect: Connect, document: Document) -> Next:
 
 def _after(line: Line, connect: Connect, document: Document, code: int) -> Next:
     """What follows. After an abrupt break Twilio's documents leave it open: a setting decides."""
-    match line.office.config.broken_stream if code == _BROKEN else "action":
+    match line.office.config.now.streams.after_break if code == _BROKEN else "action":
         case "hang-up":
             return HangUp()
         case "fallback":
@@ -51,7 +51,7 @@ def _after(line: Line, connect: Connect, document: Document, code: int) -> Next:
             extra = {"ErrorCode": str(code), "ErrorUrl": connect.stream.url}
             if options.fallback_url:
                 return Fetch("fallback", options.fallback_url, options.fallback_method, extra)
-            return HangUp()  # as after any failure without a fallback
+            return SORRY  # as after any failure without a fallback
         case "action" if connect.action is not None:
             return Fetch("action", urls.resolve(document.url, connect.action), connect.method)
         case _:

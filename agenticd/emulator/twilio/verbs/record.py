@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from agenticd.emulator.phone.ear import is_voice
+from agenticd.emulator.phone.ear import FRAME, is_voice
 from agenticd.emulator.phone.phone import FRAME_SECONDS
 from agenticd.emulator.twilio import urls
 from agenticd.emulator.twilio.steps import Fetch, Next
@@ -32,7 +32,8 @@ async def perform(line: Line, record: Record, document: Document) -> Next:
         await tape.done.wait()
     finally:
         line.listener = None
-        line.recorder.finish(recording)
+        # Where the machine stood still, more of the telephone came at once than is wanted.
+        line.recorder.finish(recording, tape.frames * FRAME)
         if not tape.done.is_set() and line.call.final and tape.spoken:
             # Who hangs up has finished: `action` is told, and its answer is of no use any more.
             line.report("action", record.method, url, {**line.recorder.params(recording), "Digits": "hangup"})
@@ -57,7 +58,8 @@ class _Tape:
         self.digit = ""
         self.spoken = False
         self._record = record
-        self._frames = 0
+        self.frames = 0
+        """How much of the caller it has: what comes once it is done is not of it."""
         self._silent = 0
 
     async def send_digit(self, digit: str) -> None:
@@ -68,11 +70,13 @@ class _Tape:
 
     async def send_frame(self, frame: bytes) -> None:
         """20 ms more."""
+        if self.done.is_set():
+            return
         loud = is_voice(frame)
         self.spoken = self.spoken or loud
         self._silent = 0 if loud else self._silent + 1
-        self._frames += 1
-        for frames, most in ((self._silent, self._record.timeout), (self._frames, self._record.max_length)):
+        self.frames += 1
+        for frames, most in ((self._silent, self._record.timeout), (self.frames, self._record.max_length)):
             if frames * FRAME_SECONDS >= most - 1e-6:
                 self.done.set()
 
