@@ -81,8 +81,10 @@ class Recording:
         self._become("in-progress")
 
     def finish(self, length: int | None = None) -> None:
-        """It is complete; without a sound in it, it is absent. Once it is, nothing changes. `length` are the bytes since
-        it began that are of it, None: all until now."""
+        """It is complete; without a sound in it, it is absent. Once it is, nothing changes.
+
+        `length` are the bytes since it began that are of it; None: all until now.
+        """
         if not self.live:
             return
         if self.status == "in-progress":
