@@ -72,7 +72,12 @@ class Daemon:
         try:
             address = self.log.with_suffix(".notify")
             address.unlink(missing_ok=True)
-            notify.bind(str(address))
+            try:
+                notify.bind(str(address))
+            except OSError as error:
+                raise NotReady(
+                    f"no socket can be made in {self.log.parent}: {error}; TMPDIR can name a shorter path"
+                ) from None
             notify.setblocking(False)
             environ = {**os.environ, **self.environ, "NOTIFY_SOCKET": str(address), "PYTHONUNBUFFERED": "1"}
             fd = self._http.fileno()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +21,13 @@ from agenticd.emulator.voice import Voice
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go."""
-    folder = tmp_path / "t"
-    folder.mkdir()
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary files go: a path that is short enough for sockets, wherever pytest has its own."""
+    folder = Path(tempfile.mkdtemp(prefix="agd-", dir="/tmp"))
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 def test_a_wav_that_can_be_nowhere_is_refused_before_the_call(tmp_path: Path) -> None:
@@ -78,3 +80,15 @@ def test_ctrl_c_is_one_line_and_nothing_stays(temporary: Path) -> None:
     said = process.communicate(timeout=40)[1]
     assert (process.returncode, said) == (130, "\nThe demo was stopped; nothing of it is left.\n")
     assert os.listdir(temporary) == []
+
+
+def test_a_place_for_temporary_files_that_is_too_long_for_a_socket_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / ("t" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    assert asyncio.run(demo.run(None)) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"error: no socket can be made in {deep}/")
+    assert said.endswith("; TMPDIR can name a shorter path")
