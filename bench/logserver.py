@@ -125,7 +125,10 @@ class Load:
 
 async def main(folder: Path) -> None:
     """Serve until standard input ends."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+    )
     sys.setswitchinterval(SWITCH_INTERVAL)
     clock = SystemClock()
     log = await SqliteLog.open(Config(folder / "agenticd.db"), ProtoEventCodec(), clock)
