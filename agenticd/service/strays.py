@@ -36,7 +36,7 @@ class Strays:
         trigger = STATUSES.get(status)
         if trigger not in _LIVE or carrier_call_id in self._tasks or len(self._tasks) >= AT_ONCE:
             return
-        end = self._end(call_id, carrier_call_id, answered=trigger is Trigger.ANSWERED)
+        end = self._task(call_id, carrier_call_id, answered=trigger is Trigger.ANSWERED)
         task = self._tasks[carrier_call_id] = group.create_task(end, name=f"stray of {call_id}")
         task.add_done_callback(lambda _: self._tasks.pop(carrier_call_id, None))
 
@@ -44,6 +44,13 @@ class Strays:
         """Let go of what is under way."""
         for task in self._tasks.values():
             task.cancel()
+
+    async def _task(self, call_id: CallId, carrier_call_id: str, *, answered: bool) -> None:
+        # A defect here must not reach the group, in which all calls live.
+        end = self._end(call_id, carrier_call_id, answered=answered)
+        (defect,) = await asyncio.gather(end, return_exceptions=True)
+        if isinstance(defect, BaseException):
+            _logger.error("a defect while a call that was given up was hung up", call_id=call_id, exc_info=defect)
 
     async def _end(self, call_id: CallId, carrier_call_id: str, *, answered: bool) -> None:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from agenticd.core.errors import CarrierUnanswered, StoreDown
 from agenticd.core.events import CallEnd, CallRecord, CallState, EndedBy, EndReason
@@ -74,6 +75,16 @@ async def test_what_fails_is_tried_again_when_the_carrier_tells_more_of_the_call
     carrier = Deaf()
     assert await told(Rows(EndReason.DIAL_UNCONFIRMED), carrier, "initiated", "ringing") == [("hang_up", False)] * 2
     assert await told(Broken(None), HandCarrier(), "ringing") == []
+
+
+async def test_a_defect_ends_no_other_call() -> None:
+    class Defect(HandCarrier):
+        async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
+            raise IndexError
+
+    with capture_logs() as logs:
+        await told(Rows(EndReason.DIAL_UNCONFIRMED), Defect(), "ringing")
+    assert [entry["log_level"] for entry in logs] == ["warning", "error"]
 
 
 async def test_there_is_a_limit_and_one_order_for_each_call_at_a_time() -> None:
