@@ -67,7 +67,7 @@ def config() -> None:
 @config.command()
 @_CONFIG
 def check(config_path: Path | None) -> None:
-    """Say what is wrong with the configuration, or show the whole of it as it takes effect, without secrets."""
+    """Say what is wrong with the configuration, or show all that takes effect."""
     from agenticd.config import ConfigError, doubts, effective, find_config, load
 
     try:

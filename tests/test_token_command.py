@@ -52,7 +52,7 @@ def test_the_file_can_be_named(file: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("create", "a"), 1, "error: there is a token a already"),
-        (("create", "a b"), 2, "error: a token's name has 1 to 64 letters"),
+        (("create", "a b"), 2, "error: NAME: 'a b' is no token's name, which has 1 to 64 letters"),
         (("revoke", "b"), 1, "error: there is no token b; known here: a\n"),
         (("create", "b", "--file", "none/tokens"), 1, "none: No such file or directory"),
         (

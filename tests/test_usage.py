@@ -53,8 +53,9 @@ def test_the_version_is_an_option_too() -> None:
     assert (result.exit_code, result.output) == (0, f"agenticd {version('agenticd')}\n")
 
 
-def test_the_help_cuts_no_line() -> None:
-    result = CliRunner().invoke(commands.main, ["--help"], terminal_width=80)
+@pytest.mark.parametrize("group", [[], ["config"], ["token"]])
+def test_the_help_cuts_no_line(group: list[str]) -> None:
+    result = CliRunner().invoke(commands.main, [*group, "--help"], terminal_width=80)
     assert "..." not in result.output.replace("[ARGS]...", "")
     assert max(map(len, result.output.splitlines())) <= 80
 

@@ -243,7 +243,8 @@ def _prepare(wanted: Wanted) -> None:
     if wanted.call is not None and wanted.call not in wanted.numbers:
         raise click.UsageError(f"--call {wanted.call}: the account has only {', '.join(wanted.numbers)}; see --number")
     if (wanted.network or wanted.faults.network != NO_FAULTS.network) and not is_loopback(wanted.host):
-        raise click.UsageError(f"--network is for this machine alone, and --host {wanted.host} is not")
+        option = "--network" if wanted.network else "--fault network.…"
+        raise click.UsageError(f"{option} is for this machine alone, and --host {wanted.host} is not")
     if wanted.write_config is not None:
         if wanted.write_config.exists():
             raise click.UsageError(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from agenticd.emulator.app import Emulator
 from agenticd.emulator.choices import (
     brain_described,
@@ -319,4 +321,7 @@ def quiet_logs() -> None:
     """Whoever knocks at a port and goes away is no news; defects still are."""
     logging.getLogger("websockets.server").addFilter(
         lambda record: not record.getMessage().startswith("opening handshake failed")
+    )
+    logging.getLogger("aiohttp.server").addFilter(
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
     )

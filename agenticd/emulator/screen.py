@@ -205,7 +205,7 @@ class Screen:
         lost = sum(webhook.status is None for webhook in call.callbacks)
         if lost:
             return [*rows, ("call", f"over; {lost} of {len(call.callbacks)} requests had no answer", "wrong")]
-        return [*rows, ("call", "over, all callbacks are answered", "dim")]
+        return [*rows, ("call", "over, all requests are answered", "dim")]
 
     def _noticed(self, notice: Notice) -> list[Row]:
         who = f"#{self._of(notice.call_sid)}" if notice.call_sid else ""

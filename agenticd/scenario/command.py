@@ -75,6 +75,8 @@ def test(
     if check:
         click.echo(f"{len(scenarios)} {'scenario is' if len(scenarios) == 1 else 'scenarios are'} in order")
         return
+    if junit is not None and not junit.absolute().parent.is_dir():
+        _fail(f"--junit: there is no folder {junit.parent}")
     folder = _folder(out)
     sys.exit(_play(scenarios, place, folder, jobs, junit, keep=keep))
 
@@ -126,6 +128,8 @@ def _folder(out: Path | None) -> Path:
     """Where what is kept goes: nothing is overwritten."""
     if out is None:
         return Path(tempfile.mkdtemp(prefix="agenticd-test-"))
+    if not out.absolute().parent.is_dir():
+        _fail(f"--out: there is no folder {out.parent}")
     try:
         out.mkdir(exist_ok=True)
         if any(out.iterdir()):

@@ -133,9 +133,9 @@ class Given:
                 await client.status()
         except Unreachable as error:
             hint = "start it, or leave --daemon out: then each scenario has a daemon of its own"
-            raise NoPlace(f"no daemon answers on {self.address}", hint) from error
+            raise NoPlace(f"no daemon answers on {self.address or 'any of its usual sockets'}", hint) from error
         except (agentic.AgenticError, ValueError, OSError) as error:
-            raise NoPlace(f"--daemon {self.address}: {error}", "agenticd test --help") from error
+            raise NoPlace(f"--daemon: {error}", "agenticd test --help") from error
 
     def _taken(self, error: CannotListen) -> NoPlace:
         port, option, setting = self.twilio_port, "--twilio-port", "twilio.api_url"

@@ -102,11 +102,19 @@ CROSSING = 1.0
 
 def mistakes(session: Session) -> list[Any]:
     """What the daemon did wrong, by the model. No mistake: to cancel an answer whose end was still on its way."""
-    ends = [note.at for note in session.told if note.kind == "response.done"]
+    marks = [(note.at, note.kind) for note in session.told if note.kind in ("response.created", "response.done")]
     cancels = [note.at for note in session.asked if note.kind == "response.cancel"]
-    crossed = sum(any(0 <= cancel - end <= CROSSING for end in ends) for cancel in cancels)
-    late = [error for error in session.errors if error["code"] == "response_cancel_not_active"]
-    return [error for error in session.errors if error not in late[:crossed]]
+    crossed = 0
+    for cancel in cancels:
+        at, kind = max((mark for mark in marks if mark[0] <= cancel), default=(0.0, ""))
+        crossed += kind == "response.done" and cancel - at <= CROSSING
+    found = []
+    for error in session.errors:
+        if error["code"] == "response_cancel_not_active" and crossed:
+            crossed -= 1
+        else:
+            found.append(error)
+    return found
 
 
 def marked(node: Any) -> list[str]:

@@ -13,7 +13,7 @@ from agentic.v1 import call_pb2
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import ALL_STATUSES, Call, CallbackFaults, Status, TwilioConfig
 from agenticd.sandbox import FROM
-from tests.e2e.conftest import Line
+from tests.e2e.conftest import Gate, Line
 from tests.e2e.ending import call_back, check, end_at_twilio, leave
 
 Make = Callable[..., Any]
@@ -102,7 +102,7 @@ async def test_the_network_ends_it(line: Make, name: str, status: Status, reason
 
 
 @pytest.mark.fault("callbacks.copies", "callbacks.late")
-async def test_what_comes_after_call_closed_changes_nothing(line: Make, gate: asyncio.Event) -> None:
+async def test_what_comes_after_call_closed_changes_nothing(line: Make, gate: Gate) -> None:
     """Twilio's answer to the order ended the call; all its callbacks come after that."""
     late = CallbackFaults(copies=2, late=dict.fromkeys(ALL_STATUSES, 1.5))
     desk: Line = await line(default_phone=STAYS, twilio=twilio(late))

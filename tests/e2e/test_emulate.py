@@ -85,7 +85,7 @@ async def test_with_the_written_config_a_call_is_placed_watched_hung_up_and_its_
         assert "call_closed" in kinds[-1]
         said = await good("call", "transcript", call_id, "-o", "plain")
         assert said.splitlines()[:2] == [f"agent: {GREETING}", "caller: Hi, what time do you open tomorrow?"]
-        await emulator.until("over, all callbacks are answered")
+        await emulator.until("over, all requests are answered")
         await emulator.until("recorded")
     (sound,) = record.iterdir()
     with wave.open(str(sound)) as wav:
@@ -122,7 +122,7 @@ async def test_with_the_printed_config_a_phone_calls_in_says_what_a_script_wants
             await emulator.until("phone    presses #")
             async with http.post(f"{calls}/{sid}", data={"HangUp": "true"}) as answer:
                 assert answer.status == 200
-            await emulator.until("over, all callbacks are answered")
+            await emulator.until("over, all requests are answered")
         (shown,) = [json.loads(line) for line in (await good("call", "ls", "-o", "jsonl")).splitlines()]
         assert (shown["from_address"], shown["to_address"]) == ("+15557654321", "+15550001111")
         _, events, _ = await agentctl("events", "--call", shown["call_id"], "--after", "0", "-o", "jsonl")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from agenticd.emulator.faultbook import faults_from
 from agenticd.emulator.phone import PhoneScript
 from agenticd.emulator.twilio import TwilioConfig
 from agenticd.sandbox import FROM
-from tests.e2e.conftest import Line
+from tests.e2e.conftest import Gate, Line
 from tests.e2e.ending import check, leave
 
 Make = Callable[..., Any]
@@ -131,7 +130,7 @@ async def test_a_create_that_is_never_answered_is_no_second_call(line: Make) -> 
 
 
 @pytest.mark.fault("rest.update_delay")
-async def test_a_hang_up_that_twilio_is_slow_to_do_is_no_end_before_it_is_done(line: Make, gate: asyncio.Event) -> None:
+async def test_a_hang_up_that_twilio_is_slow_to_do_is_no_end_before_it_is_done(line: Make, gate: Gate) -> None:
     desk: Line = await line(default_phone=RINGS, **begins_with(rest={"update_delay": "1s"}))
     call_id = await desk.place()
     await desk.follow(call_id, until="call_ringing")

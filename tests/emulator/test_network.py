@@ -9,6 +9,7 @@ import math
 import random
 import socket
 import termios
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -184,6 +185,16 @@ async def test_a_bandwidth_is_kept(rate: float):
         assert bits <= rate * (took + CREDIT_SECONDS) + 8 * 1460
         assert world.link.to_client.passed >= size
         assert world.link.to_server.passed == 0
+
+
+async def test_a_bandwidth_is_used():
+    """However late this process is, what a link may let through in its time goes through: it has no other limit."""
+    async with net(LinkConfig(to_client=Path(1e6))) as world:
+        client, server = await world.pair()
+        async with pouring(server):
+            began = time.monotonic()
+            await client.reader.readexactly(50_000)  # 0.4 s at that rate
+        assert time.monotonic() - began < 10 * 0.4
 
 
 async def test_the_two_ways_have_each_their_own_bandwidth():

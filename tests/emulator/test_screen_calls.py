@@ -66,14 +66,14 @@ def test_a_recording_says_when_it_begins_and_what_became_of_it():
     assert shown(Records(call, recording), Closed(call)) == [
         f"#1 record OutboundAPI begins, stereo: {recording.sid}",
         f"#1 record completed, 2 s: {recording.sid}.wav",
-        "#1 call over, all callbacks are answered",
+        "#1 call over, all requests are answered",
     ]
 
 
 def test_the_end_of_a_call_tells_of_callbacks_without_an_answer():
     call = a_call()
     call.callbacks.append(Webhook("voice", "POST", "http://h/v", {}, 200, 0, 0.012, 0.0))
-    assert shown(Closed(call)) == ["#1 call over, all callbacks are answered"]
+    assert shown(Closed(call)) == ["#1 call over, all requests are answered"]
     call.callbacks.append(Webhook("status", "POST", "http://h/s", {"CallStatus": "completed"}, None, 11205, 0.001, 0.0))
     assert shown(Closed(call)) == ["#1 call over; 1 of 2 requests had no answer"]
 

@@ -42,7 +42,7 @@ async def comes_in(command: tuple[str, ...], tmp_path: Path) -> None:
     person.write_text(CALLER)
     async with running(*command, person=person, options=("--record", str(wavs))) as (emulator, application):
         await asyncio.gather(*(ring(emulator) for _ in range(calls)))
-        await emulator.until_all("over, all callbacks are answered", calls)
+        await emulator.until_all("over, all requests are answered", calls)
         await emulator.until_all("model    session ends", calls)
         await application.until("session over", calls)
         await application.until("key 5", calls)
@@ -75,7 +75,7 @@ async def goes_out(emulator: Emulator, application: Application, library: Librar
 async def is_over(emulator: Emulator, application: Application, library: Library, sid: str) -> None:
     """The call has ended, by REST, and everybody says so."""
     await application.until("session over")
-    await emulator.until("over, all callbacks are answered")
+    await emulator.until("over, all requests are answered")
     await emulator.until("model    session ends")
     assert (await library(f"client.calls('{sid}').fetch()"))["status"] == "completed"
     (event,) = await library(f"client.calls('{sid}').events.list()")

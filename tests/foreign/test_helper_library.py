@@ -45,7 +45,7 @@ async def test_a_call_is_created_fetched_told_something_else_and_hung_up(emulato
     assert (await library(f"client.calls('{sid}').update(twiml={other!r})"))["status"] == "in-progress"
     await emulator.until("Twilio   says: Of course.")
     assert (await library(f"client.calls('{sid}').update(status='completed')"))["status"] == "completed"
-    await emulator.until("over, all callbacks are answered")
+    await emulator.until("over, all requests are answered")
     ended = await library(f"client.calls('{sid}').fetch()")
     assert (ended["status"], int(ended["duration"]) >= 0) == ("completed", True)
     assert ended["end_time"] >= ended["start_time"] >= ended["date_created"]
@@ -56,7 +56,7 @@ async def test_a_call_is_created_fetched_told_something_else_and_hung_up(emulato
 async def test_calls_are_found_by_number_status_and_time(emulator: Emulator, library: Library):
     over, lives = await answered(emulator, library), await answered(emulator, library)
     await library(f"client.calls('{over}').update(status='completed')")
-    await emulator.until("over, all callbacks are answered")
+    await emulator.until("over, all requests are answered")
 
     async def found(filters: str) -> list[str]:
         return [call["sid"] for call in await library(f"client.calls.list({filters})")]
@@ -77,7 +77,7 @@ async def test_the_events_of_a_call_are_the_requests_that_were_made_for_it(emula
     callback = "status_callback='http://127.0.0.1:1/status', status_callback_event=['answered', 'completed']"
     sid = await answered(emulator, library, f"{HERE}, {callback}")
     await library(f"client.calls('{sid}').update(status='completed')")
-    await emulator.until("over, all callbacks are answered")
+    await emulator.until("over, all requests are answered")
     events = await library(f"client.calls('{sid}').events.list()")
     said = [event["request"]["parameters"]["CallStatus"] for event in events]  # and again: nobody answers them
     assert list(dict.fromkeys(said)) == ["in-progress", "completed"]
@@ -91,7 +91,7 @@ async def test_the_account_is_there_and_a_call_that_is_over_can_be_deleted(emula
     sid = await answered(emulator, library)
     assert await library(f"client.calls('{sid}').delete()") == {"refused": 409, "code": 20009}
     await library(f"client.calls('{sid}').update(status='completed')")
-    await emulator.until("over, all callbacks are answered")
+    await emulator.until("over, all requests are answered")
     assert await library(f"client.calls('{sid}').delete()") is True
     assert await library("client.calls.list()") == []
 

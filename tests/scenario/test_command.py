@@ -90,7 +90,7 @@ def test_a_taken_port_is_told_once_before_anything_is_played(
 
 
 @pytest.mark.parametrize(
-    ("daemon", "says"), [("unix:/nope", "no daemon answers on unix:/nope"), ("nope", "--daemon nope: ")]
+    ("daemon", "says"), [("unix:/nope", "no daemon answers on unix:/nope"), ("nope", "--daemon: nope does not end with a port")]
 )
 def test_a_daemon_that_is_not_there_is_told_once(
     tmp_path: Path, unused_tcp_port_factory: Callable[[], int], daemon: str, says: str
@@ -109,5 +109,11 @@ def test_a_folder_is_made_but_not_those_above_it(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     out = tmp_path / "nope" / "out"
     code, said = run(tmp_path / "a.yaml", "--out", out)
-    assert (code, said) == (2, f"error: --out {out}: No such file or directory\n")
+    assert (code, said) == (2, f"error: --out: there is no folder {out.parent}\n")
     assert not out.parent.exists()
+
+
+def test_where_the_xml_goes_is_looked_at_before_anything_is_played(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    code, said = run(tmp_path / "a.yaml", "--junit", tmp_path / "nope" / "x.xml")
+    assert (code, said) == (2, f"error: --junit: there is no folder {tmp_path / 'nope'}\n")

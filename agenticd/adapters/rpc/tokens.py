@@ -118,7 +118,8 @@ def create(path: Path, name: str, created: str) -> str:
     Raises TokenError, BadMaterial and OSError; then nothing has changed.
     """
     if _NAME.fullmatch(name) is None:
-        raise BadName("a token's name has 1 to 64 letters, digits, '.', '_' and '-': that of the machine or service")
+        allowed = "1 to 64 letters, digits, '.', '_' and '-': that of the machine or service"
+        raise BadName(f"NAME: {name[:64]!r} is no token's name, which has {allowed}")
     with _changing(path) as lines:
         tokens = _parsed(path, lines)
         if any(token.name == name for token in tokens):

@@ -83,7 +83,7 @@ class Recording:
     def finish(self, length: int | None = None) -> None:
         """It is complete; without a sound in it, it is absent. Once it is, nothing changes.
 
-        `length` are the bytes since it began that are of it; None: all until now.
+        `length` are the bytes that it may have; None: all until now.
         """
         if not self.live:
             return
@@ -103,7 +103,7 @@ class Recording:
     def _cut(self, length: int | None = None) -> None:
         phone, end = self.call.phone, len(self.call.phone.sent)
         if length is not None:
-            end = min(end, self._since + length)
+            end = min(end, self._since + max(0, length - sum(len(said) for said, _ in self._parts)))
         self._parts.append((bytes(phone.sent[self._since : end]), bytes(phone.heard[self._since : end])))
         self._since = end
 

@@ -134,8 +134,8 @@ def _unknown_here(target: Target) -> tuple[str, str]:
     return f"the token in {target.token_file} is not good at {target.shown}", hint
 
 
-# By Unreachable.why.
 _WRONG_PORT = "is it the right port?"
+# By Unreachable.why.
 _OF_CONNECTIONS: Mapping[str, str] = {
     "untrusted": f"name the file with the authority that signed it in {CA_VARIABLE}",
     "expired": "renew it there, then: systemctl reload agenticd",

@@ -71,6 +71,7 @@ def _replaced(error: LogReplaced, target: Target, order: Order, file: places.Cur
         found.hint = f"the daemon has another log now: remove {file.path}, and begin with --after 0"
     elif isinstance(order.after, Cursor):
         found.messages = [f"--after: there is no log {order.after.epoch} here; the daemon's is {error.epoch}"]
+        found.data |= {"message": found.messages[0]}
     return found
 
 

@@ -100,17 +100,6 @@ def test_silence_and_faint_noise_from_the_agent_are_not_speech(noise: bytes):
     assert begins(phone) == []
 
 
-def test_a_program_that_stands_still_is_not_taken_for_the_end_of_the_agents_speech():
-    phone = Phone(PhoneScript(lines=(Line(say="thank you", after="agent", pause=0.5),)), Mouth())
-    run(phone, 1.0, {0.5: tone(0.5)})
-    phone.tick(3.0)  # and the agent, who speaks in the same program, had no chance to go on
-    phone.playout.media(tone(0.5), 3.0)
-    for tick in range(1, 100):
-        phone.tick(3.0 + tick * FRAME)
-    assert begins(phone) == [pytest.approx(4.0)]
-    assert [moment.at for moment in phone.timeline if moment.what.startswith("agent")] == [0.5, 3.5]
-
-
 def test_a_line_over_the_agent_begins_in_the_middle_of_its_speech():
     phone = Phone(PhoneScript(lines=(Line(say="stop", after="over", pause=0.6),)), Mouth())
     run(phone, 4.0, {1.0: tone(3.0)})
