@@ -217,7 +217,7 @@ async def _drain(node: Node, notifier: Notifier, seconds: float, hurry: asyncio.
         notifier.status(_status(node))
 
     await node.rpc.drain()
-    if node.calls.live:
+    if node.calls.live and not hurry.is_set():
         latest = datetime.now() + timedelta(seconds=seconds)
         say(f"stopping: calls may go on until {latest:%H:%M:%S}, then they are ended")
         _logger.info("draining", calls=len(node.calls.live), seconds=seconds)

@@ -69,11 +69,15 @@ async def run(wav: Path | None) -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="agenticd-demo-"))
     log = folder / LOG_NAME
-    problems: list[str] = []
+    over = False
     try:
         problems, unwritten = await _show(folder, wav)
+        over = not problems
+    except asyncio.CancelledError:
+        over = True
+        raise
     finally:
-        if not (problems and log.exists()):
+        if over or not log.exists():
             shutil.rmtree(folder, ignore_errors=True)
     for problem in (*problems, *unwritten):
         click.echo(f"error: {problem}", err=True)

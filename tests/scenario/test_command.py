@@ -90,7 +90,8 @@ def test_a_taken_port_is_told_once_before_anything_is_played(
 
 
 @pytest.mark.parametrize(
-    ("daemon", "says"), [("unix:/nope", "no daemon answers on unix:/nope"), ("nope", "--daemon: nope does not end with a port")]
+    ("daemon", "says"),
+    [("unix:/nope", "no daemon answers on unix:/nope"), ("nope", "--daemon: nope does not end with a port")],
 )
 def test_a_daemon_that_is_not_there_is_told_once(
     tmp_path: Path, unused_tcp_port_factory: Callable[[], int], daemon: str, says: str
