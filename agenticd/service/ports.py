@@ -152,11 +152,9 @@ class EventLog(Protocol):
     async def call(self, call_id: CallId) -> tuple[CallRecord | None, int]:
         """The call's row, and the revision as of which it is. Raises StoreDown."""
 
-    async def known(self, call_ids: frozenset[CallId]) -> frozenset[CallId]:
-        """Which of these calls exist. Raises StoreDown."""
-
-    async def closed(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int]:
-        """The revision of call_closed, for those of these calls that are closed. Raises StoreDown."""
+    async def ends(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int | None]:
+        """Those of these calls that exist, each with the revision of its call_closed; None while it is not closed.
+        Raises StoreDown."""
 
     async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, and the revision as of which they are. Raises StoreDown."""

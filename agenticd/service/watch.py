@@ -164,19 +164,19 @@ class Watch:
             request.after, request.epoch, log_epoch=log.epoch, first_revision=first_revision, head=head
         )
         call_ids = frozenset(request.call_ids)
-        closed: Mapping[CallId, int] = {}
+        ends: Mapping[CallId, int | None] = {}
         if call_ids:
-            known = await log.known(call_ids)
+            # One question: between two of them retention may take a call, whose end nobody would then see.
+            ends = await log.ends(call_ids)
             # Of a call that retention took, all lies before every cursor that is served. Whoever goes on with others,
             # and follows it still, has had its end.
-            may_be_gone = bool(request.after and known) and log.first_revision > 1
+            may_be_gone = bool(request.after and ends) and log.first_revision > 1
             for call_id in request.call_ids:
-                if call_id not in known and not may_be_gone:
+                if call_id not in ends and not may_be_gone:
                     raise NotFound(call_id)
-            call_ids = known
-            closed = await log.closed(call_ids)
+            call_ids = frozenset(ends)
         follower = _Follower(after, call_ids, frozenset(request.kinds))
-        follower.open_calls -= {call_id for call_id, revision in closed.items() if revision <= after}
+        follower.open_calls -= {call_id for call_id, end in ends.items() if end is not None and end <= after}
         if request.include_live:
             follower.live_at = self._words.end
         self._arm(follower)

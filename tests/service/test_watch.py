@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -300,14 +301,14 @@ async def test_a_stream_about_calls_goes_on_although_retention_took_one_of_them(
 
 
 class Meddling(SqliteLog):
-    """A log on which a call closes while a stream about it is being opened."""
+    """A log on which something happens while a stream about calls is being opened."""
 
-    closing: Callable[[], Awaitable[object]]
+    meddle: Callable[[], Awaitable[object]]
 
-    async def known(self, call_ids: frozenset[CallId]) -> frozenset[CallId]:
-        known = await super().known(call_ids)
-        await self.closing()
-        return known
+    async def ends(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int | None]:
+        ends = await super().ends(call_ids)
+        await self.meddle()
+        return ends
 
 
 @pytest.mark.parametrize("after", [None, 1])
@@ -317,10 +318,29 @@ async def test_a_call_that_closes_while_its_stream_opens_still_ends_it(tmp_path:
     assert isinstance(log, Meddling)
     call = Call()
     await append_all(log, call.queued())
-    log.closing = lambda: append_all(log, call.closed())
+    log.meddle = lambda: append_all(log, call.closed())
     frames = await collect(Watch(log, clock, "n").follow(FollowRequest(after, "", (call.call_id,))))
     assert frames[0] == Opened(1, 1, log.epoch, "n")
     assert revisions(*frames) == [2]
+    await log.close()
+
+
+async def test_a_call_that_retention_takes_while_its_stream_opens_does_not_keep_it_open(tmp_path: Path) -> None:
+    clock = ManualClock()
+    log = await Meddling.open(Config(tmp_path / "a.db", keep_seconds=DAY), CODEC, clock)
+    assert isinstance(log, Meddling)
+    gone, going = Call(), Call()
+    await append_all(log, gone.queued(), gone.closed(), going.queued())
+    log.meddle = lambda: log.prune(clock.wall() + 2 * DAY)
+    watch = Watch(log, clock, "n")
+    async with aclosing(watch.follow(FollowRequest(3, "", (gone.call_id, going.call_id)))) as stream:
+        assert await opened(stream) == Opened(3, 1, log.epoch, "n")
+        assert log.first_revision == 3
+        await append_all(log, going.closed())
+        await settle(lambda: log.window.head == 4)
+        assert revisions(await anext(stream)) == [4]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
     await log.close()
 
 

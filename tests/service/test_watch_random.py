@@ -177,7 +177,7 @@ async def test_whatever_happens_every_history_is_right(tmp_path: Path, seed: int
         reading: list[asyncio.Task[None]] = []
         while not writing.done() and len(subscribers) < crowd:
             await world.turns(1800 // crowd)
-            recent = [call.call_id for call in world.calls[-4:] if (await log.known(frozenset({call.call_id})))]
+            recent = [call.call_id for call in world.calls[-4:] if (await log.ends(frozenset({call.call_id})))]
             subscriber = Subscriber(
                 world,
                 random.Random(chance.random()),

@@ -83,17 +83,9 @@ def call(connection: sqlite3.Connection, call_id: CallId) -> CallRecord | None:
     return None if row is None else decode_record(*row)
 
 
-def known(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> frozenset[CallId]:
-    """Which of these calls exist."""
-    query = "SELECT call_id FROM calls WHERE call_id IN (SELECT value FROM json_each(?))"
-    return frozenset(CallId(row[0]) for row in connection.execute(query, (encode_names(call_ids),)))
-
-
-def closed(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mapping[CallId, int]:
-    """The revision of call_closed, for those of these calls that are closed."""
-    query = """
-        SELECT call_id, closed_revision FROM calls
-        WHERE call_id IN (SELECT value FROM json_each(?)) AND closed_revision IS NOT NULL"""
+def ends(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mapping[CallId, int | None]:
+    """Those of these calls that exist, each with the revision of its call_closed; None while it is not closed."""
+    query = "SELECT call_id, closed_revision FROM calls WHERE call_id IN (SELECT value FROM json_each(?))"
     return dict(connection.execute(query, (encode_names(call_ids),)).fetchall())
 
 

@@ -234,13 +234,9 @@ class SqliteLog:
         """The call's row, and the revision as of which it is. Raises StoreDown."""
         return await self._ask(queries.call, call_id)
 
-    async def known(self, call_ids: frozenset[CallId]) -> frozenset[CallId]:
-        """Which of these calls exist. Raises StoreDown."""
-        return (await self._ask(queries.known, call_ids))[0]
-
-    async def closed(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int]:
-        """The revision of call_closed, for those that are closed. Raises StoreDown."""
-        return (await self._ask(queries.closed, call_ids))[0]
+    async def ends(self, call_ids: frozenset[CallId]) -> Mapping[CallId, int | None]:
+        """Those that exist, each with the revision of its call_closed, if it is closed. Raises StoreDown."""
+        return (await self._ask(queries.ends, call_ids))[0]
 
     async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, newest first, and the revision as of which they are. Raises StoreDown."""

@@ -258,9 +258,8 @@ async def test_which_calls_exist_are_closed_and_are_live(store: Store) -> None:
     unknown = Call().call_id
     await append_all(store, young.queued(), closed.queued(), old.queued(), closed.closed(), old.digit())
     ids = frozenset({old.call_id, young.call_id, closed.call_id, unknown})
-    assert await store.known(ids) == ids - {unknown}
-    assert await store.known(frozenset()) == frozenset()
-    assert await store.closed(ids) == {closed.call_id: 4}
+    assert await store.ends(ids) == {old.call_id: None, young.call_id: None, closed.call_id: 4}
+    assert await store.ends(frozenset()) == {}
     assert await store.live() == [old.record, young.record]
 
 
@@ -301,18 +300,17 @@ async def test_a_change_of_the_row_alone_does_not_open_a_closed_call(place: Plac
     place.clock.advance(2 * DAY)
     await append_all(store, call.queued(), call.closed())
     await append_all(store, call.amended(attempt=2))
-    assert await store.closed(frozenset({call.call_id})) == {call.call_id: 4}
+    assert await store.ends(frozenset({call.call_id})) == {call.call_id: 4}
     assert await store.live() == []
     assert await store.prune(NOW + 2 * DAY) == 3
-    assert await store.known(frozenset({old.call_id, call.call_id})) == {call.call_id}
+    assert await store.ends(frozenset({old.call_id, call.call_id})) == {call.call_id: 4}
 
 
 async def test_many_calls_can_be_asked_about_at_once(store: Store) -> None:
     call = Call()
     await append_all(store, call.queued(), call.closed())
     many = frozenset(CallId(f"{number:026}") for number in range(40_000)) | {call.call_id}
-    assert await store.known(many) == {call.call_id}
-    assert await store.closed(many) == {call.call_id: 2}
+    assert await store.ends(many) == {call.call_id: 2}
     assert len((await store.read(0, Select(many), 9)).events) == 2
 
 
@@ -416,7 +414,7 @@ async def test_old_closed_calls_are_forgotten_whole_from_the_oldest_on(place: Pl
     assert await store.prune(NOW + 3 * DAY + 61) == 4
     assert store.first_revision == 4
     assert await store.call(old.call_id) == (None, 6)
-    assert await store.known(frozenset({old.call_id, young.call_id})) == {young.call_id}
+    assert await store.ends(frozenset({old.call_id, young.call_id})) == {young.call_id: 6}
     assert [event.revision for event in await read_all(store, 3, Select())] == [4, 5, 6]
     assert store.window.start == 3, "memory still shows what retention deleted"
     for after in (0, 2):
