@@ -12,6 +12,7 @@ CallId = NewType("CallId", str)
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 26
+_TIME_LENGTH = 10
 RANDOM_BYTES = 10
 
 
@@ -21,6 +22,14 @@ def new_call_id(wall: float, randomness: bytes) -> CallId:
         raise AssertionError(f"a ULID takes {RANDOM_BYTES} random bytes, not {len(randomness)}")
     number = (int(wall * 1000) << 80) | int.from_bytes(randomness, "big")
     return CallId("".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)))
+
+
+def created_of(call_id: CallId) -> float:
+    """When the call was created, in seconds since 1970, to the millisecond: what `new_call_id` was given."""
+    number = 0
+    for char in call_id[:_TIME_LENGTH]:
+        number = number << 5 | _ALPHABET.index(char)
+    return number / 1000
 
 
 def parse_call_id(text: str) -> CallId | None:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from agenticd.core import cursor
 from agenticd.core.errors import AgenticError, ConsumerStalled, InvalidArgument, NotFound, Violation
 from agenticd.core.events import KINDS, CallClosed, LiveWords
-from agenticd.core.ids import CallId
+from agenticd.core.ids import CallId, created_of
 from agenticd.service.crowd import SLICE, Crowd
 from agenticd.service.ports import Clock, EventLog, Page, Select, Timer
 
@@ -24,6 +24,8 @@ BATCH_BYTES = 256 << 10
 SHARED = 64  # batches that are remembered for those who read the same
 LIVE_WORDS = 1_024
 STALL_SECONDS = 30.0
+CLOCK_SET = 86_400.0
+"""Seconds by which a clock may have been put back between a call and the oldest event that is kept, a later one."""
 CALL_CLOSED = KINDS[CallClosed]
 _KIND_NAMES = frozenset(KINDS.values())
 
@@ -163,24 +165,28 @@ class Watch:
         after = cursor.check(
             request.after, request.epoch, log_epoch=log.epoch, first_revision=first_revision, head=head
         )
-        call_ids = frozenset(request.call_ids)
-        ends: Mapping[CallId, int | None] = {}
-        if call_ids:
-            # One question: between two of them retention may take a call, whose end nobody would then see.
-            ends = await log.ends(call_ids)
-            # Of a call that retention took, all lies before every cursor that is served. Whoever goes on with others,
-            # and follows it still, has had its end.
-            may_be_gone = bool(request.after and ends) and log.first_revision > 1
-            for call_id in request.call_ids:
-                if call_id not in ends and not may_be_gone:
-                    raise NotFound(call_id)
-            call_ids = frozenset(ends)
-        follower = _Follower(after, call_ids, frozenset(request.kinds))
+        ends = await self._ends(request) if request.call_ids else {}
+        follower = _Follower(after, frozenset(ends), frozenset(request.kinds))
         follower.open_calls -= {call_id for call_id, end in ends.items() if end is not None and end <= after}
         if request.include_live:
             follower.live_at = self._words.end
         self._arm(follower)
         return Opened(head, first_revision, log.epoch, self._node_id), follower
+
+    async def _ends(self, request: FollowRequest) -> Mapping[CallId, int | None]:
+        """The calls that the stream is about, each with the revision of its end. Raises NotFound, StoreDown."""
+        # One question: between two of them retention may take a call, whose end nobody would then see.
+        ends = await self._log.ends(frozenset(request.call_ids))
+        unknown = [call_id for call_id in request.call_ids if call_id not in ends]
+        if unknown:
+            # Of a call that retention took, all lies before every cursor that is served. Whoever goes on with others,
+            # and follows it still, has had its end. But it was there before the oldest event that is kept: an id that
+            # is younger was never a call's.
+            oldest = await self._log.oldest() if request.after and ends and self._log.first_revision > 1 else None
+            for call_id in unknown:
+                if oldest is None or created_of(call_id) > oldest + CLOCK_SET:
+                    raise NotFound(call_id)
+        return ends
 
     def _arm(self, follower: _Follower) -> None:
         follower.bookmark_due = False

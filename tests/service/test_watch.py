@@ -17,8 +17,10 @@ from agenticd.core.errors import (
     NotFound,
     StoreDown,
 )
+from agenticd.core.events import DigitReceived
 from agenticd.core.ids import CallId
 from agenticd.service.watch import (
+    CLOCK_SET,
     Batch,
     Bookmark,
     FollowRequest,
@@ -298,6 +300,29 @@ async def test_a_stream_about_calls_goes_on_although_retention_took_one_of_them(
     for after, unknown in ((0, calls), (None, calls), (3, calls[:1])):
         with pytest.raises(NotFound):
             await collect(node.watch.follow(FollowRequest(after, "", unknown)))
+
+
+async def test_an_id_that_is_younger_than_all_that_retention_took_was_never_a_calls(node: Node) -> None:
+    start = node.clock.wall()
+    gone, going = Call(start), Call(start)
+    await append_all(node.log, gone.queued(), gone.closed())
+    node.clock.advance(2 * DAY)
+    await append_all(node.log, going.entry(DigitReceived("5"), time=start + 2 * DAY))
+
+    def request(created: float) -> FollowRequest:
+        return FollowRequest(3, "", (going.call_id, Call(created).call_id))
+
+    with pytest.raises(NotFound):  # nothing was taken yet
+        await anext(node.watch.follow(request(start - DAY)))
+    assert await node.log.prune(start + 4 * DAY) == 3
+    oldest = await node.log.oldest()
+    assert oldest == start + 2 * DAY
+    with pytest.raises(NotFound):
+        await anext(node.watch.follow(request(oldest + CLOCK_SET + 1)))
+    async with aclosing(node.watch.follow(request(oldest + CLOCK_SET))) as stream:
+        await opened(stream)
+        await append_all(node.log, going.closed())
+        assert revisions(*await collect(stream)) == [4]
 
 
 class Meddling(SqliteLog):

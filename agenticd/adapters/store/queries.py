@@ -89,6 +89,12 @@ def ends(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mapping
     return dict(connection.execute(query, (encode_names(call_ids),)).fetchall())
 
 
+def oldest(connection: sqlite3.Connection) -> float | None:
+    """The time of the oldest event that is kept; None: none is."""
+    row = connection.execute("SELECT time FROM events ORDER BY revision LIMIT 1").fetchone()
+    return None if row is None else float(row[0])
+
+
 def calls(connection: sqlite3.Connection, query: CallQuery) -> Sequence[CallRecord]:
     """A page of calls, newest first."""
     time, call_id = query.after or (0.0, "")
