@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -425,9 +426,11 @@ class Session:
         )
         try:
             seen = await self._world.carrier.dial(order)
-            if self.call.state is CallState.ENDED and not self.call.carrier_call_id:
-                # It was given up meanwhile, and a phone is about to ring for a call that nobody holds.
-                await self._world.carrier.hang_up(seen.carrier_call_id, answered=False)
+            held = self.call.carrier_call_id
+            if seen.carrier_call_id != held and (held or self.call.state is CallState.ENDED):
+                # It was given up, or another was taken for it: a phone is about to ring for a call that nobody holds.
+                with suppress(CarrierRefused, CarrierUnanswered):  # which says nothing of the create
+                    await self._world.carrier.hang_up(seen.carrier_call_id, answered=False)
         except CarrierRefused as refusal:
             if not refusal.status:
                 self.feed(UNDIALLED)

@@ -362,6 +362,39 @@ async def test_an_answer_to_the_dial_that_comes_when_the_call_was_given_up_is_hu
         assert hands.log.events == told
 
 
+async def test_an_answer_to_the_dial_with_another_id_than_was_found_meanwhile_is_hung_up() -> None:
+    answer = asyncio.Event()
+    theirs = "CA" + "2" * 32
+    hung_up: list[str] = []
+
+    class Slow(HandCarrier):
+        async def dial(self, order: DialOrder) -> CarrierCall:
+            await answer.wait()
+            return await HandCarrier.dial(self, replace(order, wanted=lambda: True))
+
+        async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
+            hung_up.append(carrier_call_id)
+            raise CarrierRefused(400, 20001, "not now")
+
+    found = CarrierCall(theirs, "ringing", HandClock().wall(), "", "")
+    hands = Hands(carrier=Slow(found=[found], known=found))
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        while not session.call.carrier_call_id:
+            hands.log.commit()
+            await settle()
+            hands.clock.advance(10.0)
+            await settle()
+        session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API))
+        hands.log.commit()
+        await settle()
+        assert session.call.state is CallState.ENDING
+        answer.set()
+        await settle()
+        assert hung_up == [theirs, SID]
+        assert (session.call.carrier_call_id, session.call.state) == (theirs, CallState.ENDING)
+
+
 async def test_the_same_question_is_not_asked_twice_while_it_waits() -> None:
     class Slow(HandCarrier):
         async def hang_up(self, carrier_call_id: str, *, answered: bool, words: str = "") -> CarrierCall | None:
