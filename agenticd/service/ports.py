@@ -94,6 +94,11 @@ class CallQuery:
     after: tuple[float, CallId] | None = None
 
 
+LONGEST_QUEUE = 2 * 3600.0
+"""Seconds from a call's creation to its dialling, and more: twice the longest queue timeout. Who looks by creation for
+the calls that were dialled since then begins earlier by this."""
+
+
 class Window(Protocol):
     """The newest part of the log, in memory. All revisions here are durable."""
 

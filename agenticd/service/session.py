@@ -37,6 +37,7 @@ from agenticd.service.failpoint import Reach
 from agenticd.service.lookup import choose
 from agenticd.service.outlet import Outlet
 from agenticd.service.ports import (
+    LONGEST_QUEUE,
     Carrier,
     CarrierCall,
     Clock,
@@ -73,8 +74,6 @@ SLOWEST_ORDER = 60.0
 UNDIALLED = inputs.HangUpRequested(
     EndReason.EXPIRED, EndedBy.DAEMON, "it was not dialled, because the event log could not be written in time"
 )
-OLDEST_OWNER = 2 * 3600.0
-"""Seconds that a call of ours may have been there before it was dialled: more than the longest queue timeout."""
 
 
 class Show(Protocol):
@@ -476,7 +475,7 @@ class Session:
             return None
         # The rivals first: one that finds its call between the two questions is then still a rival, or an owner.
         rivals = await world.log.unidentified(record.to_address, record.from_address, since - SLOWEST_ORDER)
-        owned = await world.log.carrier_call_ids(earliest - OLDEST_OWNER)
+        owned = await world.log.carrier_call_ids(earliest - LONGEST_QUEUE)
         free = [seen for seen in found if seen.carrier_call_id not in owned and not world.claimed(seen.carrier_call_id)]
         rival = bool(rivals - {record.call_id})
         return await choose(free, record.call_id, world.carrier.requested, since=since, rival=rival)

@@ -15,11 +15,10 @@ from agenticd.core.errors import Compacted
 from agenticd.core.events import KINDS, CallRecord, EndReason, TranscriptFinal
 from agenticd.core.ids import CallId
 from agenticd.core.log import Page, Select
-from agenticd.service.ports import CallQuery, EventCodec, KnownRequest
+from agenticd.service.ports import LONGEST_QUEUE, CallQuery, EventCodec, KnownRequest
 
 FEW_CALLS = 16  # up to here a call's own index is the shorter way, beyond it the revisions in their order
 SPAN = 4_096  # how many revisions one read looks at on that way
-LONGEST_QUEUE = 2 * 3600.0  # seconds from a call's creation to its dialling, and more
 TRANSCRIPT_FINAL = KINDS[TranscriptFinal]
 
 _BY_CALL = """
