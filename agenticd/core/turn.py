@@ -228,7 +228,8 @@ class Turn:
             effects += again
         if input.code in _HARMLESS:
             return effects
-        what = f"{input.code or input.kind}{f' ({input.param})' if input.param else ''}"
+        # In “ ”, as a peer's words: it names a field of ours, or whatever the peer puts there.
+        what = f"{input.code or input.kind}{f' “{input.param}”' if input.param else ''}"
         if not self._ready and not self._over:
             # Nothing but the settings was sent, and without them it would stay silent.
             return self._give_up(input.code or input.kind, f"the model refused its settings with the error {what}")

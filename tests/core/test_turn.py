@@ -440,6 +440,13 @@ def test_other_errors_are_warnings_and_not_a_flood() -> None:
     assert all("secret" not in warning.message for warning in warnings)
 
 
+def test_what_an_error_is_about_stands_in_quotes_as_the_peers_words() -> None:
+    talk = Talk().up()
+    talk.feed(realtime.ModelFault("invalid_request_error", "invalid_value", "secret text", "item.content", ""))
+    (warning,) = talk.appended(events.Warning)
+    assert warning.message == "the model answered with the error invalid_value “item.content”"
+
+
 def test_a_failed_answer_is_a_warning() -> None:
     talk = Talk().up()
     talk.feed(realtime.ResponseDone("r1", "failed", "", "rate_limit_exceeded", "…", Usage()))
@@ -534,7 +541,8 @@ def test_refused_settings_end_the_call_instead_of_leaving_silence() -> None:
     talk.feed(realtime.ModelFault("invalid_request_error", "invalid_value", "…", "session.audio.output.voice", ""))
     (order,) = hang_ups(talk)
     assert order.reason is EndReason.MODEL_LOST
-    assert "session.audio.output.voice" in order.message
+    error = "invalid_value “session.audio.output.voice”"
+    assert order.message == f"the model refused its settings with the error {error}"
 
 
 def test_a_model_that_never_gets_ready_ends_the_call() -> None:

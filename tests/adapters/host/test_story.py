@@ -161,6 +161,8 @@ def test_the_words_of_clients_and_peers_are_left_out():
     assert ending(EndReason.REJECTED, EndedBy.CARRIER, f"{TO} is not valid") == {"what_pii": "(left out)"}
     closed = ending(EndReason.MODEL_LOST, EndedBy.DAEMON, explain_close(1008, f"“{WORDS}” “ {TO}"))
     assert closed == {"what": "OpenAI closed the session with 1008", "what_pii": "(left out)"}
+    (warned,) = told(Warning("MODEL_ERROR", f"the model answered with the error invalid_value “{WORDS}”"))
+    assert (warned["what"], warned["what_pii"]) == ("the model answered with the error invalid_value", "(left out)")
     assert ending(EndReason.COMPLETED, EndedBy.CALLER, "") == {}
 
 
