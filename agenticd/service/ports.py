@@ -161,8 +161,8 @@ class EventLog(Protocol):
         """Those of these calls that exist, each with the revision of its call_closed; None while it is not closed.
         Raises StoreDown."""
 
-    async def oldest(self) -> float | None:
-        """The time of the oldest event that is kept; None: none is. Raises StoreDown."""
+    async def horizon(self) -> float | None:
+        """The time of the oldest event that is kept; None: none was deleted, or all were. Raises StoreDown."""
 
     async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, and the revision as of which they are. Raises StoreDown."""

@@ -182,9 +182,9 @@ class Watch:
             # Of a call that retention took, all lies before every cursor that is served. Whoever goes on with others,
             # and follows it still, has had its end. But it was there before the oldest event that is kept: an id that
             # is younger was never a call's.
-            oldest = await self._log.oldest() if request.after and ends and self._log.first_revision > 1 else None
+            horizon = await self._log.horizon() if request.after and ends else None
             for call_id in unknown:
-                if oldest is None or created_of(call_id) > oldest + CLOCK_SET:
+                if horizon is None or created_of(call_id) > horizon + CLOCK_SET:
                     raise NotFound(call_id)
         return ends
 

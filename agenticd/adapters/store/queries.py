@@ -88,9 +88,10 @@ def ends(connection: sqlite3.Connection, call_ids: frozenset[CallId]) -> Mapping
     return dict(connection.execute(query, (encode_names(call_ids),)).fetchall())
 
 
-def oldest(connection: sqlite3.Connection) -> float | None:
-    """The time of the oldest event that is kept; None: none is."""
-    row = connection.execute("SELECT time FROM events ORDER BY revision LIMIT 1").fetchone()
+def horizon(connection: sqlite3.Connection) -> float | None:
+    """The time of the oldest event that is kept; None: none was deleted, or all were."""
+    query = "SELECT time FROM events JOIN meta ON revision = first_revision WHERE first_revision > 1"
+    row = connection.execute(query).fetchone()
     return None if row is None else float(row[0])
 
 

@@ -238,9 +238,9 @@ class SqliteLog:
         """Those that exist, each with the revision of its call_closed, if it is closed. Raises StoreDown."""
         return (await self._ask(queries.ends, call_ids))[0]
 
-    async def oldest(self) -> float | None:
-        """The time of the oldest event that is kept; None: none is. Raises StoreDown."""
-        return (await self._ask(queries.oldest))[0]
+    async def horizon(self) -> float | None:
+        """The time of the oldest event that is kept; None: none was deleted, or all were. Raises StoreDown."""
+        return (await self._ask(queries.horizon))[0]
 
     async def calls(self, query: CallQuery) -> tuple[Sequence[CallRecord], int]:
         """A page of calls, newest first, and the revision as of which they are. Raises StoreDown."""

@@ -256,12 +256,10 @@ async def test_a_call_is_as_its_last_entry_left_it(place: Place) -> None:
 async def test_which_calls_exist_are_closed_and_are_live(store: Store) -> None:
     old, young, closed = Call(NOW), Call(NOW + 9), Call(NOW + 5)
     unknown = Call().call_id
-    assert await store.oldest() is None
     await append_all(store, young.queued(), closed.queued(), old.queued(), closed.closed(), old.digit())
     ids = frozenset({old.call_id, young.call_id, closed.call_id, unknown})
     assert await store.ends(ids) == {old.call_id: None, young.call_id: None, closed.call_id: 4}
     assert await store.ends(frozenset()) == {}
-    assert await store.oldest() == NOW + 9
     assert await store.live() == [old.record, young.record]
 
 
@@ -413,11 +411,12 @@ async def test_old_closed_calls_are_forgotten_whole_from_the_oldest_on(place: Pl
     place.clock.advance(2 * DAY)
     await append_all(store, *lived(young))
     assert await store.prune(NOW + 3 * DAY) == 1
+    assert await store.horizon() is None
     assert await store.prune(NOW + 3 * DAY + 61) == 4
     assert store.first_revision == 4
     assert await store.call(old.call_id) == (None, 6)
     assert await store.ends(frozenset({old.call_id, young.call_id})) == {young.call_id: 6}
-    assert await store.oldest() == NOW + 2 * DAY
+    assert await store.horizon() == NOW + 2 * DAY
     assert [event.revision for event in await read_all(store, 3, Select())] == [4, 5, 6]
     assert store.window.start == 3, "memory still shows what retention deleted"
     for after in (0, 2):
