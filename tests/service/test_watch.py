@@ -306,7 +306,6 @@ async def test_an_id_that_is_younger_than_all_that_retention_took_was_never_a_ca
     start = node.clock.wall()
     gone, going = Call(start), Call(start)
     await append_all(node.log, gone.queued(), gone.closed())
-    node.clock.advance(2 * DAY)
     await append_all(node.log, going.entry(DigitReceived("5"), time=start + 2 * DAY))
 
     def request(created: float) -> FollowRequest:
