@@ -26,6 +26,9 @@ from agenticd.adapters.store.schema import APPLICATION_ID, MIGRATIONS
 
 BUSY_SECONDS = 10.0  # how long another program (a shell, a backup) may hold the file before that is an error
 
+PARTS = ("", "-wal", "-shm")
+"""The files of a database in WAL mode: what is behind its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewLog:
@@ -74,6 +77,7 @@ def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] =
         lock = undo.enter_context(closing(take_lock(path)))
         if not path.exists() and restoring(path).exists():
             raise Unfinished(path, restoring(path))
+        remove_files(restoring(path))  # of a restore that was broken off before it touched the log
         # SQLite would make it with the umask's mode; its -wal and -shm files take the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         writer = undo.enter_context(closing(connect(path, "rw")))
@@ -93,6 +97,12 @@ def open_database(path: Path, new: NewLog, migrations: Sequence[Sequence[str]] =
 def restoring(path: Path) -> Path:
     """Where a backup is made ready that is to become the log."""
     return path.with_name(f"{path.name}.restoring")
+
+
+def remove_files(path: Path) -> None:
+    """A database and all that SQLite keeps beside it; what is there of it."""
+    for part in (*PARTS, "-journal"):
+        Path(f"{path}{part}").unlink(missing_ok=True)
 
 
 def head_of(connection: sqlite3.Connection) -> int:

@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from msgspec import structs
 
 from agenticd.adapters.store.backup import remove_unfinished
 from agenticd.adapters.store.database import (
+    PARTS,
     NewLog,
     as_ours,
     connect,
     head_of,
     migrate,
+    remove_files,
     restoring,
     schema_of,
     take_lock,
@@ -32,7 +34,6 @@ from agenticd.adapters.store.errors import Damaged, NotOurs, Occupied, Unreadabl
 from agenticd.adapters.store.rows import decode_record, encode_record
 from agenticd.core.events import CallState
 
-_PARTS = ("", "-wal", "-shm")
 _NAME_IT = "name the file that `agentctl node backup` made"
 
 
@@ -64,38 +65,51 @@ def look_for(backup: Path) -> None:
 def restore(backup: Path, path: Path, new: NewLog, *, replace_log: bool) -> Restored:
     """Put the backup in the place of the log. Blocks. Raises StoreUnusable; then everything is as it was.
 
-    `new.created` is now, in seconds since 1970. A log that is there is moved aside, if that is wanted.
+    `new.created` is now, in seconds since 1970. A log that is there is moved aside, if that is wanted. Whoever is
+    killed in here leaves the old log, the new one, or neither in place and what makes open_database() say so.
     """
     look_for(backup)
     path = path.absolute()
-    with ExitStack() as undo, as_ours(path):
+    with as_ours(path), ExitStack() as undo:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = path.resolve()
         fresh = restoring(path)
         undo.enter_context(closing(take_lock(path)))
         if path.exists() and not replace_log:
             raise Occupied(path, "a log is there already: it is moved aside and kept with --force")
-        undo.callback(_remove, fresh)
+        undo.callback(_clear, fresh, path, needed=path.exists() or fresh.exists())
         _copy(backup, fresh)
         restored = _renamed(backup, fresh, new)
-        aside = _move_aside(path, new.created) if path.exists() else None
-        remove_unfinished(path)
         _give_to_owner(path.parent, fresh, Path(f"{path}.lock"))
-        os.replace(fresh, path)
+        remove_unfinished(path)
+        aside = _put_in_place(fresh, path, new.created)
         _sync(path.parent)
         return replace(restored, aside=aside)
 
 
+def _clear(fresh: Path, path: Path, *, needed: bool) -> None:
+    """Remove what is left of the copy. Where a log was, and none is now, it stays: no empty one begins beside it."""
+    if path.exists() or not needed:
+        remove_files(fresh)
+
+
 def _copy(backup: Path, fresh: Path) -> None:
-    """The backup's bytes, on the disk, readable by nobody else. What a copy of a running log left in its WAL counts."""
-    _remove(fresh)
-    for part in _PARTS[:2]:
+    """The backup's bytes, readable by nobody else. What a copy of a running log left in its WAL counts."""
+    for part in (*PARTS[1:], "-journal"):
+        Path(f"{fresh}{part}").unlink(missing_ok=True)
+    for part in PARTS[:2]:
         source = Path(f"{backup}{part}")
-        if part and not source.exists():
-            continue
-        descriptor = os.open(f"{fresh}{part}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
-            shutil.copyfileobj(file, target, 1 << 20)
+        if not part or source.exists():
+            _copy_file(source, Path(f"{fresh}{part}"))
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """The bytes, on the disk. What was in the target's place is written over: at no moment is there nothing."""
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as copy, source.open("rb") as file:
+        shutil.copyfileobj(file, copy, 1 << 20)
+        copy.flush()
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -154,17 +168,45 @@ def _look_for_queued(connection: sqlite3.Connection) -> int:
     return len(rows)
 
 
-def _move_aside(path: Path, now: float) -> Path:
-    """All three files, under a name that is free."""
+def _put_in_place(fresh: Path, path: Path, now: float) -> Path | None:
+    """The old log goes aside, under a name that is free, and the new one to its place. Or all is as it was."""
     number = int(now)
-    while any(Path(f"{path}.replaced-{number}{part}").exists() for part in _PARTS):
+    while any(Path(f"{path}.replaced-{number}{part}").exists() for part in PARTS):
         number += 1
     aside = Path(f"{path}.replaced-{number}")
-    # The WAL first: without it the file is older than it was, with it under another name both are whole.
-    for part in reversed(_PARTS):
-        with suppress(FileNotFoundError):
-            os.replace(f"{path}{part}", f"{aside}{part}")
+    if not path.exists():
+        for part in PARTS[1:]:  # of another log than the new one, which would take them for its own
+            if Path(f"{path}{part}").exists():
+                os.replace(f"{path}{part}", f"{aside}{part}")
+        os.replace(fresh, path)
+        return None
+    with ExitStack() as undo:
+        undo.callback(_put_back, fresh, path, aside)
+        _move(path, aside)
+        os.replace(fresh, path)
     return aside
+
+
+def _put_back(fresh: Path, path: Path, aside: Path) -> None:
+    """The old log, if the new one did not come to its place."""
+    if not fresh.exists():
+        return
+    if path.exists():
+        remove_files(aside)  # a copy of the WAL at most
+    else:
+        _move(aside, path)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Move a log that nobody has open. At each moment it is whole, with its WAL, under one of the two names."""
+    wal = Path(f"{path}-wal")
+    if wal.exists():
+        _copy_file(wal, Path(f"{target}-wal"))
+        _give_to_owner(path.parent, Path(f"{target}-wal"))
+    os.replace(path, target)
+    _sync(path.parent)  # what is removed now may be gone for good before what was moved is there for good
+    for part in PARTS[1:]:  # the -shm is made anew from the WAL
+        Path(f"{path}{part}").unlink(missing_ok=True)
 
 
 def _give_to_owner(folder: Path, *paths: Path) -> None:
@@ -173,11 +215,6 @@ def _give_to_owner(folder: Path, *paths: Path) -> None:
         owner = folder.stat()
         for path in paths:
             os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _remove(path: Path) -> None:
-    for part in (*_PARTS, "-journal"):
-        Path(f"{path}{part}").unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import math
 import os
+import shutil
 import sqlite3
 import stat
-from contextlib import closing
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from agenticd.adapters.store import Damaged, InUse, NotOurs, SchemaTooNew, SqliteLog, Unfinished
 from agenticd.adapters.store import backup as backup_module
 from agenticd.adapters.store.backup import SPARE
-from agenticd.adapters.store.database import NewLog
-from agenticd.adapters.store.errors import Occupied, StoreUnusable, Unreadable
+from agenticd.adapters.store.database import PARTS, NewLog, open_database
+from agenticd.adapters.store.errors import NoRoom, Occupied, StoreUnusable, Unreadable
 from agenticd.adapters.store.restore import restore
 from agenticd.adapters.store.retention import used_bytes
 from agenticd.core.errors import LogReplaced, StoreDown
@@ -25,9 +30,8 @@ from agenticd.core.log import Select
 from agenticd.service.ports import RequestKey
 from agenticd.service.watch import FollowRequest, Watch
 from tests.adapters.store.conftest import SqlitePlace
+from tests.adapters.store.restorer import NEW, Stepping
 from tests.log_support import Call, append, append_all
-
-NEW = NewLog("another", b"n" * 32, 1_700_000_000.0)
 
 
 async def backed_up(log: SqliteLog, target: Path) -> tuple[int, int]:
@@ -152,6 +156,22 @@ async def a_backup(sqlite: SqlitePlace, tmp_path: Path) -> tuple[Path, list[Call
     return target, calls
 
 
+async def a_crashed_log(sqlite: SqlitePlace, tmp_path: Path) -> tuple[Path, Path, tuple[str, int]]:
+    """A backup; a log with newer events that only its WAL has; that log's epoch and newest revision."""
+    backup, _ = await a_backup(sqlite, tmp_path)
+    log = await sqlite.open()
+    await append_all(log, Call().queued())
+    return backup, crashed(sqlite, tmp_path / "crashed"), (log.epoch, 10)
+
+
+def interrupted() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def broken() -> NoReturn:
+    raise OSError(errno.EIO, "Input/output error")
+
+
 async def test_what_is_restored_is_a_log_of_its_own(sqlite: SqlitePlace, tmp_path: Path) -> None:
     backup, (closed, talking, dialled, queued) = await a_backup(sqlite, tmp_path)
     old = sqlite.opened[0]
@@ -202,28 +222,109 @@ async def test_into_an_empty_place_it_needs_no_force(sqlite: SqlitePlace, tmp_pa
     assert not [name for name in names if "restoring" in name]
 
 
-async def test_a_restore_that_was_broken_off_is_no_empty_log(
-    sqlite: SqlitePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def crashed(sqlite: SqlitePlace, folder: Path) -> Path:
+    """The open log's files as they would be found if the daemon were killed now, its newest events in the WAL."""
+    shutil.copytree(sqlite.path.parent, folder)
+    path = folder / sqlite.path.name
+    assert Path(f"{path}-wal").stat().st_size
+    return path
+
+
+def what_is_found(path: Path) -> tuple[str, int]:
+    """By the next start: the epoch's name and the newest revision. A log that is not whole is none."""
+    database = open_database(path, NewLog("begun", b"b" * 32, 5.0))
+    with closing(database):
+        assert database.writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.writer.execute("SELECT count(*) FROM events").fetchone() == (database.head,)
+        return database.epoch, database.head
+
+
+def check_what_is_left(backup: Path, path: Path, old: tuple[str, int]) -> str:
+    """The old log, the new one with the old one beside it, or a refusal to start with a way out. Says which."""
+    aside = [file for file in path.parent.glob("*.replaced-*") if file.suffix.removeprefix(".replaced-").isdigit()]
+    try:
+        found = what_is_found(path)
+    except Unfinished:
+        assert not path.exists()
+        (kept,) = aside
+        copied = path.with_name("elsewhere")
+        copied.mkdir()
+        for part in PARTS[:2]:
+            if Path(f"{kept}{part}").exists():
+                shutil.copy(f"{kept}{part}", copied / f"old{part}")
+        assert what_is_found(copied / "old") == old
+        restore(backup, path, NEW, replace_log=False)
+        assert what_is_found(path) == (NEW.epoch, 8)
+        return "unfinished"
+    assert not list(path.parent.glob("*.restoring*"))
+    if found == old:
+        assert not aside
+        return "old"
+    assert found == (NEW.epoch, 8)
+    (kept,) = aside
+    assert what_is_found(kept) == old
+    return "new"
+
+
+async def test_a_restore_that_is_killed_at_any_step_loses_nothing(sqlite: SqlitePlace, tmp_path: Path) -> None:
+    backup, path, old = await a_crashed_log(sqlite, tmp_path)
+    folder = tmp_path / "killed"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.adapters.store.restorer", str(backup), str(path), str(folder)
+    )
+    assert await child.wait() == 0
+    copies = sorted(folder.iterdir(), key=lambda copy: int(copy.name))
+    found = [check_what_is_left(backup, copy / path.name, old) for copy in copies]
+    assert [name for name, _ in itertools.groupby(found)] == ["old", "unfinished", "new"]
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+async def test_a_restore_that_fails_at_any_step_leaves_the_old_log_or_the_new_one(
+    sqlite: SqlitePlace, tmp_path: Path, behind: bool
 ) -> None:
+    """Ctrl-C, whenever it comes: what was moved aside is moved back."""
+    backup, path, old = await a_crashed_log(sqlite, tmp_path)
+    found = []
+    for number in itertools.count():
+        copy = tmp_path / "failed" / str(number)
+        shutil.copytree(path.parent, copy)
+        with Stepping(number, interrupted, behind=behind) as steps, suppress(KeyboardInterrupt):
+            restore(backup, copy / path.name, NEW, replace_log=True)
+        found.append(check_what_is_left(backup, copy / path.name, old))
+        if not steps.stopped:
+            break
+    assert [name for name, _ in itertools.groupby(found)] == ["old", "new"]
+
+
+async def test_a_restore_on_a_disk_that_dies_leaves_no_empty_log(sqlite: SqlitePlace, tmp_path: Path) -> None:
+    """From some step on nothing works any more, the moving back neither."""
+    backup, path, old = await a_crashed_log(sqlite, tmp_path)
+    found = []
+    for number in itertools.count():
+        copy = tmp_path / "died" / str(number)
+        shutil.copytree(path.parent, copy)
+        with Stepping(number, broken, always=True) as steps, suppress(NoRoom):
+            restore(backup, copy / path.name, NEW, replace_log=True)
+        found.append(check_what_is_left(backup, copy / path.name, old))
+        if not steps.stopped:
+            break
+    assert [name for name, _ in itertools.groupby(found)] == ["old", "unfinished", "new"]
+
+
+async def test_a_restore_that_was_broken_off_is_no_empty_log(sqlite: SqlitePlace, tmp_path: Path) -> None:
     backup, _ = await a_backup(sqlite, tmp_path)
-    really = os.replace
-
-    def killed(source: str | Path, target: str | Path) -> None:
-        if str(source).endswith(".restoring"):
-            os.link(source, f"{source}.kept")  # what the undoing of a restore that lives would remove
-            raise KeyboardInterrupt
-        really(source, target)
-
-    monkeypatch.setattr(os, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        restore(backup, sqlite.path, NEW, replace_log=True)
-    monkeypatch.undo()
     left = sqlite.path.with_name("agenticd.db.restoring")
-    left.with_name(f"{left.name}.kept").rename(left)
-    with pytest.raises(Unfinished, match="run `agenticd restore` again") as caught:
-        await sqlite.open()
-    assert str(caught.value).startswith(f"{sqlite.path}: a restore was broken off (agenticd.db.restoring is there")
-    assert not sqlite.path.exists()
+    sqlite.path.rename(left)
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(Unfinished, match="run `agenticd restore` again") as caught:
+            await sqlite.open()
+        assert str(caught.value).startswith(f"{sqlite.path}: a restore was broken off (agenticd.db.restoring is there")
+        assert not sqlite.path.exists()
+        with pytest.raises(Damaged):  # nor after another restore that came to nothing
+            restore(bad, sqlite.path, NEW, replace_log=False)
+    await asyncio.to_thread(Path(f"{sqlite.path}-wal").write_bytes, b"another log's")
     restore(backup, sqlite.path, NEW, replace_log=False)
     assert (await sqlite.open()).window.head == 8
 
