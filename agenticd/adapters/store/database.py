@@ -32,7 +32,7 @@ PARTS = ("", "-wal", "-shm")
 
 @dataclass(frozen=True, slots=True)
 class NewLog:
-    """What a new log is given. `epoch` has no white space and no colon; `created` in seconds since 1970."""
+    """What a new log is given. `epoch` has no white space and no colon; `created` is now, in seconds since 1970."""
 
     epoch: str
     secret: bytes
@@ -138,7 +138,7 @@ def migrate(
     for number in range(version, len(migrations)):
         with transaction(connection):
             for statement in migrations[number]:
-                connection.execute(statement)
+                connection.execute(statement, {"now": new.created})
             if number == 0:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 query = """

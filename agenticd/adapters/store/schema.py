@@ -1,6 +1,6 @@
 """The tables, as a list of migrations: what stands at place n brings a file from schema version n to n + 1.
 
-A migration that was released is never changed; a new one is added behind it.
+A migration that was released is never changed; a new one is added behind it. `:now` is the wall clock's time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _FIRST = (
     )""",
     "CREATE INDEX events_by_call ON events (call_id, revision)",
     # `record` is the CallRecord in JSON, without its brief. While the call is not closed, its `last_sequence` and the
-    # column `last_revision` may be behind: see writer.py. The other columns repeat what is searched for.
+    # column `last_revision` may be behind: see writer.py. `closed_time` is in the log's own time: see retention.py. The
+    # other columns repeat what is searched for.
     """CREATE TABLE calls (
         call_id TEXT PRIMARY KEY,
         create_time REAL NOT NULL,
@@ -42,10 +43,10 @@ _FIRST = (
     )""",
     "CREATE INDEX calls_by_time ON calls (create_time, call_id)",
     "CREATE INDEX calls_live ON calls (create_time) WHERE NOT closed",
-    # `closed_time`, and `created` of a request, are in the log's own time: see retention.py.
     "CREATE INDEX calls_closed ON calls (last_revision) WHERE closed",
     # Apart from the record: up to 32 KiB that never change are not written again with each event.
     "CREATE TABLE briefs (call_id TEXT PRIMARY KEY, brief BLOB NOT NULL)",
+    # `created` is in the log's own time.
     """CREATE TABLE requests (
         identity TEXT NOT NULL,
         request_id TEXT NOT NULL,
@@ -58,7 +59,8 @@ _FIRST = (
     "CREATE INDEX requests_by_time ON requests (created)",
 )
 
-# The log's own time (retention.py), and what the wall clock said, as of the revision: when both were last compared.
+# The log's own time (retention.py), and what the wall clock said, as of the revision: when both were last compared. The
+# newest event's time may be of a clock that was ahead: then the log's is now, unless the clock is known to be behind.
 _LOG_TIME = (
     "ALTER TABLE meta ADD COLUMN log_time REAL NOT NULL DEFAULT 0",
     "ALTER TABLE meta ADD COLUMN wall_time REAL NOT NULL DEFAULT 0",
@@ -66,6 +68,7 @@ _LOG_TIME = (
     """UPDATE meta SET
         log_time = coalesce((SELECT time FROM events ORDER BY revision DESC LIMIT 1), created),
         time_revision = coalesce((SELECT max(revision) FROM events), first_revision - 1)""",
+    "UPDATE meta SET log_time = min(log_time, :now) WHERE :now >= created",
     "UPDATE meta SET wall_time = log_time",
 )
 

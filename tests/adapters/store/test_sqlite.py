@@ -240,14 +240,21 @@ def test_an_older_file_is_brought_up_step_by_step(tmp_path: Path) -> None:
     assert "third" in tables(path, steps)
 
 
-def test_a_file_that_knows_no_time_of_its_own_begins_with_that_of_its_newest_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("now", "begin"),
+    [(12.0, 9.0), (8.0, 8.0), (4.0, 9.0)],
+    ids=["as it should be", "the event's clock was ahead", "this clock is behind: the file was made at 5"],
+)
+def test_a_file_that_knows_no_time_of_its_own_begins_with_that_of_its_newest_event(
+    tmp_path: Path, now: float, begin: float
+) -> None:
     path = tmp_path / "a.db"
     with closing(connect(path, "rwc")) as old:
         migrate(path, old, NewLog("epoch", b"s" * 32, 5.0), MIGRATIONS[:1])
         for revision, time in ((1, 7.0), (2, 9.0)):
             old.execute("INSERT INTO events VALUES (?, 'c', 'k', ?, '')", (revision, time))
-    database = open_database(path, NEW)
-    assert database.compared == Compared(9.0, 9.0, 2)
+    database = open_database(path, NewLog("epoch", b"s" * 32, now))
+    assert database.compared == Compared(begin, begin, 2)
     database.close()
 
 
