@@ -79,7 +79,7 @@ class OnDurable(Protocol):
     """Called once on the event loop, in the order of the call's appends, and never before `append` returns: with the
     entry's revision (0 without an event), or None when nothing of the entry was kept, nor will be of the call's later
     ones: the store failed, or its request id is already taken, or the call was not begun because nothing could be
-    written, or the event does not fit the contract's form."""
+    written, or its first or last event has no form in the contract. For another such event a warning is kept."""
 
     def __call__(self, revision: int | None, /) -> None: ...
 
@@ -212,7 +212,7 @@ class EventCodec(Protocol):
     """Events in the contract's form. The store keeps what this writes, and looks inside for transcripts only."""
 
     def encode(self, event: Event, revision: int) -> bytes:
-        """The event's bytes. Called in the writer's thread. Raises ValueError for what its form has no room for."""
+        """The event's bytes. Called in the writer's thread. Raises ValueError, OverflowError: it has no form for it."""
 
     def decode(self, data: bytes) -> tuple[Event, int]:
         """The event and its revision."""

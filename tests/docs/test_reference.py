@@ -123,8 +123,9 @@ def test_the_frames_the_live_words_and_the_fields_of_an_event_are_those_of_the_c
     assert request <= told
 
 
-def test_the_codes_of_warnings_are_those_that_the_core_gives() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agenticd/core").glob("*.py"))
+def test_the_codes_of_warnings_are_those_that_the_core_and_the_log_give() -> None:
+    files = [*(ROOT / "agenticd/core").glob("*.py"), *(ROOT / "agenticd/adapters/store").glob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
     given = set(re.findall(r"(?:\bWarning|_warn)\(\s*\"([A-Z_]+)\"", source))
     assert given == set(
         re.findall(r"`([A-Z_]+)`", EVENTS.partition("Codes of warnings today:")[2].partition("\n\n")[0])

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from functools import cache
 
 import msgspec
+import structlog
+from msgspec import structs
 
 from agenticd.adapters.store.rows import encode_record
-from agenticd.core.events import KINDS, CallClosed, CallRecord
+from agenticd.core.events import KINDS, CallClosed, CallQueued, CallRecord, Event, Warning
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.service.ports import Entry, EventCodec, OnDurable
 
+_logger = structlog.get_logger(__name__)
+
+CALL_QUEUED = KINDS[CallQueued]
 CALL_CLOSED = KINDS[CallClosed]
+_ENDS = (CALL_QUEUED, CALL_CLOSED)  # a call is read from its first event to its last: nothing can stand for these
 
 TOGETHER = 64
 """The most rows of one statement. Each statement hands the interpreter to the loop and waits to get it back, which is
@@ -86,9 +92,14 @@ class Work:
         self.answers: list[tuple[OnDurable, int | None]] = []
 
     def add(self, item: Append, codec: EventCodec) -> None:
-        """Give the entry's event its revision, and gather its rows. Raises ValueError; then it gathered nothing."""
+        """Give the entry's event its revision, and gather its rows.
+
+        Raises ValueError, OverflowError for an event that has no form; then it gathered nothing.
+        """
         record, event, request = item.entry.record, item.entry.event, item.entry.request
-        data = codec.encode(event, self.revision + 1) if event is not None else b""  # before anything is changed
+        data = b""
+        if event is not None:
+            event, data = _encoded(event, self.revision + 1, codec)  # before anything is changed
         change = self.changes.get(record.call_id)
         if change is None:
             change = self.changes[record.call_id] = Change(record)
@@ -117,6 +128,21 @@ class Work:
             connection.executemany(_BRIEF, briefs)
         if self.requests:
             connection.executemany(_REQUEST, self.requests.values())
+
+
+def _encoded(event: Event, revision: int, codec: EventCodec) -> tuple[Event, bytes]:
+    """The event and its bytes; of one that has no form, those of a warning in its place, for its call goes on."""
+    try:
+        return event, codec.encode(event, revision)
+    except (ValueError, OverflowError) as error:
+        kind = event.kind
+        if kind in _ENDS:
+            raise
+        why = type(error).__name__
+        _logger.error("an event has no form in the contract", call_id=event.call_id, kind=kind, why=why)
+        text = f"an event of the kind {kind} was left out: it has no form in the contract"
+        warning = structs.replace(event, payload=Warning("EVENT_UNREPRESENTABLE", text))
+        return warning, codec.encode(warning, revision)
 
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

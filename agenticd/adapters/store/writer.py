@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from agenticd.adapters.store.database import Database, transaction
 from agenticd.adapters.store.retention import LOOK_EVERY, REQUEST_SECONDS, Limits, Reckoning, prune_piece
 from agenticd.adapters.store.rows import encode_brief
-from agenticd.adapters.store.work import Append, Change, Work
-from agenticd.core.events import KINDS, CallQueued, CallRecord
+from agenticd.adapters.store.work import CALL_QUEUED, Append, Change, Work
+from agenticd.core.events import CallRecord
 from agenticd.core.ids import CallId
 from agenticd.core.log import Logged
 from agenticd.core.tally import Tally
@@ -38,7 +38,7 @@ Ts = TypeVarTuple("Ts")
 
 BATCH = 512  # the most entries of one transaction, so that their callbacks do not hold up the loop
 RETRY_SECONDS = 0.5
-CALL_QUEUED = KINDS[CallQueued]
+REFUSED = 10_000  # of so many calls it is known that they were refused: more than can wait to be told
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 _PASSING = frozenset(
@@ -62,7 +62,7 @@ _REQUEST_KNOWN = "SELECT 1 FROM requests WHERE identity = ? AND request_id = ? A
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Forget what is too old at `now` (seconds since 1970); answered with the first revision."""
+    """Forget what is too old at `now` (in the log's own time); answered with the first revision."""
 
     now: float
     on_durable: OnDurable
@@ -121,7 +121,7 @@ class Writer:
         self._batch: list[Append] = []  # what is being written
         self._trouble = ""
         self._doubtful = False  # what failed may be found committed by the next start, if we are killed now
-        self._refused: set[CallId] = set()  # calls of which an entry was refused: what comes of them later is, too
+        self._refused: dict[CallId, None] = {}  # calls of which an entry was refused: what comes of them later is, too
         self._stop_waiting = threading.Event()
         self._rows: dict[CallId, CallRecord] = {}  # of calls that are live: as they are written
         self._orders: list[Prune] = []
@@ -259,7 +259,7 @@ class Writer:
         for item in self._held:
             call_id, event = item.entry.record.call_id, item.entry.event
             if new_calls and event is not None and event.kind == CALL_QUEUED:
-                self._refused.add(call_id)
+                self._refuse(call_id)
             if call_id in self._refused:
                 answers.append((item.on_durable, None))
             else:
@@ -301,7 +301,7 @@ class Writer:
         for item in batch:
             if not self._add(item, work):
                 # What comes later of this call has no place without it: a sequence without a gap begins with its first.
-                self._refused.add(item.entry.record.call_id)
+                self._refuse(item.entry.record.call_id)
                 work.answers.append((item.on_durable, None))
         changed = [change for change in work.changes.values() if self._is_news(change.record)]
         briefs = self._new_briefs(changed)
@@ -328,15 +328,19 @@ class Writer:
             return False
         try:
             work.add(item, self._codec)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             # Whatever made it, it is this call's misfortune and no other's.
-            kind = item.entry.event.kind if item.entry.event is not None else ""
             why = type(error).__name__
-            _logger.error(
-                "an event has no form in the contract; its call is given up", call_id=record.call_id, kind=kind, why=why
-            )
+            _logger.error("an event has no form, and its call is given up", call_id=record.call_id, why=why)
             return False
         return True
+
+    def _refuse(self, call_id: CallId) -> None:
+        """Whatever comes of this call from now on is refused. The calls refused longest ago are forgotten: they ended
+        when they were told."""
+        self._refused[call_id] = None
+        if len(self._refused) > REFUSED:
+            del self._refused[next(iter(self._refused))]
 
     def _probe(self) -> None:
         """Something that must reach the disk, even where nothing waits to be written."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -23,11 +23,13 @@ from agenticd.adapters.store import (
     SqliteLog,
     StoreUnusable,
 )
+from agenticd.adapters.store import writer as writer_module
 from agenticd.adapters.store.database import Compared, NewLog, connect, migrate, open_database
 from agenticd.adapters.store.retention import PIECE, Limits, prune_piece
 from agenticd.adapters.store.schema import MIGRATIONS
 from agenticd.core.errors import StoreDown
-from agenticd.core.events import DigitReceived, Event
+from agenticd.core.events import DigitReceived, Event, Warning
+from agenticd.core.log import Select
 from agenticd.service.ports import RequestKey
 from tests.adapters.store.conftest import DAY, SqlitePlace
 from tests.log_support import Call, JsonCodec, ManualClock, append, append_all
@@ -341,22 +343,76 @@ async def test_a_file_that_cannot_be_read_is_store_down_and_not_an_sqlite_error(
         await log.call(Call().call_id)
 
 
-async def test_an_event_that_has_no_form_costs_its_call_and_no_other(tmp_path: Path) -> None:
-    class Narrow(JsonCodec):
-        def encode(self, event: Event, revision: int) -> bytes:
-            if event.payload == DigitReceived("odd"):
-                raise ValueError("out of range")
-            return super().encode(event, revision)
+class Narrow(JsonCodec):
+    """Has no form for what `odd` says."""
 
-    log = await SqliteLog.open(Config(tmp_path / "a.db"), Narrow(), ManualClock())
+    def __init__(self, odd: Callable[[Event], Exception | None]) -> None:
+        self.odd = odd
+
+    def encode(self, event: Event, revision: int) -> bytes:
+        if (error := self.odd(event)) is not None:
+            raise error
+        return super().encode(event, revision)
+
+
+@pytest.mark.parametrize("error", [ValueError("out of range"), OverflowError("infinity")])
+async def test_an_event_that_has_no_form_is_a_warning_in_its_place_and_the_call_goes_on(
+    tmp_path: Path, error: Exception
+) -> None:
+    codec = Narrow(lambda event: error if event.payload == DigitReceived("odd") else None)
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), codec, ManualClock())
     odd, other = Call(), Call()
+    entries = [odd.queued(), other.queued(), odd.digit("odd"), other.digit(), odd.digit(), odd.closed(), other.closed()]
+    assert await append_all(log, *entries) == [1, 2, 3, 4, 5, 6, 7]
+    page = await log.read(0, Select(frozenset({odd.call_id})), 100)
+    assert [logged.kind for logged in page.events] == ["call_queued", "warning", "digit_received", "call_closed"]
+    events = [codec.decode(logged.data)[0] for logged in page.events]
+    assert [event.call_sequence for event in events] == [1, 2, 3, 4]
+    text = "an event of the kind digit_received was left out: it has no form in the contract"
+    assert events[1].payload == Warning("EVENT_UNREPRESENTABLE", text)
+    assert log.window.read(2, Select(), 1).events[0].kind == "warning", "nor do followers get what the file has not"
+    assert await log.live() == []
+    await log.close()
+
+
+@pytest.mark.parametrize("kind", ["call_queued", "call_closed"])
+async def test_a_call_without_its_first_or_last_event_is_refused_and_no_other(tmp_path: Path, kind: str) -> None:
+    odd, other = Call(), Call()
+    codec = Narrow(lambda event: ValueError() if (event.call_id, event.kind) == (odd.call_id, kind) else None)
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), codec, ManualClock())
     begun = odd.record
-    entries = [odd.queued(), other.queued(), odd.digit("odd"), other.digit(), odd.digit(), other.closed()]
+    entries = [odd.queued(), other.queued(), odd.closed(), other.closed()]
     answers = [append(log, entry) for entry in entries]
-    assert [await answer for answer in answers] == [1, 2, None, 3, None, 4]
-    assert await append(log, odd.closed()) is None, "nor later: its events have no gap"
-    assert await log.live() == [replace(begun, last_sequence=1)], "the next start looks at it"
+    if kind == "call_queued":
+        assert [await answer for answer in answers] == [None, 1, None, 2]
+        assert await append(log, odd.digit()) is None, "nor later: its events have no gap"
+        assert await log.live() == []
+    else:
+        assert [await answer for answer in answers] == [1, 2, None, 3]
+        assert await log.live() == [replace(begun, last_sequence=1)], "the next start looks at it"
     assert not log.failed.is_set()
+    await log.close()
+
+
+async def test_an_event_at_a_time_that_has_no_form_is_refused_since_no_warning_can_stand_there(tmp_path: Path) -> None:
+    codec = Narrow(lambda event: OverflowError() if event.time == float("inf") else None)
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), codec, ManualClock())
+    call = Call()
+    entries = [call.queued(), call.entry(DigitReceived("5"), time=float("inf")), call.digit()]
+    answers = [append(log, entry) for entry in entries]
+    assert [await answer for answer in answers] == [1, None, None]
+    assert not log.failed.is_set()
+    await log.close()
+
+
+async def test_refused_calls_are_not_remembered_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "REFUSED", 2)
+    codec = Narrow(lambda event: ValueError() if event.kind == "call_queued" else None)
+    log = await SqliteLog.open(Config(tmp_path / "a.db"), codec, ManualClock())
+    calls = [Call() for _ in range(5)]
+    for call in calls:
+        assert await append(log, call.queued()) is None
+    assert list(log._writer._refused) == [call.call_id for call in calls[3:]]
     await log.close()
 
 
