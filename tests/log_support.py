@@ -43,6 +43,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self.now
 
+    def elapsed(self) -> float:
+        return self.now
+
     def wall(self) -> float:
         return self.start + self.now
 

@@ -195,8 +195,7 @@ class CallMachine:
         return [Append(CallQueued(record.direction, record.from_address, record.to_address, record.agent, dial_before))]
 
     def _granted(self, age: float, now: float) -> list[Effect]:
-        # Late by either clock is late: of a machine that was suspended the monotonic one knows nothing, and the one on
-        # the wall may have been put back.
+        # Of a machine that slept the monotonic clock, by which deadlines pass, knows nothing.
         late = (self._due is not None and now >= self._due) or age >= self._record.options.queue_timeout
         return self._expired(now) if late else self._fire(Trigger.GRANTED, now)
 

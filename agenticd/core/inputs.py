@@ -35,8 +35,8 @@ class CallRecovered:
 
 @dataclass(frozen=True, slots=True)
 class DialGranted:
-    """It is the call's turn to be dialled. `age`: seconds since the call was created, by the clock on the wall, which
-    goes on while a machine is suspended."""
+    """It is the call's turn to be dialled. `age`: seconds since the call was created, by a clock that goes on while the
+    machine sleeps."""
 
     age: float = 0.0
 

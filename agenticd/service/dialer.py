@@ -60,7 +60,7 @@ class Dialer:
             session = self._queue.popleft()
             # Hung up or expired while it waited: its turn costs nobody anything.
             if session.call.state is CallState.QUEUED:
-                session.feed(inputs.DialGranted(self._clock.wall() - session.record.create_time))
+                session.feed(inputs.DialGranted(session.age))
                 if session.record.end is None:
                     self._next = now + self._interval
         if self._queue:

@@ -33,6 +33,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds since an arbitrary moment; never goes back. What machines are given as `now`."""
 
+    def elapsed(self) -> float:
+        """Seconds since an arbitrary moment, those that the machine slept included; nobody can set it."""
+
     def wall(self) -> float:
         """Seconds since 1970, UTC."""
 

@@ -117,6 +117,9 @@ class Session:
         # It need not be asked for: a call that was recovered was accepted long ago.
         self.accepted.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._world = world
+        # The clock on the wall may be set at any time, and is asked only about what was before a restart.
+        self._created = world.clock.elapsed() - max(0.0, world.clock.wall() - record.create_time)
+        self._dial_ordered = 0.0
         self._request = request
         self._media: Outlet | None = None
         self._model: ModelLink | None = None
@@ -136,6 +139,11 @@ class Session:
         self._over = asyncio.Event()
         self._failed = False
         self._abandoned = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the call was created, those that the machine slept included."""
+        return self._world.clock.elapsed() - self._created
 
     # The door.
 
@@ -265,7 +273,10 @@ class Session:
             case effects.CloseModel():
                 if self._model is not None:
                     self._model.close()
-            case effects.Dial() | effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
+            case effects.Dial():
+                self._dial_ordered = self._world.clock.elapsed()
+                self._outside.append((self._appended, effect))
+            case effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
                 if all(waiting != effect for _, waiting in self._outside):
                     self._outside.append((self._appended, effect))
 
@@ -440,8 +451,7 @@ class Session:
 
     def _still_to_dial(self) -> bool:
         """Whether the order to dial may go out now: nothing ended the call, and it was not given long ago."""
-        record = self.record
-        age = self._world.clock.wall() - (record.dial_time or record.create_time)
+        age = self._world.clock.elapsed() - self._dial_ordered
         return self.call.state is CallState.DIALING and age <= SLOWEST_ORDER
 
     async def _hang_up(self, answered: bool, words: str) -> inputs.Input:

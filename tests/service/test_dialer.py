@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from agenticd.core import inputs
@@ -52,22 +53,38 @@ async def test_a_call_that_was_hung_up_costs_no_turn() -> None:
 
 
 async def test_calls_whose_time_passed_while_the_machine_slept_are_not_dialled_and_cost_no_turn() -> None:
-    """The monotonic clock stands still meanwhile; and a clock on the wall that is put back makes nobody late."""
+    """The monotonic clock stands still meanwhile."""
     hands = Hands()
     dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 3)
     for session in sessions:
         dialer.enqueue(session)
-    hands.clock.stepped = 8 * 3600.0
+    hands.clock.slept = 8 * 3600.0
     (young,) = queued(hands, 1)
     dialer.enqueue(young)
     hands.clock.advance(1.0)
     assert dialed([*sessions, young]) == [True, False, False, True]
     assert [session.record.end and session.record.end.reason for session in sessions[1:]] == [EndReason.EXPIRED] * 2
-    (other,) = queued(hands, 1)
-    dialer.enqueue(other)
-    hands.clock.stepped = -8 * 3600.0
+
+
+@pytest.mark.parametrize("hours", [8, -8])
+async def test_a_clock_on_the_wall_that_is_set_makes_nobody_late(hours: int) -> None:
+    hands = Hands()
+    dialer, sessions = Dialer(hands.clock, 1.0), queued(hands, 2)
+    for session in sessions:
+        dialer.enqueue(session)
+    hands.clock.stepped = hours * 3600.0
     hands.clock.advance(1.0)
-    assert dialed([other]) == [True]
+    assert dialed(sessions) == [True, True]
+
+
+async def test_a_call_that_waited_through_a_restart_is_as_old_as_its_record_and_what_passed_since() -> None:
+    hands = Hands()
+    created = hands.clock.wall() - 59.0
+    session = Session(replace(record(), create_time=created), hands.world)
+    hands.clock.stepped = 8 * 3600.0
+    assert session.age == 59.0
+    hands.clock.slept = 2.0
+    assert session.age == 61.0
 
 
 async def test_after_a_pause_the_next_call_goes_at_once_and_only_one() -> None:

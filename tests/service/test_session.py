@@ -568,12 +568,22 @@ async def test_nobody_is_dialled_late_because_the_machine_slept() -> None:
     hands = Hands()
     async with live(hands) as session:
         session.feed(inputs.DialGranted())
-        hands.clock.stepped = SLOWEST_ORDER + 1
+        hands.clock.slept = SLOWEST_ORDER + 1
         hands.log.commit()
         await settle()
         assert hands.carrier.orders == []
         assert session.record.end is not None
         assert session.record.end.reason is EndReason.EXPIRED
+
+
+async def test_a_clock_on_the_wall_that_is_set_keeps_nobody_from_being_dialled() -> None:
+    hands = Hands()
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.clock.stepped = 86_400.0
+        hands.log.commit()
+        await settle()
+        assert [name for name, _ in hands.carrier.orders] == ["dial"]
 
 
 async def test_a_call_that_ended_while_it_was_to_be_dialled_is_not_dialled() -> None:

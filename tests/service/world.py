@@ -30,13 +30,19 @@ class Alarm:
 class HandClock:
     now: float = 100.0
     stepped: float = 0.0
+    """Seconds by which the clock on the wall was set."""
+    slept: float = 0.0
+    """Seconds that the machine slept."""
     alarms: list[Alarm] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.now
 
+    def elapsed(self) -> float:
+        return self.now + self.slept
+
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.now + self.stepped
+        return 1_700_000_000.0 + self.elapsed() + self.stepped
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
         alarm = Alarm(when, callback)

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 from agenticd.service.ports import Timer
 
+# Linux stops its monotonic clock while the machine sleeps, and has another one for that; macOS does not stop it.
+_WITH_SLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """The Clock port on the running event loop: to be made inside of it.
@@ -25,6 +28,10 @@ class SystemClock:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.monotonic = self._loop.time  # no method of ours in between: it is asked once per media frame
+
+    def elapsed(self) -> float:
+        """Seconds since the machine started, those that it slept included."""
+        return time.clock_gettime(_WITH_SLEEP)
 
     def wall(self) -> float:
         """Seconds since 1970, UTC."""

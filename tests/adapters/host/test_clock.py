@@ -56,6 +56,13 @@ def test_a_timer_that_was_cancelled_does_not_call_back(loop: str):
         runner.run(main())
 
 
+async def test_what_elapsed_is_never_less_than_what_the_machine_was_awake():
+    clock = SystemClock()
+    elapsed, awake = clock.elapsed(), time.monotonic()
+    assert clock.elapsed() >= elapsed
+    assert clock.elapsed() >= awake
+
+
 async def test_wall_time_and_randomness_are_the_systems():
     clock = SystemClock()
     assert abs(clock.wall() - time.time()) < 60

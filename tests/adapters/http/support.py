@@ -58,6 +58,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self.now
 
+    def elapsed(self) -> float:
+        return self.now
+
     def wall(self) -> float:
         return 1_700_000_000.0 + self.now
 

@@ -31,6 +31,9 @@ class FixedClock:
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
 
+    def elapsed(self) -> float:
+        return asyncio.get_running_loop().time()
+
     def wall(self) -> float:
         return 1_795_356_000.0
 

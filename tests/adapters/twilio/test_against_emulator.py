@@ -41,6 +41,9 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def elapsed(self) -> float:
+        return time.monotonic()
+
     def wall(self) -> float:
         return time.time()
 

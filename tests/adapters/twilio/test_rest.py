@@ -138,6 +138,9 @@ class TestClock:
     def monotonic(self) -> float:
         return 0.0
 
+    def elapsed(self) -> float:
+        return 0.0
+
     def wall(self) -> float:
         return NOW
 
