@@ -160,8 +160,8 @@ class CallMachine:
                 return self._seen(carrier_call_id, status, now)
             case inputs.CallSeen(carrier_call_id, status):
                 return self._seen(carrier_call_id, status, now) + self._end_orphan(now)
-            case inputs.DialRefused(code, message):
-                end = CallEnd(EndReason.REJECTED, EndedBy.CARRIER, carrier_code=code, message=message)
+            case inputs.DialRefused(code, message, reason):
+                end = CallEnd(reason, EndedBy.CARRIER, carrier_code=code, message=message)
                 return self._fire(Trigger.REFUSED, now, self._ordered_or(end))
             case inputs.DialUnanswered(what):
                 return [] if self.carrier_call_id else self._unanswered(what, now)

@@ -159,11 +159,14 @@ class CarrierRefused(CarrierError):
 
 
 class CarrierUnanswered(CarrierError):
-    """No usable answer came (time-out, reset, 5xx): Twilio may or may not have done it. `what` says which."""
+    """No usable answer came (time-out, reset, 5xx): Twilio may or may not have done it. `what` says which.
 
-    def __init__(self, what: str) -> None:
+    Unless the request never was `sent`: then there was no connection, and nothing was done."""
+
+    def __init__(self, what: str, *, sent: bool = True) -> None:
         super().__init__(what)
         self.what = what
+        self.sent = sent
 
 
 class RemoteError(AgenticError):

@@ -51,10 +51,11 @@ class DialAnswered:
 
 @dataclass(frozen=True, slots=True)
 class DialRefused:
-    """The carrier said no: nothing was dialled."""
+    """Nothing was dialled: the carrier said no, or (FAILED) it could not be asked."""
 
     code: int
     message: str
+    reason: EndReason = EndReason.REJECTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -446,6 +446,8 @@ class Session:
                 self.feed(UNDIALLED)
             return inputs.DialRefused(refusal.code, refusal.message)
         except CarrierUnanswered as silence:
+            if not silence.sent:
+                return inputs.DialRefused(0, f"{silence.what}; nobody was dialled", EndReason.FAILED)
             return inputs.DialUnanswered(silence.what)
         return inputs.DialAnswered(seen.carrier_call_id, seen.status)
 

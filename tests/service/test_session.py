@@ -126,6 +126,20 @@ async def test_an_unanswered_dial_is_looked_for_by_number_and_time_and_never_rep
         assert session.call.state is CallState.RINGING
 
 
+async def test_a_call_whose_order_never_left_ends_at_once_and_is_not_looked_for() -> None:
+    hands = Hands()
+    hands.carrier.dial_answer = CarrierUnanswered("Twilio cannot be reached", sent=False)
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        hands.log.commit()
+        end = session.record.end
+        assert end is not None
+        assert (end.reason, end.message) == (EndReason.FAILED, "Twilio cannot be reached; nobody was dialled")
+        assert hands.log.kinds == ["call_queued", "call_dialing", "call_ended", "call_closed"]
+
+
 async def test_a_call_of_ours_is_no_candidate_for_another() -> None:
     hands = Hands()
     hands.carrier.dial_answer = CarrierUnanswered("timeout")

@@ -144,7 +144,9 @@ class Transport:
             code = _code(status)
         except aiohttp.ClientConnectorError:
             code = "unreachable"
-            raise CarrierUnanswered("Twilio cannot be reached") from None
+            # Raised only while a connection is made, up to the end of its handshake; and what was asked before, and is
+            # asked again now, Twilio did not process.
+            raise CarrierUnanswered("Twilio cannot be reached", sent=False) from None
         except TimeoutError:
             code = "timeout"
             raise CarrierUnanswered(f"Twilio did not answer within {self._config.timeout:g} s") from None

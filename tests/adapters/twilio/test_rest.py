@@ -373,6 +373,7 @@ async def test_when_nobody_knows_whether_it_was_dialled_it_is_not_dialled_again(
     with pytest.raises(CarrierUnanswered) as silence:
         await carrier.dial(ORDER)
     assert len(twilio.asked) == 1
+    assert silence.value.sent
     assert TOKEN not in silence.value.what
     assert silence.value.__cause__ is None
     assert carrier.health == PeerHealth(False, NOW, silence.value.what)
@@ -387,8 +388,9 @@ async def test_a_time_out_is_an_unknown_end(twilio):
 
     carrier = TwilioCarrier(config(twilio, timeout=0.1), TestClock())
     twilio.answers.append(wait)
-    with pytest.raises(CarrierUnanswered, match="did not answer within 0.1 s"):
+    with pytest.raises(CarrierUnanswered, match="did not answer within 0.1 s") as silence:
         await carrier.dial(ORDER)
+    assert silence.value.sent
     never.set()
     await carrier.close()
     assert carrier.codes == {"timeout": 1}
@@ -406,10 +408,20 @@ async def test_an_address_that_cannot_be_reached(twilio, url, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     carrier = TwilioCarrier(config(twilio, api_url=url), TestClock())
-    with pytest.raises(CarrierUnanswered):
+    with pytest.raises(CarrierUnanswered) as silence:
         await carrier.dial(ORDER)
     await carrier.close()
     assert carrier.codes == {"unreachable" if url.startswith("http:") else "broken": 1}
+    assert silence.value.sent is not url.startswith("http:")
+
+
+async def test_a_connection_that_fails_in_its_handshake_carried_no_order(twilio):
+    carrier = TwilioCarrier(config(twilio, api_url=twilio.url.replace("http:", "https:")), TestClock())
+    with pytest.raises(CarrierUnanswered) as silence:
+        await carrier.dial(ORDER)
+    await carrier.close()
+    assert not silence.value.sent
+    assert twilio.asked == []
 
 
 # Hang up.
