@@ -74,6 +74,7 @@ SLOWEST_ORDER = 60.0
 UNDIALLED = inputs.HangUpRequested(
     EndReason.EXPIRED, EndedBy.DAEMON, "it was not dialled, because the event log could not be written in time"
 )
+UNSENT = inputs.HangUpRequested(EndReason.EXPIRED, EndedBy.DAEMON, "it was not dialled in time")
 
 
 class Show(Protocol):
@@ -120,6 +121,8 @@ class Session:
         # The clock on the wall may be set at any time, and is asked only about what was before a restart.
         self._created = world.clock.elapsed() - max(0.0, world.clock.wall() - record.create_time)
         self._dial_ordered = 0.0
+        self._unsent = False
+        """It is to be dialled, and the carrier has not been asked to."""
         self._request = request
         self._media: Outlet | None = None
         self._model: ModelLink | None = None
@@ -260,7 +263,10 @@ class Session:
                 self.record = apply(self.record, payload, wall)
                 event = Event(self.record.call_id, self.record.last_sequence, wall, payload)
                 self._put(event)
-                if isinstance(payload, CallEnding | CallEnded) and self._withdraw(effects.Dial()):
+                if isinstance(payload, CallEnding | CallEnded) and self._unsent:
+                    # If it has begun it asks, before it goes out, whether it may.
+                    self._unsent = False
+                    self._withdraw(effects.Dial())
                     self._inbox.append(inputs.DialRefused(0, ""))
             case effects.Amend():
                 self.record = amend(self.record, effect)
@@ -274,7 +280,7 @@ class Session:
                 if self._model is not None:
                     self._model.close()
             case effects.Dial():
-                self._dial_ordered = self._world.clock.elapsed()
+                self._dial_ordered, self._unsent = self._world.clock.elapsed(), True
                 self._outside.append((self._appended, effect))
             case effects.HangUpLeg() | effects.LookUpCall() | effects.OpenModel():
                 if all(waiting != effect for _, waiting in self._outside):
@@ -284,12 +290,9 @@ class Session:
         """Whether the order to dial was given and has not begun."""
         return any(isinstance(effect, effects.Dial) for _, effect in self._outside)
 
-    def _withdraw(self, effect: effects.Effect) -> bool:
-        """Take back an outside effect that has not begun."""
-        left = deque(waiting for waiting in self._outside if waiting[1] != effect)
-        withdrawn = len(left) < len(self._outside)
-        self._outside = left
-        return withdrawn
+    def _withdraw(self, effect: effects.Effect) -> None:
+        """Take back an outside effect, if it has not begun."""
+        self._outside = deque(waiting for waiting in self._outside if waiting[1] != effect)
 
     def _fail(self) -> None:
         _logger.exception("a defect while a call was handled", call_id=self.record.call_id)
@@ -314,9 +317,9 @@ class Session:
     def _ring(self) -> None:
         self._timer = self._timer_at = None
         due = self.call.deadline()
-        if self._dial_waits() and due is not None and self._world.clock.monotonic() >= due:
-            # A disk that stands still says nothing: the carrier, which is late with its answer, was never asked.
-            self.feed(UNDIALLED)
+        if self._unsent and due is not None and self._world.clock.monotonic() >= due:
+            # The carrier, which is late with its answer, was never asked: a disk that stands still says nothing.
+            self.feed(UNDIALLED if self._dial_waits() else UNSENT)
         self.feed(inputs.DeadlinePassed())
 
     # The log.
@@ -443,18 +446,22 @@ class Session:
                     await self._world.carrier.hang_up(seen.carrier_call_id, answered=False)
         except CarrierRefused as refusal:
             if not refusal.status:
-                self.feed(UNDIALLED)
+                self.feed(UNSENT)
             return inputs.DialRefused(refusal.code, refusal.message)
         except CarrierUnanswered as silence:
             if not silence.sent:
                 return inputs.DialRefused(0, f"{silence.what}; nobody was dialled", EndReason.FAILED)
             return inputs.DialUnanswered(silence.what)
+        finally:
+            self._unsent = False
         return inputs.DialAnswered(seen.carrier_call_id, seen.status)
 
     def _still_to_dial(self) -> bool:
         """Whether the order to dial may go out now: nothing ended the call, and it was not given long ago."""
         age = self._world.clock.elapsed() - self._dial_ordered
-        return self.call.state is CallState.DIALING and age <= SLOWEST_ORDER
+        wanted = self.call.state is CallState.DIALING and age <= SLOWEST_ORDER
+        self._unsent = self._unsent and not wanted
+        return wanted
 
     async def _hang_up(self, answered: bool, words: str) -> inputs.Input:
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from agenticd.core import inputs, realtime
+from agenticd.core.call import DIAL_ANSWER
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered, StoreDown
 from agenticd.core.events import AgentBrief, CallOptions, CallRecord, CallState, Direction, EndedBy, EndReason, Usage
 from agenticd.core.ids import new_call_id
@@ -335,6 +335,36 @@ async def test_a_defect_of_an_adapter_is_one_calls_misfortune_and_never_a_second
         assert session.call.state is CallState.UNCONFIRMED
 
 
+@pytest.mark.parametrize("hung_up", [True, False])
+async def test_a_call_whose_order_is_late_before_it_leaves_ends_and_is_not_looked_for(hung_up: bool) -> None:
+    """For example because the library that sends it takes long to load."""
+    loaded = asyncio.Event()
+
+    class Loading(HandCarrier):
+        async def dial(self, order: DialOrder) -> CarrierCall:
+            await loaded.wait()
+            return await super().dial(order)
+
+    hands = Hands(carrier=Loading())
+    async with live(hands) as session:
+        session.feed(inputs.DialGranted())
+        hands.log.commit()
+        await settle()
+        if hung_up:
+            session.feed(inputs.HangUpRequested(EndReason.COMPLETED, EndedBy.API, "enough"))
+        else:
+            hands.clock.advance(DIAL_ANSWER)
+        hands.log.commit()
+        end = session.record.end
+        assert end is not None
+        late = (EndReason.EXPIRED, "it was not dialled in time")
+        assert (end.reason, end.message) == ((EndReason.CANCELED, "enough") if hung_up else late)
+        loaded.set()
+        await settle()
+        assert hands.carrier.orders == []
+        assert hands.log.kinds == ["call_queued", "call_dialing", "call_ending", "call_ended", "call_closed"]
+
+
 async def test_letting_go_of_a_call_does_not_wait_for_the_carrier() -> None:
     class Slow(HandCarrier):
         async def dial(self, order: DialOrder) -> CarrierCall:
@@ -354,8 +384,9 @@ async def test_an_answer_to_the_dial_that_comes_when_the_call_was_given_up_is_hu
 
     class Slow(HandCarrier):
         async def dial(self, order: DialOrder) -> CarrierCall:
+            seen = await super().dial(order)
             await answer.wait()
-            return await HandCarrier.dial(self, replace(order, wanted=lambda: True))
+            return seen
 
     hands = Hands(carrier=Slow())
     async with live(hands) as session:
@@ -586,8 +617,9 @@ async def test_nobody_is_dialled_late_because_the_machine_slept() -> None:
         hands.log.commit()
         await settle()
         assert hands.carrier.orders == []
-        assert session.record.end is not None
-        assert session.record.end.reason is EndReason.EXPIRED
+        end = session.record.end
+        assert end is not None
+        assert (end.reason, end.message) == (EndReason.EXPIRED, "it was not dialled in time")
 
 
 async def test_a_clock_on_the_wall_that_is_set_keeps_nobody_from_being_dialled() -> None:
