@@ -379,7 +379,7 @@ class Calls:
             if profile is None or not sid:
                 _logger.warning("a call to a number that no agent answers is rejected", number_pii=form.get("To", ""))
                 return twiml.reject(busy=False)
-            if self._draining or self._world.log.full or len(self._sessions) >= self._config.max_calls:
+            if self._draining or self._world.log.full or self._heard() >= self._config.max_calls:
                 return twiml.reject(busy=True)
             from_address = caller_address(form.get("From", ""))
             options = CallOptions(max_duration=profile.max_duration)
@@ -387,6 +387,10 @@ class Calls:
             session = self._begin(Direction.INBOUND, plan, sid=sid)
         session.feed(inputs.CallArrived())
         return self._stream(session)
+
+    def _heard(self) -> int:
+        """How many calls there are, but for those that are only looked for: they keep no phone from calling us."""
+        return sum(1 for session in self._sessions.values() if session.call.state is not CallState.UNCONFIRMED)
 
     def status_reported(self, call_id: CallId, form: Mapping[str, str]) -> None:
         """A status callback of the call."""

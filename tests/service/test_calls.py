@@ -18,7 +18,15 @@ from agenticd.adapters.store.sqlite import SqliteLog
 from agenticd.adapters.store.work import Append
 from agenticd.adapters.store.writer import Prune, Stop
 from agenticd.core import inputs
-from agenticd.core.errors import Draining, Exhausted, InvalidArgument, NotFound, RequestIdReused, StoreDown
+from agenticd.core.errors import (
+    CarrierUnanswered,
+    Draining,
+    Exhausted,
+    InvalidArgument,
+    NotFound,
+    RequestIdReused,
+    StoreDown,
+)
 from agenticd.core.events import CallState, EndedBy, EndReason
 from agenticd.core.ids import CallId
 from agenticd.core.mediastream import StreamStarted
@@ -355,6 +363,17 @@ async def test_while_the_log_cannot_be_written_calls_are_refused_and_wait_for_th
     assert desk.calls.live[waits].call.state is CallState.QUEUED, "its turn came, but it could not be recorded"
     desk.log._trouble_moved("")
     assert desk.calls.live[waits].call.state is CallState.DIALING
+
+
+async def test_calls_that_are_only_looked_for_keep_no_phone_from_calling(desk: Desk) -> None:
+    desk.carrier.dial_answer = CarrierUnanswered("timeout")
+    for _ in range(3):
+        call_id = (await desk.calls.place(PlaceOrder(TO), "me")).record.call_id
+        desk.clock.advance(1.0)
+        await desk.until(CallState.UNCONFIRMED, call_id)
+    with pytest.raises(Exhausted):
+        await desk.calls.place(PlaceOrder(TO), "me")
+    assert verbs(desk.calls.arrived({**arrival(), "CallSid": "CA" + "2" * 32})) == ["Connect", "Redirect"]
 
 
 async def test_who_hangs_up_while_the_log_cannot_be_written_is_told_that_it_is_being_done(desk: Desk) -> None:
