@@ -60,11 +60,14 @@ RING_GRACE = 30.0
 """Seconds after the ring timeout when the carrier, which should have said something, is asked."""
 ASK_AGAIN = 15.0
 LOOK_UPS: Sequence[float] = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0)
-"""Seconds after an unanswered order to dial when the call is looked for, then every 30 s."""
+"""Seconds after an unanswered order to dial when the call is looked for."""
+LOOK_EVERY, LOOK_OVERDUE = 30.0, 60.0
+"""Seconds between two looks after those; and when the call would be given up if only the carrier could be asked."""
 UNCONFIRMED_GRACE = 90.0
 """Seconds after the ring timeout when an unconfirmed call is given up."""
 LEAST_LOOK_UPS = 3
-"""So many look-ups that the carrier answered it takes to say that a call was never seen, however long nobody looked."""
+"""So many look-ups that the carrier answered it takes to say that a call was never seen, however long nobody looked;
+and one of them when it cannot ring any more, because the carrier's list of calls is late."""
 LONGEST_SEARCH = 900.0
 """Seconds after which a call is given up that the carrier could not be asked about."""
 RECOVERY_ASK = 10.0
@@ -107,6 +110,8 @@ class CallMachine:
         self._questions = 0
         self._not_seen = 0
         """Look-ups that the carrier answered, and that did not find the call."""
+        self._looked_late = False
+        """One of them was when it could not ring any more."""
         self._search_until: float | None = None
         self._due: float | None = None
         self._limit: float | None = None
@@ -169,6 +174,7 @@ class CallMachine:
                 if sure:
                     return self._line_gone(now)
                 self._not_seen += 1
+                self._looked_late = self._looked_late or now >= self._rung_out(now)
                 return []
             case inputs.HangUpRequested(reason, by, message, at_once):
                 return self._order_end(reason, by, message, now, at_once=at_once)
@@ -385,9 +391,8 @@ class CallMachine:
                 return self._close(now)
 
     def _look_again(self, now: float) -> list[Effect]:
-        asked = self._dialed_at if self._dialed_at is not None else now
-        overdue = now >= asked + self._record.options.ring_timeout + UNCONFIRMED_GRACE
-        looked = self._not_seen >= LEAST_LOOK_UPS
+        overdue = now >= self._rung_out(now) + UNCONFIRMED_GRACE
+        looked = self._looked_late and self._not_seen >= LEAST_LOOK_UPS
         if self._search_until is None:
             self._search_until = now + LONGEST_SEARCH
         if overdue and (looked or now >= self._search_until):
@@ -396,8 +401,14 @@ class CallMachine:
             return self._fire(Trigger.GAVE_UP, now, end)
         self._questions += 1
         steps = LOOK_UPS[self._questions : self._questions + 1]
-        self._due = now + (steps[0] - LOOK_UPS[self._questions - 1] if steps else 30.0)
+        every = LOOK_OVERDUE if overdue else LOOK_EVERY
+        self._due = now + (steps[0] - LOOK_UPS[self._questions - 1] if steps else every)
         return [LookUpCall()]
+
+    def _rung_out(self, now: float) -> float:
+        """When the order to dial was given so long ago that no phone rings of it any more."""
+        asked = self._dialed_at if self._dialed_at is not None else now
+        return asked + self._record.options.ring_timeout
 
     def _media_overdue(self, now: float) -> list[Effect]:
         since = self._without_media
@@ -445,7 +456,7 @@ class CallMachine:
     def _unconfirmed(self, previous: CallState, now: float) -> list[Effect]:
         if previous is not CallState.UNCONFIRMED:
             self._questions, self._due = 0, now + LOOK_UPS[0]
-            self._not_seen, self._search_until = 0, None
+            self._not_seen, self._looked_late, self._search_until = 0, False, None
         # After the event of an order to end, which reads as ENDING, the row must say what is true.
         return [Amend(state=CallState.UNCONFIRMED)]
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from agenticd.core import inputs
-from agenticd.core.call import LEAST_LOOK_UPS, LONGEST_SEARCH, TRANSITIONS, CallMachine, Trigger
+from agenticd.core.call import LEAST_LOOK_UPS, LONGEST_SEARCH, LOOK_UPS, TRANSITIONS, CallMachine, Trigger
 from agenticd.core.effects import Amend, Append, CloseModel, Dial, HangUpLeg, LookUpCall, OpenModel, Tell
 from agenticd.core.events import (
     AgentBrief,
@@ -451,6 +451,30 @@ def test_a_carrier_that_can_be_asked_again_late_is_asked_until_it_has_answered_o
         call.feed(inputs.CallNotSeen(sure=False)).wait()
     assert call.record.end is not None
     assert call.record.end.message == "the call was never seen"
+
+
+@pytest.mark.parametrize("answered", [3, 5])
+def test_a_call_is_not_said_to_be_unseen_because_nobody_saw_it_at_once(answered: int) -> None:
+    """The carrier's list is late; and from then on, until long after, it could not be asked."""
+    call = Call.placed().feed(inputs.DialGranted(), inputs.DialUnanswered("timeout"))
+    looks = 0
+    while call.machine.state is CallState.UNCONFIRMED:
+        looks += 1
+        call.wait().feed(inputs.CallNotSeen(sure=False) if looks <= answered else inputs.LookUpFailed("timeout"))
+    never = LOOK_UPS[answered - 1] >= RECORD.options.ring_timeout
+    assert never is (answered == 5)
+    end = call.record.end
+    assert end is not None
+    assert end.message == ("the call was never seen" if never else "Twilio could not be asked whether it dialled")
+
+
+def test_a_carrier_that_cannot_be_asked_is_asked_once_a_minute_at_last() -> None:
+    call = Call.placed().feed(inputs.DialGranted(), inputs.DialUnanswered("timeout"))
+    looked = []
+    while call.machine.state is CallState.UNCONFIRMED:
+        call.wait().feed(inputs.LookUpFailed("timeout"))
+        looked.append(call.now)
+    assert looked[:11] == [*LOOK_UPS, 110.0, 140.0, 200.0, 260.0]
 
 
 def test_an_unconfirmed_call_is_found_by_its_callback() -> None:
