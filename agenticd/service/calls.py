@@ -41,6 +41,9 @@ STREAM_TOKEN_LIFE = 60
 RESUMES, RESUMES_WITHIN = 5, 30.0
 """So many requests to resume are answered with a stream; one more within that time ends the call."""
 
+DOUBT = 3.0
+"""Seconds that who places a call waits when nobody knows whether the log took it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -97,6 +100,8 @@ class Calls:
         self._sessions: dict[CallId, Session] = {}
         self._consumed: dict[CallId, int] = {}
         self._resumes: dict[CallId, deque[float]] = {}
+        self._placing: set[asyncio.Timeout] = set()
+        """The patience of each client that waits for its call to be accepted; endless while the log can be written."""
         self._dropped = 0
         self._started = world.clock.monotonic()
         self._draining = False
@@ -141,8 +146,18 @@ class Calls:
 
     def _log_troubled(self) -> None:
         self._dialer.hold(bool(self._world.log.trouble))
+        for patience in self._placing:
+            self._limit(patience)
         for session in list(self._sessions.values()):
             session.log_troubled()
+
+    def _limit(self, patience: asyncio.Timeout) -> None:
+        if patience.expired():
+            return
+        if not self._world.log.trouble:
+            patience.reschedule(None)
+        elif patience.when() is None:
+            patience.reschedule(asyncio.get_running_loop().time() + DOUBT)
 
     def reconfigure(self, agents: Mapping[str, AgentProfile], inbound: Mapping[str, str], max_calls: int) -> None:
         """From now on these hold; calls that there are keep what they began with."""
@@ -220,6 +235,19 @@ class Calls:
 
     async def place(self, order: PlaceOrder, identity: str) -> Placed:
         """Accept a call. Raises InvalidArgument, RequestIdReused, Exhausted, Draining, StoreDown."""
+        patience = asyncio.timeout(None)
+        try:
+            async with patience:
+                self._placing.add(patience)
+                self._limit(patience)
+                return await self._place(order, identity)
+        except TimeoutError:
+            how = "ask again with the same request_id" if order.request_id else "list the calls before you ask again"
+            raise StoreDown(f"the event log cannot be written now; the call may be accepted yet: {how}") from None
+        finally:
+            self._placing.discard(patience)
+
+    async def _place(self, order: PlaceOrder, identity: str) -> Placed:
         if not order.request_id:
             return await self._placed(self._accept(order, None))
         key = RequestKey(identity, order.request_id, fingerprint(order))

@@ -393,6 +393,52 @@ async def test_who_hangs_up_while_the_log_cannot_be_written_is_told_that_it_is_b
     await desk.until(CallState.ENDED, call_id)
 
 
+@pytest.mark.parametrize("request_id", ["r-1", ""])
+async def test_who_places_a_call_of_which_nobody_knows_whether_it_is_kept_is_told_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, request_id: str
+) -> None:
+    """A sync failed, and what it wrote could not be taken back. With its id it is the same call afterwards."""
+    monkeypatch.setattr("agenticd.service.calls.DOUBT", 0.0)
+    order = PlaceOrder(TO, request_id=request_id)
+    held: list[Append | Prune | Stop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk.log._writer, "put", held.append)
+        first = asyncio.ensure_future(desk.calls.place(order, "me"))
+        while not desk.calls.live:  # noqa: ASYNC110 - the very next moment is meant
+            await asyncio.sleep(0)
+        desk.log._trouble_moved("disk I/O error")
+        words = "with the same request_id" if request_id else "list the calls"
+        with pytest.raises(StoreDown, match=f"may be accepted yet: .*{words}"):
+            await first
+        with pytest.raises(StoreDown):
+            await desk.calls.place(order, "me")
+    (call_id,) = desk.calls.live
+    for item in held:
+        desk.log._writer.put(item)
+    desk.log._trouble_moved("")
+    if request_id:
+        again = await desk.calls.place(order, "me")
+        assert (again.replayed, again.record.call_id) == (True, call_id)
+
+
+async def test_trouble_that_passes_in_time_is_nothing_to_who_places_a_call(desk: Desk) -> None:
+    held: list[Append | Prune | Stop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk.log._writer, "put", held.append)
+        placing = asyncio.ensure_future(desk.calls.place(PlaceOrder(TO), "me"))
+        while not desk.calls.live:  # noqa: ASYNC110 - the very next moment is meant
+            await asyncio.sleep(0)
+        desk.log._trouble_moved("disk I/O error")
+        desk.log._trouble_moved("disk I/O error, again")
+        desk.log._trouble_moved("")
+    (patience,) = desk.calls._placing
+    assert patience.when() is None
+    for item in held:
+        desk.log._writer.put(item)
+    assert not (await placing).replayed
+    assert not desk.calls._placing
+
+
 async def test_a_client_that_goes_away_does_not_let_its_retry_dial_again(desk: Desk) -> None:
     """The deadline passes between the order and its durability; the retry comes at once."""
     order = PlaceOrder(TO, request_id="r-1")
