@@ -77,7 +77,7 @@ async def test_the_events_of_a_call_are_the_requests_that_were_made_for_it(emula
     callback = "status_callback='http://127.0.0.1:1/status', status_callback_event=['answered', 'completed']"
     sid = await answered(emulator, library, f"{HERE}, {callback}")
     await library(f"client.calls('{sid}').update(status='completed')")
-    await emulator.until("over, all requests are answered")
+    await emulator.until("  call     over")
     events = await library(f"client.calls('{sid}').events.list()")
     said = [event["request"]["parameters"]["CallStatus"] for event in events]  # and again: nobody answers them
     assert list(dict.fromkeys(said)) == ["in-progress", "completed"]
