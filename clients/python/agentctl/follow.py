@@ -59,18 +59,18 @@ async def follow_call(client: Client, env: Env, call_id: str, after: Cursor | in
     outcome = _Outcome()
     away = False
 
-    def lost(error: AgenticError) -> None:
+    def pause(*, gone: bool) -> None:
         nonlocal away
-        away = True
+        away = gone
         if form in ("table", "plain"):
             output.write(told.pause())
+
+    def lost(error: AgenticError) -> None:
+        pause(gone=True)
         interrupted(error)
 
     def back(cursor: Cursor) -> None:
-        nonlocal away
-        away = False
-        if form in ("table", "plain"):
-            output.write(told.pause())
+        pause(gone=False)
         resumed(cursor)
 
     # Words one by one are for eyes; in a file they were lines with holes.

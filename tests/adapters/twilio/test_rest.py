@@ -8,171 +8,34 @@ import dataclasses
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from agenticd.adapters.twilio.rest import TwilioCarrier
 from agenticd.adapters.twilio.transport import Config
 from agenticd.core.errors import CarrierRefused, CarrierUnanswered
-from agenticd.core.ids import CallId
-from agenticd.service.ports import CarrierCall, DialOrder, PeerHealth
-
-ACCOUNT = "AC00112233445566778899aabbccddeeff"
-TOKEN = "very-secret-token"
-SID = "CAfedcba9876543210fedcba9876543210"
-CALLS = f"/2010-04-01/Accounts/{ACCOUNT}/Calls"
-OURS, THEIRS = "+15550001111", "+15552223333"
-ORDER = DialOrder(
-    call_id=CallId("01JD3XKQ8Y0000000000000000"),
-    to_address=THEIRS,
-    from_address=OURS,
-    ring_timeout=29.6,
-    voice_url="https://voice.example.com/twilio/voice/01JD",
-    status_url="https://voice.example.com/twilio/status/01JD",
-    fallback_url="https://voice.example.com/twilio/resume/01JD",
+from agenticd.service.ports import DialOrder, PeerHealth
+from tests.adapters.twilio.fake import (
+    ACCOUNT,
+    CALLS,
+    NOW,
+    ORDER,
+    OURS,
+    SEEN,
+    SID,
+    THEIRS,
+    TOKEN,
+    Answer,
+    TestClock,
+    call,
+    config,
+    error,
 )
-CREATED = 1_795_356_005.0  # Sun, 22 Nov 2026 14:00:05 GMT
-NOW = 1_795_356_100.0
-
-
-def call(**changes: object) -> dict[str, object]:
-    """The Call as Twilio shows it."""
-    return {
-        "sid": SID,
-        "date_created": "Sun, 22 Nov 2026 14:00:05 +0000",
-        "date_updated": None,
-        "parent_call_sid": None,
-        "account_sid": ACCOUNT,
-        "to": THEIRS,
-        "to_formatted": "(555) 222-3333",
-        "from": OURS,
-        "from_formatted": "(555) 000-1111",
-        "phone_number_sid": "PN00112233445566778899aabbccddeeff",
-        "status": "queued",
-        "start_time": None,
-        "end_time": None,
-        "duration": None,
-        "price": None,
-        "price_unit": "USD",
-        "direction": "outbound-api",
-        "answered_by": None,
-        "api_version": "2010-04-01",
-        "forwarded_from": None,
-        "group_sid": None,
-        "caller_name": None,
-        "queue_time": "0",
-        "trunk_sid": None,
-        "uri": f"{CALLS}/{SID}.json",
-        "subresource_uris": {"events": f"{CALLS}/{SID}/Events.json"},
-        **changes,
-    }
-
-
-def page(*calls: dict[str, object], next_page_uri: str | None = None) -> dict[str, object]:
-    """A page of Calls as Twilio shows it."""
-    return {
-        "calls": list(calls),
-        "first_page_uri": f"{CALLS}.json?PageSize=50&Page=0",
-        "next_page_uri": next_page_uri,
-        "previous_page_uri": None,
-        "page": 0,
-        "page_size": 50,
-        "start": 0,
-        "end": len(calls),
-        "uri": f"{CALLS}.json",
-    }
-
-
-def error(code: int, status: int, message: str = "No.") -> web.Response:
-    """An error as Twilio explains it."""
-    body = {"code": code, "message": message, "more_info": f"https://twilio.com/{code}", "status": status}
-    return web.json_response(body, status=status)
-
-
-SEEN = CarrierCall(SID, "queued", CREATED, THEIRS, OURS)
-Answer = web.StreamResponse | Callable[[web.Request], Any]
-
-
-@dataclass
-class Asked:
-    """One request that came."""
-
-    method: str
-    path: str
-    query: list[tuple[str, str]]
-    form: list[tuple[str, str]]
-    headers: dict[str, str]
-
-
-@dataclass
-class FakeTwilio:
-    """Gives the answers that a test laid out, in order, and keeps what it was asked."""
-
-    url: str = ""
-    answers: list[Answer] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        form = [(name, str(value)) for name, value in (await request.post()).items()]
-        query = list(request.query.items())
-        self.asked.append(Asked(request.method, request.path, query, form, dict(request.headers)))
-        answer = self.answers.pop(0)
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        result: web.StreamResponse = await answer(request)
-        return result
-
-
-class TestClock:
-    """A wall that stands, and no chance."""
-
-    __test__ = False
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def elapsed(self) -> float:
-        return 0.0
-
-    def wall(self) -> float:
-        return NOW
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        raise AssertionError("the carrier sets no timers")
-
-    def randomness(self, size: int) -> bytes:
-        return bytes(size)
-
-
-@pytest.fixture
-async def twilio() -> AsyncIterator[FakeTwilio]:
-    fake = FakeTwilio()
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", fake.handle)
-    async with TestServer(app) as server:
-        fake.url = str(server.make_url(""))
-        yield fake
-
-
-@pytest.fixture
-async def carrier(twilio: FakeTwilio) -> AsyncIterator[TwilioCarrier]:
-    carrier = TwilioCarrier(config(twilio), TestClock())
-    yield carrier
-    await carrier.close()
-
-
-def config(twilio: FakeTwilio, **changes: Any) -> Config:
-    return Config(
-        **{"account_sid": ACCOUNT, "auth_token": TOKEN, "api_url": twilio.url, "retry_delays": (0, 0)} | changes
-    )
-
 
 # Dial.
 
@@ -510,73 +373,6 @@ async def test_words_that_twilio_would_not_take_do_not_keep_the_call_from_its_en
     await carrier.hang_up(SID, answered=True, words="x" * 3000)
     await carrier.hang_up(SID, answered=True, words="&" * 1000)  # five characters each, as XML
     assert [asked.form[0][0] for asked in twilio.asked] == ["Twiml", "Status"]
-
-
-# Look up and find.
-
-
-async def test_a_call_is_looked_up_by_its_id(twilio, carrier):
-    twilio.answers += [web.json_response(call(status="in-progress")), error(20404, 404)]
-    assert await carrier.look_up(SID) == CarrierCall(SID, "in-progress", CREATED, THEIRS, OURS)
-    assert await carrier.look_up(SID) is None
-    assert {(asked.method, asked.path) for asked in twilio.asked} == {("GET", f"{CALLS}/{SID}.json")}
-
-
-async def test_a_date_that_is_none_is_long_ago(twilio, carrier):
-    twilio.answers.append(web.json_response(call(date_created="yesterday")))
-    seen = await carrier.look_up(SID)
-    assert seen is not None
-    assert seen.created == 0
-
-
-def at(second: int, sid: str) -> dict[str, object]:
-    return call(sid=sid, date_created=f"Sun, 22 Nov 2026 14:00:{second:02d} +0000")
-
-
-async def test_calls_are_found_by_numbers_and_time_over_pages(twilio, carrier):
-    more = f"{CALLS}.json?To=%2B15552223333&PageSize=50&Page=1&PageToken=PA{SID}"
-    twilio.answers += [
-        web.json_response(page(at(9, "CA4"), at(8, "CA3"), next_page_uri=more)),
-        web.json_response(page(at(5, "CA2"), at(3, "CA1"), next_page_uri=more.replace("=1&", "=2&"))),
-        web.json_response(page(at(2, "CA0"), next_page_uri=more.replace("=1&", "=3&"))),
-    ]
-    # Twilio cuts to the second: what was created at 5.9 is shown as 5.
-    found = await carrier.find(THEIRS, OURS, since=CREATED + 0.9)
-    assert [seen.carrier_call_id for seen in found] == ["CA4", "CA3", "CA2"]
-    first, second, third = twilio.asked
-    assert sorted(first.query) == [("From", OURS), ("PageSize", "50"), ("To", THEIRS)]
-    assert ("PageToken", f"PA{SID}") in second.query
-    assert ("To", THEIRS) in second.query
-    assert ("Page", "2") in third.query
-
-
-async def test_a_search_ends_with_the_last_page(twilio, carrier):
-    twilio.answers += [web.json_response(page()), web.json_response(page(call()))]
-    assert await carrier.find(THEIRS, OURS, since=0) == []
-    assert await carrier.find(THEIRS, OURS, since=0) == [SEEN]
-
-
-async def test_the_urls_that_were_asked_for_a_call(twilio, carrier):
-    asked = [{"request": {"method": "POST", "url": f"https://voice.example.com/{n}"}, "response": {}} for n in (1, 2)]
-    body = {"events": asked, "page": 0, "page_size": 50, "next_page_uri": None, "uri": "/"}
-    twilio.answers += [web.json_response(body), web.json_response(body | {"events": [{"request": None}]})]
-    assert await carrier.requested(SID) == ["https://voice.example.com/1", "https://voice.example.com/2"]
-    assert (twilio.asked[0].method, twilio.asked[0].path) == ("GET", f"{CALLS}/{SID}/Events.json")
-    with pytest.raises(CarrierUnanswered, match="not understood"):
-        await carrier.requested(SID)
-
-
-async def test_a_search_without_end_is_ended(twilio, carrier):
-    again = f"{CALLS}.json?Page=1"
-    twilio.answers += [web.json_response(page(call(), next_page_uri=again)) for _ in range(100)]
-    assert len(await carrier.find(THEIRS, OURS, since=0)) == 20
-
-
-async def test_the_credentials_go_nowhere_else(twilio, carrier):
-    elsewhere = {"meta": {"key": "calls", "next_page_url": "https://example.com/"}, "calls": [call()]}
-    twilio.answers.append(web.json_response(elsewhere))
-    with pytest.raises(CarrierUnanswered, match="another address"):
-        await carrier.find(THEIRS, OURS, since=0)
 
 
 # The library.
